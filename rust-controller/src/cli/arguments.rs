@@ -1,0 +1,231 @@
+//! Arguments and their environment variables.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::BadInput;
+use super::files;
+use crate::consolidate::{self, Millionths};
+use crate::loops::{CatalogChoice, Settings};
+use crate::provision::{self, TypeFilter};
+use crate::{catalog, loops};
+
+/// Plans Kubernetes nodes and never touches one.
+///
+/// Without a command it runs as the controller: it writes what it plans to ConfigMaps, and nothing else.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) run: RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// The controller: plan at intervals and publish ConfigMaps (the default)
+    Run(RunArguments),
+    /// What to add for the pods that have no node
+    Plan(PlanArguments),
+    /// What to remove, and where its pods would run
+    Consolidate(ConsolidateArguments),
+    /// The node types as the planner sees them
+    Catalog(CatalogArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    /// Namespace of the ConfigMaps
+    #[arg(long, env = "MINI_KARPENTER_NAMESPACE", default_value = "aula07")]
+    pub(super) namespace: String,
+    /// Address for /healthz and /readyz
+    #[arg(long, env = "MINI_KARPENTER_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(super) listen: SocketAddr,
+    /// How often to plan for unschedulable pods (10s, 1m)
+    #[arg(long, env = "MINI_KARPENTER_PENDING_INTERVAL", default_value = "10s", value_parser = interval)]
+    pub(super) pending_interval: Duration,
+    /// How often to look for nodes that could go
+    #[arg(long, env = "MINI_KARPENTER_CONSOLIDATION_INTERVAL", default_value = "30s", value_parser = interval)]
+    pub(super) consolidation_interval: Duration,
+    /// At most so many plan- ConfigMaps; the summary stands for the rest
+    #[arg(long, env = "MINI_KARPENTER_MAX_PLANS", default_value_t = 500)]
+    pub(super) max_plans: usize,
+    #[command(flatten)]
+    pub(super) types: TypeArguments,
+    #[command(flatten)]
+    pub(super) threshold: ThresholdArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArguments {
+    #[command(flatten)]
+    pub(super) input: InputArguments,
+    #[command(flatten)]
+    pub(super) types: TypeArguments,
+    /// What to print
+    #[arg(short, long, env = "MINI_KARPENTER_OUTPUT", value_enum, default_value_t = PlanOutput::Table)]
+    pub(super) output: PlanOutput,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConsolidateArguments {
+    #[command(flatten)]
+    pub(super) input: InputArguments,
+    #[command(flatten)]
+    pub(super) types: TypeArguments,
+    #[command(flatten)]
+    pub(super) threshold: ThresholdArguments,
+    /// What to print
+    #[arg(short, long, env = "MINI_KARPENTER_OUTPUT", value_enum, default_value_t = ConsolidateOutput::Table)]
+    pub(super) output: ConsolidateOutput,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CatalogArguments {
+    /// generic, aws, azure, gcp or a file
+    #[arg(default_value = "generic")]
+    pub(super) catalog: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InputArguments {
+    /// Files with pods and nodes instead of the live cluster; - is standard input
+    #[arg(short, long = "filename", value_name = "FILE", num_args = 1..)]
+    pub(super) files: Vec<String>,
+    /// Namespace that ConfigMaps are printed for
+    #[arg(long, env = "MINI_KARPENTER_NAMESPACE", default_value = "aula07")]
+    pub(super) namespace: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TypeArguments {
+    /// Node types to choose from: auto, generic, aws, azure, gcp or a file
+    #[arg(long, env = "MINI_KARPENTER_CATALOG", default_value = "auto")]
+    pub(super) catalog: String,
+    /// Leave out node types whose name this regular expression matches
+    #[arg(long, env = "MINI_KARPENTER_EXCLUDE_TYPES", default_value = "")]
+    pub(super) exclude_types: String,
+    /// Architectures for pods that do not ask for one, such as amd64,arm64; by default that of most nodes
+    #[arg(long, env = "MINI_KARPENTER_ARCH", value_delimiter = ',')]
+    pub(super) arch: Vec<String>,
+    /// Capacity types that may be planned
+    #[arg(
+        long,
+        env = "MINI_KARPENTER_CAPACITY_TYPE",
+        default_value = "on-demand",
+        value_delimiter = ',',
+        value_parser = ["on-demand", "spot", "reserved"]
+    )]
+    pub(super) capacity_type: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ThresholdArguments {
+    /// A node whose requests are under this share of its CPU and of its memory could go (0.2, 20%)
+    #[arg(long, env = "MINI_KARPENTER_THRESHOLD", default_value = "20%", value_parser = threshold)]
+    pub(super) threshold: Millionths,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum PlanOutput {
+    Table,
+    Json,
+    #[value(name = "configmaps")]
+    ConfigMaps,
+    #[value(name = "nodepools")]
+    NodePools,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ConsolidateOutput {
+    Table,
+    Json,
+    #[value(name = "configmaps")]
+    ConfigMaps,
+}
+
+impl Arguments {
+    /// The controller says what it does; a command prints its document and what went wrong.
+    pub(super) fn log_level(&self) -> &'static str {
+        if matches!(self.command, None | Some(Command::Run(_))) { "info" } else { "warn" }
+    }
+}
+
+impl TypeArguments {
+    /// What to plan with.
+    pub(super) fn settings(&self, threshold: Millionths, max_plans: usize) -> anyhow::Result<Settings> {
+        let exclude_types = TypeFilter::new(&self.exclude_types)
+            .map_err(|error| BadInput(format!("--exclude-types {:?}: {error}", self.exclude_types)))?;
+        Ok(Settings {
+            catalog: catalog_choice(&self.catalog)?,
+            provision: provision::Options {
+                capacity_types: self.capacity_type.iter().cloned().collect::<BTreeSet<_>>(),
+                arch: self.arch.iter().filter(|arch| !arch.is_empty()).cloned().collect(),
+                exclude_types,
+            },
+            consolidate: consolidate::Options { threshold },
+            max_plans,
+        })
+    }
+}
+
+pub(super) fn catalog_choice(name: &str) -> anyhow::Result<CatalogChoice> {
+    if name == "auto" {
+        return Ok(loops::CatalogChoice::Auto);
+    }
+    if let Some(built_in) = catalog::builtin(name) {
+        return Ok(CatalogChoice::BuiltIn(built_in));
+    }
+    let text = files::read(name)
+        .map_err(|error| BadInput(format!("--catalog: {error} (or one of auto, generic, aws, azure, gcp)")))?;
+    let catalog = catalog::parse(name, &text).map_err(|error| BadInput(error.to_string()))?;
+    Ok(CatalogChoice::File(catalog))
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = humantime::parse_duration(text).map_err(|error| format!("{error} (examples: 10s, 1m)"))?;
+    if interval.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(interval) }
+}
+
+fn threshold(text: &str) -> Result<Millionths, String> {
+    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
+    let share: f64 = number.trim().parse().map_err(|_| "not a share (examples: 0.2, 20%)".to_owned())?;
+    let share = share / whole;
+    if !(0.0..=1.0).contains(&share) {
+        return Err("a share is from 0 to 1, or from 0% to 100%".to_owned());
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
+    let millionths = (share * 1e6).round() as Millionths;
+    Ok(millionths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_declaration_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_threshold_is_a_share_or_a_percentage() {
+        assert_eq!(threshold("0.2"), Ok(200_000));
+        assert_eq!(threshold("12.5%"), Ok(125_000));
+        for wrong in ["", "20", "-1%", "101%", "NaN", "a lot"] {
+            assert!(threshold(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_default_command_takes_the_options_of_run() {
+        let arguments = Arguments::parse_from(["mini-karpenter-rs", "--pending-interval", "1s"]);
+        assert!(arguments.command.is_none());
+        assert_eq!(arguments.run.pending_interval, Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,69 @@
+//! Arguments, wiring, exit status.
+
+mod arguments;
+mod files;
+mod offline;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// Everything was planned.
+const PLANNED: u8 = 0;
+/// The cluster or the process failed.
+const FAILED: u8 = 1;
+/// The arguments or a file are wrong.
+const BAD_INPUT: u8 = 2;
+/// Some pod can be placed by no node type.
+const UNPLACEABLE: u8 = 3;
+
+/// Something that the user gave is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct BadInput(String);
+
+/// Runs the program with the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(arguments.log_level());
+    match execute(arguments) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            report(&error);
+            ExitCode::from(if error.is::<BadInput>() { BAD_INPUT } else { FAILED })
+        }
+    }
+}
+
+fn execute(arguments: Arguments) -> anyhow::Result<u8> {
+    match arguments.command {
+        None => run::run(arguments.run),
+        Some(Command::Run(arguments)) => run::run(arguments),
+        Some(Command::Plan(arguments)) => offline::plan(&arguments),
+        Some(Command::Consolidate(arguments)) => offline::consolidate(&arguments),
+        Some(Command::Catalog(arguments)) => offline::catalog(&arguments),
+    }
+}
+
+/// Log lines go to standard error: standard output is for documents.
+fn start_log(default_level: &str) {
+    let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(level(default_level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+}
+
+fn level(name: &str) -> tracing_subscriber::filter::Directive {
+    name.parse().unwrap_or_else(|_| tracing_subscriber::filter::LevelFilter::INFO.into())
+}
+
+#[expect(clippy::print_stderr, reason = "the last word to whoever started the program, in plain text")]
+fn report(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}

@@ -1,0 +1,99 @@
+//! The commands that print one document and end.
+
+use std::io::Write;
+use std::time::Instant;
+
+use super::arguments::{
+    CatalogArguments, ConsolidateArguments, ConsolidateOutput, InputArguments, PlanArguments, PlanOutput,
+    catalog_choice,
+};
+use super::{BadInput, PLANNED, UNPLACEABLE, files};
+use crate::cluster::{config_map_manifest, connect, list_snapshot};
+use crate::document::{
+    ConfigMap, ConsolidationDocument, PlanOutcome, catalog_table, config_maps_yaml, consolidation_config_maps,
+    consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
+};
+use crate::loops::{CatalogChoice, checked_consolidation, checked_plan};
+use crate::provision::{LowerBound, Verdict};
+use crate::snapshot::Snapshot;
+
+/// Without a controller nothing limits how many ConfigMaps may be printed.
+const ALL_PLANS: usize = usize::MAX;
+
+pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
+    let PlanArguments { input, types, output } = arguments;
+    let settings = types.settings(0, ALL_PLANS)?;
+    let snapshot = snapshot(input)?;
+    let catalog = settings.catalog(&snapshot);
+    #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
+    let start = Instant::now();
+    let plan = checked_plan(&snapshot, &catalog, &settings.provision).ok_or_else(wrong_plan)?;
+    let solve_time = start.elapsed();
+    let outcome = PlanOutcome {
+        plan: &plan,
+        catalog: &catalog,
+        options: &settings.provision,
+        bound: LowerBound::of(&plan, &catalog, &settings.provision),
+        skipped: snapshot.skipped(),
+    };
+    print(&match output {
+        PlanOutput::Table => plan_table(&outcome),
+        PlanOutput::Json => json(&outcome.document(solve_time)),
+        PlanOutput::ConfigMaps => manifests(&plan_config_maps(&outcome, ALL_PLANS), &input.namespace),
+        PlanOutput::NodePools => node_pools_yaml(plan.pools.values()),
+    })?;
+    let unplaceable = plan.count(|verdict| matches!(verdict, Verdict::Unplaceable(_)));
+    Ok(if unplaceable > 0 { UNPLACEABLE } else { PLANNED })
+}
+
+pub(super) fn consolidate(arguments: &ConsolidateArguments) -> anyhow::Result<u8> {
+    let ConsolidateArguments { input, types, threshold, output } = arguments;
+    let settings = types.settings(threshold.threshold, ALL_PLANS)?;
+    let snapshot = snapshot(input)?;
+    let catalog = settings.catalog(&snapshot);
+    let plan = checked_consolidation(&snapshot, &catalog, &settings.consolidate).ok_or_else(wrong_plan)?;
+    print(&match output {
+        ConsolidateOutput::Table => consolidation_table(&plan, snapshot.skipped()),
+        ConsolidateOutput::Json => json(&ConsolidationDocument::new(&plan)),
+        ConsolidateOutput::ConfigMaps => {
+            manifests(&consolidation_config_maps(&plan, snapshot.skipped()), &input.namespace)
+        }
+    })?;
+    Ok(PLANNED)
+}
+
+pub(super) fn catalog(arguments: &CatalogArguments) -> anyhow::Result<u8> {
+    let catalog = match catalog_choice(&arguments.catalog)? {
+        CatalogChoice::Auto => {
+            return Err(BadInput("auto depends on a cluster's nodes: name a catalog".to_owned()).into());
+        }
+        CatalogChoice::BuiltIn(catalog) | CatalogChoice::File(catalog) => catalog,
+    };
+    print(&catalog_table(&catalog))?;
+    Ok(PLANNED)
+}
+
+/// From the files, or from the live cluster.
+fn snapshot(input: &InputArguments) -> anyhow::Result<Snapshot> {
+    if !input.files.is_empty() {
+        return Ok(files::read_snapshot(&input.files)?);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(async { list_snapshot(&connect().await?).await })?)
+}
+
+fn manifests(maps: &[ConfigMap], namespace: &str) -> String {
+    config_maps_yaml(maps.iter().map(|map| config_map_manifest(map, namespace)))
+}
+
+fn wrong_plan() -> anyhow::Error {
+    anyhow::anyhow!("the plan did not pass its check, which is a bug: see the messages above")
+}
+
+/// A reader that has seen enough, like `head`, is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

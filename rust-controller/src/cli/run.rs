@@ -1,0 +1,64 @@
+//! The controller: stores, loops, publisher and web, in one set of tasks of which each one's end ends the process.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::arguments::{RunArguments, ThresholdArguments};
+use super::{BadInput, PLANNED};
+use crate::cluster::{AccessError, Desired, Publisher, Stores, connect, preflight};
+use crate::loops::{consolidation_loop, pending_loop, until_signal};
+use crate::web;
+
+pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(control(arguments))?;
+    // A planning thread may still be busy; nothing that it does is needed any more.
+    runtime.shutdown_background();
+    Ok(PLANNED)
+}
+
+async fn control(arguments: RunArguments) -> anyhow::Result<()> {
+    let RunArguments { namespace, listen, pending_interval, consolidation_interval, max_plans, types, threshold } =
+        arguments;
+    let ThresholdArguments { threshold } = threshold;
+    let settings = Arc::new(types.settings(threshold, max_plans)?);
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| BadInput(format!("--listen {listen}: {error}; name another address or port")))?;
+    let (announce, ready) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(web::serve(listener, ready));
+
+    let client = connect().await.map_err(as_input)?;
+    preflight(&client, &namespace).await?;
+    let stores = Stores::start(&client, &namespace, &mut tasks);
+    let (desired, wanted) = watch::channel(Desired::default());
+    let desired = Arc::new(desired);
+    tasks.spawn(Publisher::new(client, &namespace, &stores, wanted).run());
+    tasks.spawn(pending_loop(stores.clone(), Arc::clone(&settings), pending_interval, Arc::clone(&desired)));
+    tasks.spawn(consolidation_loop(stores.clone(), settings, consolidation_interval, desired));
+    tracing::info!("planning for ConfigMaps in namespace {namespace}; health on http://{listen}/healthz");
+
+    let announce_ready = async {
+        stores.ready().await?;
+        announce.send_replace(true);
+        std::future::pending::<anyhow::Result<()>>().await
+    };
+    tokio::select! {
+        signal = until_signal() => signal,
+        unready = announce_ready => unready,
+        Some(ended) = tasks.join_next() => ended?.and_then(|()| anyhow::bail!("a task has ended")).context("stopping"),
+    }
+}
+
+/// No kubeconfig is the user's to mend, a cluster that is away is not.
+fn as_input(error: AccessError) -> anyhow::Error {
+    match error {
+        AccessError::NoConfig(_) => BadInput(error.to_string()).into(),
+        other => other.into(),
+    }
+}

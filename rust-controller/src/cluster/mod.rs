@@ -1,0 +1,12 @@
+//! The cluster: watch-backed stores of what the planner reads, and the publisher, which alone writes.
+
+mod access;
+mod listing;
+mod publisher;
+mod stores;
+mod watched;
+
+pub use access::{AccessError, connect, preflight};
+pub use listing::list_snapshot;
+pub use publisher::{Desired, Publisher, config_map_manifest};
+pub use stores::Stores;

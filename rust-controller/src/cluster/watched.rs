@@ -1,0 +1,103 @@
+//! What a store keeps of an object: its name, and the planner's view of it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use kube::runtime::reflector::Lookup;
+use kube::runtime::watcher::Event;
+
+use crate::lower::LowerError;
+use crate::snapshot::Skipped;
+
+/// One object of a store. An object that cannot be lowered stays in the store with the reason, so that it is named
+/// until it is mended.
+#[derive(Debug)]
+pub(super) struct Watched<T> {
+    namespace: Option<String>,
+    name: String,
+    view: Result<Arc<T>, Arc<Skipped>>,
+}
+
+/// A Kubernetes object type and the planner's view of it.
+pub(super) trait View: Sized + 'static {
+    /// The type on the wire.
+    type Raw: kube::Resource<DynamicType = ()>;
+
+    fn lower(raw: &Self::Raw) -> Result<Self, LowerError>;
+}
+
+impl<T: View> Watched<T> {
+    pub(super) fn of(raw: &T::Raw) -> Self {
+        let metadata = kube::Resource::meta(raw);
+        let name = metadata.name.clone().unwrap_or_default();
+        let namespace = metadata.namespace.clone();
+        let view = T::lower(raw).map(Arc::new).map_err(|error| {
+            let name = namespace.as_ref().map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
+            let kind = <T::Raw as kube::Resource>::kind(&()).into_owned();
+            Arc::new(Skipped { kind, name, reason: error.to_string() })
+        });
+        Self { namespace, name, view }
+    }
+
+    /// A watch event with the object replaced by the planner's view of it, so that nothing else stays in memory.
+    pub(super) fn of_event(event: Event<T::Raw>) -> Event<Self> {
+        match event {
+            Event::Apply(raw) => Event::Apply(Self::of(&raw)),
+            Event::Delete(raw) => Event::Delete(Self::of(&raw)),
+            Event::Init => Event::Init,
+            Event::InitApply(raw) => Event::InitApply(Self::of(&raw)),
+            Event::InitDone => Event::InitDone,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn view(&self) -> Result<Arc<T>, Skipped> {
+        self.view.as_ref().map(Arc::clone).map_err(|skipped| Skipped::clone(skipped))
+    }
+}
+
+/// Without asking that the view can be cloned, as the derived one would.
+impl<T> Clone for Watched<T> {
+    fn clone(&self) -> Self {
+        Self { namespace: self.namespace.clone(), name: self.name.clone(), view: self.view.clone() }
+    }
+}
+
+impl<T: View> Lookup for Watched<T> {
+    type DynamicType = ();
+
+    fn kind((): &()) -> Cow<'_, str> {
+        <T::Raw as kube::Resource>::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        <T::Raw as kube::Resource>::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        <T::Raw as kube::Resource>::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        <T::Raw as kube::Resource>::plural(&())
+    }
+
+    fn name(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(&self.name))
+    }
+
+    fn namespace(&self) -> Option<Cow<'_, str>> {
+        self.namespace.as_deref().map(Cow::Borrowed)
+    }
+
+    fn resource_version(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    fn uid(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+}

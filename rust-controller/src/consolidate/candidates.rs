@@ -1,0 +1,87 @@
+//! Every node with what is requested of it, and what forbids its removal before any destination is sought.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::{BlockReason, Blocker, Keep, Millionths, NodePlan, Options, Utilization, Verdict};
+use crate::model::{Catalog, Node, Pod, Resources, SchedulingState, key};
+use crate::snapshot::{PodsByNode, Snapshot};
+
+pub(super) fn survey(
+    snapshot: &Snapshot,
+    pods_by_node: &PodsByNode<'_>,
+    catalog: &Catalog,
+    options: &Options,
+) -> Vec<NodePlan> {
+    let plan = |node: &Arc<Node>| {
+        let pods = pods_by_node.get(node.name.as_str()).map_or(&[][..], Vec::as_slice);
+        node_plan(node, pods, catalog, options)
+    };
+    snapshot.nodes().iter().map(plan).collect()
+}
+
+fn node_plan(node: &Arc<Node>, pods: &[&Arc<Pod>], catalog: &Catalog, options: &Options) -> NodePlan {
+    let running = pods.iter().filter(|pod| matches!(pod.scheduling, SchedulingState::Bound(_)));
+    let utilization = utilization(node, &Resources::sum(running.map(|pod| &pod.requests)));
+    let underutilized = utilization.largest() < options.threshold;
+    let keep = if underutilized { forbidden(node).unwrap_or(Keep::Blocked) } else { Keep::Utilized };
+    let blockers = if keep == Keep::Blocked { blockers(pods) } else { Vec::new() };
+    NodePlan {
+        node: Arc::clone(node),
+        utilization,
+        underutilized,
+        verdict: Verdict::Keep(keep),
+        blockers,
+        moves: Vec::new(),
+        local_pods: pods.iter().filter(|pod| is_local(pod)).map(|pod| pod.name.clone()).collect(),
+        price_per_hour: catalog.price_per_hour(&node.labels),
+    }
+}
+
+/// Requests over allocatable; 0 of what the node does not offer.
+fn utilization(node: &Node, used: &Resources) -> Utilization {
+    let share = |used: u64, of: u64| -> Millionths {
+        let share = (u128::from(used) * 1_000_000).checked_div(u128::from(of)).unwrap_or(0);
+        u64::try_from(share).unwrap_or(u64::MAX)
+    };
+    Utilization {
+        requested_cpu: used.cpu,
+        requested_memory: used.memory,
+        cpu: share(used.cpu.get(), node.allocatable.cpu.get()),
+        memory: share(used.memory.get(), node.allocatable.memory.get()),
+    }
+}
+
+/// What forbids to remove a node whatever runs on it.
+fn forbidden(node: &Node) -> Option<Keep> {
+    let reasons = [
+        (Keep::Deleting, node.deleting),
+        (Keep::ControlPlane, node.labels.contains_key(key::CONTROL_PLANE)),
+        (Keep::NotReady, !node.ready),
+        (Keep::NoAllocatable, node.allocatable.cpu.is_zero() || node.allocatable.memory.is_zero()),
+        (Keep::Cordoned, node.unschedulable),
+    ];
+    reasons.into_iter().find(|(_, holds)| *holds).map(|(reason, _)| reason)
+}
+
+fn blockers(pods: &[&Arc<Pod>]) -> Vec<Blocker> {
+    let reason = |pod: &Pod| match &pod.scheduling {
+        _ if is_local(pod) || pod.deleting => None,
+        SchedulingState::Nominated(_) => Some(BlockReason::Nominated),
+        _ => pod.owner.is_none().then_some(BlockReason::NoController),
+    };
+    let blocker = |pod: &&Arc<Pod>| Some(Blocker { pod: pod.name.clone(), reason: reason(pod)? });
+    pods.iter().filter_map(blocker).collect()
+}
+
+/// Pods that live and die with their node.
+fn is_local(pod: &Pod) -> bool {
+    pod.mirror || pod.is_daemon()
+}
+
+/// Those of a node's pods that need another place if it goes: larger ones first, since they fit fewer holes.
+pub(super) fn movable<'a>(pods: &[&'a Arc<Pod>]) -> Vec<&'a Arc<Pod>> {
+    let mut pods: Vec<_> = pods.iter().copied().filter(|pod| !is_local(pod) && !pod.deleting).collect();
+    pods.sort_by_key(|pod| (Reverse((pod.requests.cpu, pod.requests.memory)), &pod.name));
+    pods
+}

@@ -1,0 +1,206 @@
+//! Which nodes could go, and where each of their pods would run.
+//!
+//! Underutilized nodes are tried from the emptiest up. A node goes if every pod that must move fits another node that
+//! stays; its room is taken there at once, so later nodes see it. A node that has received pods stays. The removals
+//! are therefore feasible in their order, and no pod moves twice.
+
+mod candidates;
+mod destinations;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::feasibility::Refusal;
+use crate::model::{Catalog, Node, Pod, PodName};
+use crate::snapshot::Snapshot;
+use crate::units::{Cpu, Memory, Money};
+use destinations::Destinations;
+
+/// A share of a whole in millionths: 0.2 is 200,000.
+pub type Millionths = u64;
+
+/// Options of a consolidation.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A node is underutilized where both shares of its allocatable that are requested, of CPU and of memory, are
+    /// below this one.
+    pub threshold: Millionths,
+}
+
+impl Default for Options {
+    /// 20 %.
+    fn default() -> Self {
+        Self { threshold: 200_000 }
+    }
+}
+
+/// What to remove from the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consolidation {
+    /// Every node, by name.
+    pub nodes: Vec<NodePlan>,
+    /// Nodes to remove, in this order.
+    pub removals: Vec<String>,
+}
+
+/// What becomes of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodePlan {
+    /// The node.
+    pub node: Arc<Node>,
+    /// How much of it is requested.
+    pub utilization: Utilization,
+    /// Whether that is below the threshold.
+    pub underutilized: bool,
+    /// Whether it goes.
+    pub verdict: Verdict,
+    /// Pods that keep it, each with the reason.
+    pub blockers: Vec<Blocker>,
+    /// Pods that move if it goes, by namespace and name.
+    pub moves: Vec<Move>,
+    /// Pods that go with the node and need no other: those of DaemonSets and static ones.
+    pub local_pods: Vec<PodName>,
+    /// Per hour; `None` where it is not known.
+    pub price_per_hour: Option<Money>,
+}
+
+/// Whether a node goes, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can be removed.
+    Remove,
+    /// It stays.
+    Keep(Keep),
+}
+
+/// Why a node stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Enough of it is in use.
+    Utilized,
+    /// It runs the control plane.
+    ControlPlane,
+    /// It is not ready: what runs there is not known.
+    NotReady,
+    /// Somebody has cordoned it already.
+    Cordoned,
+    /// It is being deleted already.
+    Deleting,
+    /// It has not reported what it offers.
+    NoAllocatable,
+    /// Some of its pods cannot move; see the blockers.
+    Blocked,
+    /// The pods of these removed nodes move here.
+    ReceivesPods(Vec<String>),
+}
+
+/// A pod that keeps its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    /// The pod.
+    pub pod: PodName,
+    /// Why it cannot move.
+    pub reason: BlockReason,
+}
+
+/// Why a pod cannot move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockReason {
+    /// Nobody would make it again: it would be lost, not moved.
+    NoController,
+    /// Room is being made for it on this node.
+    Nominated,
+    /// No other node that stays may run it; the nearest of them, and why it may not.
+    NoDestination(Option<(String, Refusal)>),
+}
+
+/// A pod's new place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The pod.
+    pub pod: Arc<Pod>,
+    /// The node that it moves to.
+    pub destination: String,
+}
+
+/// How much of a node's allocatable is requested. Requests, not use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Utilization {
+    /// Sum of the pods' effective CPU requests.
+    pub requested_cpu: Cpu,
+    /// Sum of the pods' effective memory requests.
+    pub requested_memory: Memory,
+    /// Share of the allocatable CPU.
+    pub cpu: Millionths,
+    /// Share of the allocatable memory.
+    pub memory: Millionths,
+}
+
+impl Utilization {
+    /// The larger share.
+    #[must_use]
+    pub fn largest(self) -> Millionths {
+        self.cpu.max(self.memory)
+    }
+}
+
+impl Consolidation {
+    /// What all nodes cost per hour, before and after; `None` where a price is not known.
+    #[must_use]
+    pub fn costs_per_hour(&self) -> (Option<Money>, Option<Money>) {
+        let cost = |remaining: bool| {
+            let counted = self.nodes.iter().filter(|plan| !remaining || plan.verdict != Verdict::Remove);
+            counted.map(|plan| plan.price_per_hour).sum()
+        };
+        (cost(false), cost(true))
+    }
+
+    /// What the removed nodes cost per hour; `None` where a price is not known.
+    #[must_use]
+    pub fn savings_per_hour(&self) -> Option<Money> {
+        let removed = self.nodes.iter().filter(|plan| plan.verdict == Verdict::Remove);
+        removed.map(|plan| plan.price_per_hour).sum()
+    }
+}
+
+/// Decides for every node.
+///
+/// With `u` underutilized nodes of `m` pods together and `n` nodes: `O(m·n)`, and less where the first destinations
+/// have room.
+#[must_use]
+pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Consolidation {
+    let pods_by_node = snapshot.pods_by_node();
+    let mut plans = candidates::survey(snapshot, &pods_by_node, catalog, options);
+    let mut destinations = Destinations::of(&plans, &pods_by_node);
+    let mut order: Vec<usize> = (0..plans.len()).filter(|index| is_candidate(&plans[*index])).collect();
+    order.sort_by_key(|index| (plans[*index].utilization.largest(), *index));
+    let mut removals = Vec::new();
+    let mut senders: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for index in order {
+        let name = plans[index].node.name.clone();
+        if senders.contains_key(&name) {
+            continue;
+        }
+        let pods = pods_by_node.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+        match destinations.clear(index, candidates::movable(pods)) {
+            Ok(moves) => {
+                for destination in moves.iter().map(|each| &each.destination).collect::<BTreeSet<_>>() {
+                    senders.entry(destination.clone()).or_default().push(name.clone());
+                }
+                plans[index].verdict = Verdict::Remove;
+                plans[index].moves = moves;
+                removals.push(name);
+            }
+            Err(blockers) => plans[index].blockers = blockers,
+        }
+    }
+    for plan in plans.iter_mut().filter(|plan| is_candidate(plan)) {
+        plan.verdict = Verdict::Keep(Keep::ReceivesPods(senders.remove(&plan.node.name).unwrap_or_default()));
+    }
+    Consolidation { nodes: plans, removals }
+}
+
+/// Until it is decided, an underutilized node that nothing forbids to remove counts as blocked.
+fn is_candidate(plan: &NodePlan) -> bool {
+    plan.underutilized && plan.verdict == Verdict::Keep(Keep::Blocked) && plan.blockers.is_empty()
+}

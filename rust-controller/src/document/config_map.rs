@@ -1,0 +1,137 @@
+//! What is published: ConfigMaps with their names and contents.
+
+use std::collections::BTreeMap;
+
+use super::names::{consolidation_name, plan_names};
+use super::plan_json::{PlanOutcome, reason};
+use super::{NodePool, json, suggestion, summary, yaml};
+use crate::consolidate::Consolidation;
+use crate::provision::{PodPlan, Verdict};
+use crate::snapshot::Skipped;
+
+/// A ConfigMap of this program, without its namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigMap {
+    /// Name within the namespace.
+    pub name: String,
+    /// Which of the three kinds; a label tells it.
+    pub kind: Kind,
+    /// File names and texts.
+    pub data: BTreeMap<String, String>,
+}
+
+/// The three kinds of ConfigMaps, as the label `mini-karpenter/kind` tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// What one pod needs.
+    Plan,
+    /// What becomes of one node.
+    Consolidation,
+    /// The whole of either.
+    Summary,
+}
+
+impl Kind {
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Consolidation => "consolidation",
+            Self::Summary => "summary",
+        }
+    }
+}
+
+/// The API server takes 1 MiB for a whole object; this leaves room for its metadata.
+pub(super) const LARGEST_BYTES: usize = 900 * 1024;
+
+/// `plan-<pod>` for each unschedulable pod, at most `max_plans`, and `summary-provisioning`.
+#[must_use]
+pub fn plan_config_maps(outcome: &PlanOutcome<'_>, max_plans: usize) -> Vec<ConfigMap> {
+    let shown = |planned: &&PodPlan| !matches!(planned.verdict, Verdict::Ignored(_));
+    let planned: BTreeMap<_, _> =
+        outcome.plan.pods.iter().filter(shown).map(|planned| (&planned.pod.name, planned)).collect();
+    let names = plan_names(planned.keys().copied());
+    let mut maps: Vec<ConfigMap> = names
+        .into_iter()
+        .take(max_plans)
+        .filter_map(|(pod, name)| Some(plan_config_map(outcome, name, planned.get(pod)?)))
+        .collect();
+    let left_out = planned.len().saturating_sub(max_plans);
+    maps.push(ConfigMap {
+        name: "summary-provisioning".to_owned(),
+        kind: Kind::Summary,
+        data: summary::provisioning(outcome, left_out),
+    });
+    maps
+}
+
+fn plan_config_map(outcome: &PlanOutcome<'_>, name: String, planned: &PodPlan) -> ConfigMap {
+    let plan = match &planned.verdict {
+        Verdict::Planned { pool, .. } => {
+            outcome.plan.pools.get(pool).map(|pool| NodePool::new(pool).yaml()).unwrap_or_default()
+        }
+        Verdict::FitsExisting { node } => format!("# needs no new node: it fits {node} as it is\n"),
+        other => format!("# {}\n", reason(other).replace('\n', " ")),
+    };
+    let data = [("plan.yaml", plan), ("info.json", json(&outcome.pod_info(planned)))];
+    ConfigMap { name, kind: Kind::Plan, data: texts(data) }
+}
+
+/// `consolidation-<node>` for each underutilized node, and `summary-consolidation`.
+#[must_use]
+pub fn consolidation_config_maps(consolidation: &Consolidation, skipped: &[Skipped]) -> Vec<ConfigMap> {
+    let underutilized = consolidation.nodes.iter().filter(|plan| plan.underutilized);
+    let mut maps: Vec<ConfigMap> = underutilized
+        .map(|plan| ConfigMap {
+            name: consolidation_name(&plan.node.name),
+            kind: Kind::Consolidation,
+            data: suggestion::node(plan),
+        })
+        .collect();
+    maps.push(ConfigMap {
+        name: "summary-consolidation".to_owned(),
+        kind: Kind::Summary,
+        data: summary::consolidation(consolidation, skipped),
+    });
+    maps
+}
+
+/// ConfigMap objects as one file of YAML documents.
+#[must_use]
+pub fn config_maps_yaml(manifests: impl IntoIterator<Item = serde_json::Value>) -> String {
+    manifests.into_iter().map(|manifest| yaml(&manifest)).collect::<Vec<_>>().join("---\n")
+}
+
+pub(super) fn texts<const N: usize>(texts: [(&str, String); N]) -> BTreeMap<String, String> {
+    texts.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
+}
+
+/// As many of the entries as fit `room` bytes as JSON, and how many do not.
+pub(super) fn cut<T: serde::Serialize>(entries: Vec<T>, room: usize) -> (Vec<T>, usize) {
+    let count = entries.len();
+    let mut left = room;
+    let fits = |entry: &T| {
+        // Indentation and the comma come on top of the compact form.
+        let size = json(entry).len() * 2;
+        left = left.saturating_sub(size);
+        left > 0
+    };
+    let kept: Vec<T> = entries.into_iter().take_while(fits).collect();
+    let left_out = count - kept.len();
+    (kept, left_out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_too_long_is_cut_and_says_by_how_much() {
+        let entries: Vec<String> = (0..1000).map(|number| format!("entry {number}")).collect();
+        let (kept, left_out) = cut(entries, 1000);
+        assert!(json(&kept).len() <= 1000 && !kept.is_empty());
+        assert_eq!(kept.len() + left_out, 1000);
+    }
+}

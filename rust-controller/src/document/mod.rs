@@ -1,0 +1,46 @@
+//! Outcomes -> ConfigMaps, NodePools, tables and JSON.
+//!
+//! Field names and layout are a contract with other programs: see `docs/ARCHITECTURE.md`.
+
+mod config_map;
+mod consolidation_json;
+mod names;
+mod node_pool;
+mod plan_json;
+mod suggestion;
+mod summary;
+mod table;
+mod tables;
+
+pub use config_map::{ConfigMap, Kind, config_maps_yaml, consolidation_config_maps, plan_config_maps};
+pub use consolidation_json::ConsolidationDocument;
+pub use node_pool::{NodePool, node_pools_yaml};
+pub use plan_json::{PlanDocument, PlanOutcome};
+pub use tables::{catalog_table, consolidation_table, plan_table};
+
+use serde::Serialize;
+
+/// A document as YAML, without folding: one line a value, as other tools print it.
+fn yaml(document: &impl Serialize) -> String {
+    let options = serde_yaml::ser_options! { prefer_block_scalars: false };
+    serde_yaml::to_string_with_options(document, options)
+        .unwrap_or_else(|error| format!("# cannot be written as YAML: {error}\n"))
+}
+
+/// A document as JSON for people: indented, with a line break at its end.
+#[must_use]
+pub fn json(document: &impl Serialize) -> String {
+    serde_json::to_string_pretty(document)
+        .map_or_else(|error| format!("\"cannot be written as JSON: {error}\"\n"), |text| text + "\n")
+}
+
+/// A share in millionths as a percentage with one decimal, rounded down: `12.3 %`.
+fn percent(millionths: u64) -> String {
+    format!("{}.{} %", millionths / 10_000, millionths / 1_000 % 10)
+}
+
+/// A share in millionths as a number from 0 to 1.
+#[expect(clippy::cast_precision_loss, reason = "for output only")]
+fn share(millionths: u64) -> f64 {
+    millionths as f64 / 1e6
+}

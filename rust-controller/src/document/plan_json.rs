@@ -1,0 +1,317 @@
+//! A plan as JSON: the document of `-o json`, and each pod's `info.json` with the same field names.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{NodePool, share};
+use crate::model::{Catalog, PodName, Resources, printed_amount};
+use crate::provision::least_waste::{FORMULA, Fit, NearestMiss};
+use crate::provision::{Certificate, LowerBound, Options, Plan, PlannedNode, PodPlan, Unplaceable, Verdict};
+use crate::snapshot::Skipped;
+use crate::units::Money;
+
+/// A plan with everything that its documents say about it.
+#[derive(Debug)]
+pub struct PlanOutcome<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What it chose from.
+    pub catalog: &'a Catalog,
+    /// Under which options.
+    pub options: &'a Options,
+    /// The least that any plan could cost.
+    pub bound: Option<LowerBound>,
+    /// Objects that were left out.
+    pub skipped: &'a [Skipped],
+}
+
+/// The document of `plan -o json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanDocument<'a> {
+    version: u32,
+    #[serde(flatten)]
+    basis: Basis<'a>,
+    pods: Vec<PodEntry<'a>>,
+    nodes: Vec<NodeEntry<'a>>,
+    node_pools: Vec<NodePool>,
+    totals: Totals,
+    certificate: Option<CertificateEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<String>,
+}
+
+/// What a plan was made from.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Basis<'a> {
+    catalog: &'a str,
+    currency: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    price_source: &'a str,
+    options: OptionsEntry<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OptionsEntry<'a> {
+    capacity_types: Vec<&'a str>,
+    arch: Vec<&'a str>,
+    exclude_types: &'a str,
+}
+
+/// One pod's verdict.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PodEntry<'a> {
+    pod: String,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node_pool: Option<&'a str>,
+    reason: String,
+    requests: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest_miss: Option<NearestMissEntry<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unchecked_rules: &'a [&'static str],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NearestMissEntry<'a> {
+    instance_type: &'a str,
+    zone: &'a str,
+    rule: &'static str,
+    reason: String,
+    refused_types: &'a BTreeMap<&'static str, usize>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeEntry<'a> {
+    name: &'a str,
+    instance_type: &'a str,
+    zone: &'a str,
+    capacity_type: &'a str,
+    price_per_hour: Option<Money>,
+    pods: Vec<String>,
+}
+
+/// Sums over a plan.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Totals {
+    pods: usize,
+    planned: usize,
+    fits_existing: usize,
+    unplaceable: usize,
+    ignored: usize,
+    nodes: usize,
+    cost_per_hour: Option<Money>,
+    lower_bound_per_hour: Option<f64>,
+    gap: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    solve_seconds: Option<f64>,
+}
+
+/// Prices by which the lower bound can be verified.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CertificateEntry {
+    per_resource: BTreeMap<String, f64>,
+    per_node: f64,
+}
+
+/// One pod's `info.json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PodInfo<'a> {
+    version: u32,
+    #[serde(flatten)]
+    basis: Basis<'a>,
+    #[serde(flatten)]
+    pod: PodEntry<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calculation: Option<Calculation<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Calculation<'a> {
+    formula: &'static str,
+    chosen: FitEntry<'a>,
+    runners_up: Vec<FitEntry<'a>>,
+    refused_types: &'a BTreeMap<&'static str, usize>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FitEntry<'a> {
+    instance_type: &'a str,
+    zone: &'a str,
+    capacity_type: &'a str,
+    price_per_hour: Option<Money>,
+    allocatable: BTreeMap<String, String>,
+    daemon_requests: BTreeMap<String, String>,
+    daemon_pods: Vec<String>,
+    waste: f64,
+}
+
+impl<'a> PlanOutcome<'a> {
+    /// The whole plan; `solve_time` is what planning and checking took.
+    #[must_use]
+    pub fn document(&self, solve_time: Duration) -> PlanDocument<'a> {
+        PlanDocument {
+            version: 1,
+            basis: self.basis(),
+            pods: self.plan.pods.iter().map(pod_entry).collect(),
+            nodes: self.plan.nodes.iter().map(node_entry).collect(),
+            node_pools: self.plan.pools.values().map(NodePool::new).collect(),
+            totals: Totals { solve_seconds: Some(solve_time.as_secs_f64()), ..self.totals() },
+            certificate: self.certificate(),
+            skipped: self.skipped.iter().map(Skipped::to_string).collect(),
+        }
+    }
+
+    pub(super) fn basis(&self) -> Basis<'a> {
+        Basis {
+            catalog: &self.catalog.name,
+            currency: &self.catalog.currency,
+            price_source: &self.catalog.price_source,
+            options: OptionsEntry {
+                capacity_types: self.options.capacity_types.iter().map(String::as_str).collect(),
+                arch: self.options.arch.iter().map(String::as_str).collect(),
+                exclude_types: self.options.exclude_types.as_str(),
+            },
+        }
+    }
+
+    /// Sums that depend on the plan alone, not on how long it took.
+    pub(super) fn totals(&self) -> Totals {
+        let plan = self.plan;
+        let cost = plan.cost_per_hour();
+        let bound = self.bound.as_ref().map(|bound| bound.per_hour);
+        let ratio = |cost: Money, bound: f64| ((cost.units() / bound - 1.0) * 1e4).round() / 1e4;
+        Totals {
+            pods: plan.pods.len(),
+            planned: plan.count(|verdict| matches!(verdict, Verdict::Planned { .. })),
+            fits_existing: plan.count(|verdict| matches!(verdict, Verdict::FitsExisting { .. })),
+            unplaceable: plan.count(|verdict| matches!(verdict, Verdict::Unplaceable(_))),
+            ignored: plan.count(|verdict| matches!(verdict, Verdict::Ignored(_))),
+            nodes: plan.nodes.len(),
+            cost_per_hour: cost,
+            lower_bound_per_hour: bound,
+            gap: cost.zip(bound).map(|(cost, bound)| ratio(cost, bound)),
+            solve_seconds: None,
+        }
+    }
+
+    pub(super) fn certificate(&self) -> Option<CertificateEntry> {
+        let Certificate { per_resource, per_node } = &self.bound.as_ref()?.certificate;
+        Some(CertificateEntry { per_resource: per_resource.clone(), per_node: *per_node })
+    }
+
+    /// What one pod's ConfigMap says.
+    pub(super) fn pod_info(&self, planned: &'a PodPlan) -> PodInfo<'a> {
+        let mut pod = pod_entry(planned);
+        // Names of planned nodes depend on the other pods; what a pod's own ConfigMap says must not.
+        if matches!(planned.verdict, Verdict::Planned { .. }) {
+            pod.node = None;
+        }
+        let calculation = match &planned.verdict {
+            Verdict::Planned { choice, .. } => Some(Calculation {
+                formula: FORMULA,
+                chosen: fit_entry(&choice.best),
+                runners_up: choice.runners_up.iter().map(fit_entry).collect(),
+                refused_types: &choice.refused_types,
+            }),
+            Verdict::FitsExisting { .. } | Verdict::Unplaceable(_) | Verdict::Ignored(_) => None,
+        };
+        PodInfo { version: 1, basis: self.basis(), pod, calculation }
+    }
+}
+
+pub(super) fn pod_entry(planned: &PodPlan) -> PodEntry<'_> {
+    let (verdict, node) = verdict_and_node(&planned.verdict);
+    let node_pool = match &planned.verdict {
+        Verdict::Planned { pool, .. } => Some(pool.as_str()),
+        Verdict::FitsExisting { .. } | Verdict::Unplaceable(_) | Verdict::Ignored(_) => None,
+    };
+    PodEntry {
+        pod: planned.pod.name.to_string(),
+        verdict,
+        node,
+        node_pool,
+        reason: reason(&planned.verdict),
+        requests: amounts(&Resources { pods: 0, ..planned.pod.requests.clone() }),
+        nearest_miss: nearest_miss(&planned.verdict),
+        unchecked_rules: &planned.pod.unchecked_rules,
+    }
+}
+
+/// The verdict's name, and the node that it speaks of.
+pub(super) fn verdict_and_node(verdict: &Verdict) -> (&'static str, Option<&str>) {
+    match verdict {
+        Verdict::Planned { node, .. } => ("planned", Some(node)),
+        Verdict::FitsExisting { node } => ("fitsExisting", Some(node)),
+        Verdict::Unplaceable(_) => ("unplaceable", None),
+        Verdict::Ignored(_) => ("ignored", None),
+    }
+}
+
+/// Why a verdict is what it is; empty where the verdict says it all.
+pub(super) fn reason(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Planned { .. } | Verdict::FitsExisting { .. } => String::new(),
+        Verdict::Ignored(ignored) => ignored.to_string(),
+        Verdict::Unplaceable(unplaceable) => match &**unplaceable {
+            Unplaceable::Shape(error) => error.to_string(),
+            Unplaceable::NoType(NearestMiss { instance_type, refusal, .. }) => {
+                format!("no node type fits; the nearest, {instance_type}: {refusal}")
+            }
+            Unplaceable::NoTypes => "the options leave no node type to choose from".to_owned(),
+        },
+    }
+}
+
+fn nearest_miss(verdict: &Verdict) -> Option<NearestMissEntry<'_>> {
+    let Verdict::Unplaceable(unplaceable) = verdict else { return None };
+    let Unplaceable::NoType(NearestMiss { instance_type, zone, refusal, refused_types }) = &**unplaceable else {
+        return None;
+    };
+    Some(NearestMissEntry { instance_type, zone, rule: refusal.rule(), reason: refusal.to_string(), refused_types })
+}
+
+fn node_entry(node: &PlannedNode) -> NodeEntry<'_> {
+    NodeEntry {
+        name: &node.name,
+        instance_type: &node.instance_type,
+        zone: &node.zone,
+        capacity_type: &node.capacity_type,
+        price_per_hour: node.price_per_hour,
+        pods: node.pods.iter().map(PodName::to_string).collect(),
+    }
+}
+
+fn fit_entry(fit: &Fit) -> FitEntry<'_> {
+    FitEntry {
+        instance_type: &fit.instance_type,
+        zone: &fit.zone,
+        capacity_type: &fit.capacity_type,
+        price_per_hour: fit.price_per_hour(),
+        allocatable: amounts(&fit.allocatable),
+        daemon_requests: amounts(&fit.daemon_requests),
+        daemon_pods: fit.daemon_pods.iter().map(PodName::to_string).collect(),
+        waste: share(fit.score.waste_millionths),
+    }
+}
+
+/// Amounts as Kubernetes prints them. CPU and memory always; pod slots and anything else where there is some.
+fn amounts(resources: &Resources) -> BTreeMap<String, String> {
+    let shown = resources.amounts().filter(|(name, amount)| *amount > 0 || matches!(*name, "cpu" | "memory"));
+    shown.map(|(name, amount)| (name.to_owned(), printed_amount(name, amount))).collect()
+}

@@ -1,0 +1,93 @@
+//! `consolidation-<node>`: what becomes of one node, and how a person does it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::config_map::{LARGEST_BYTES, cut, texts};
+use super::consolidation_json::{block_reason, node_info, reason};
+use super::{json, percent, yaml};
+use crate::consolidate::{NodePlan, Verdict};
+use crate::model::printed_amount;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Suggestion {
+    node: String,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    /// Requests, not use.
+    requested: Requested,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blockers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    moves: Vec<String>,
+    #[serde(skip_serializing_if = "is_zero")]
+    moves_left_out: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ends_with_the_node: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Requested {
+    cpu: String,
+    memory: String,
+}
+
+pub(super) fn node(plan: &NodePlan) -> BTreeMap<String, String> {
+    texts([("suggestion.yaml", yaml(&suggestion(plan))), ("info.json", json(&node_info(plan)))])
+}
+
+fn suggestion(plan: &NodePlan) -> Suggestion {
+    let name = &plan.node.name;
+    let allocatable = &plan.node.allocatable;
+    let of = |resource: &str, requested: u64, millionths: u64| {
+        let (requested, offered) =
+            (printed_amount(resource, requested), printed_amount(resource, allocatable.amount(resource)));
+        format!("{} ({requested} of {offered})", percent(millionths))
+    };
+    let utilization = &plan.utilization;
+    let moves = plan.moves.iter().map(|each| {
+        let unchecked = match each.pod.unchecked_rules.as_slice() {
+            [] => String::new(),
+            rules => format!(" (unverified: {} not checked)", rules.join(", ")),
+        };
+        format!("{} -> {}{unchecked}", each.pod.name, each.destination)
+    });
+    let (moves, moves_left_out) = cut(moves.collect(), LARGEST_BYTES / 4);
+    Suggestion {
+        node: name.clone(),
+        verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
+        reason: reason(&plan.verdict),
+        requested: Requested {
+            cpu: of("cpu", utilization.requested_cpu.get(), utilization.cpu),
+            memory: of("memory", utilization.requested_memory.get(), utilization.memory),
+        },
+        blockers: plan
+            .blockers
+            .iter()
+            .map(|blocker| format!("{}: {}", blocker.pod, block_reason(&blocker.reason)))
+            .collect(),
+        moves,
+        moves_left_out,
+        ends_with_the_node: plan.local_pods.iter().map(ToString::to_string).collect(),
+        steps: if plan.verdict == Verdict::Remove { steps(name) } else { Vec::new() },
+    }
+}
+
+/// What a person types, in order.
+pub(super) fn steps(node: &str) -> Vec<String> {
+    vec![
+        format!("kubectl cordon {node}"),
+        format!("kubectl drain {node} --ignore-daemonsets --delete-emptydir-data"),
+        format!("kubectl delete node {node}"),
+    ]
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}

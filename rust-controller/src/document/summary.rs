@@ -1,0 +1,148 @@
+//! `summary-provisioning` and `summary-consolidation`: the whole of a plan, for programs and for people.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::config_map::{LARGEST_BYTES, cut, texts};
+use super::consolidation_json::{self, reason};
+use super::plan_json::{self, PlanOutcome};
+use super::{json, share, tables};
+use crate::consolidate::{Consolidation, NodePlan, Verdict};
+use crate::provision::PodPlan;
+use crate::snapshot::Skipped;
+
+/// Each of the two texts of a summary may take half.
+const LARGEST_TEXT: usize = LARGEST_BYTES / 2;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProvisioningSummary<'a> {
+    version: u32,
+    #[serde(flatten)]
+    basis: plan_json::Basis<'a>,
+    totals: plan_json::Totals,
+    certificate: Option<plan_json::CertificateEntry>,
+    /// Unschedulable pods beyond `--max-plans`, which have no ConfigMap of their own.
+    pods_without_own_plan: usize,
+    skipped: Vec<String>,
+    pods: Vec<PodLine>,
+    /// Pods that the list above leaves out for its size.
+    pods_left_out: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PodLine {
+    pod: String,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unchecked_rules: Vec<&'static str>,
+}
+
+pub(super) fn provisioning(outcome: &PlanOutcome<'_>, without_own_plan: usize) -> BTreeMap<String, String> {
+    let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 4);
+    let (pods, pods_left_out) = cut(outcome.plan.pods.iter().map(pod_line).collect(), LARGEST_TEXT / 2);
+    let summary = ProvisioningSummary {
+        version: 1,
+        basis: outcome.basis(),
+        totals: outcome.totals(),
+        certificate: outcome.certificate(),
+        pods_without_own_plan: without_own_plan,
+        skipped: with_rest(skipped, skipped_left_out),
+        pods,
+        pods_left_out,
+    };
+    texts([("info.json", json(&summary)), ("summary.txt", bounded(tables::plan_table(outcome)))])
+}
+
+fn pod_line(planned: &PodPlan) -> PodLine {
+    let (verdict, node) = plan_json::verdict_and_node(&planned.verdict);
+    PodLine {
+        pod: planned.pod.name.to_string(),
+        verdict,
+        node: node.map(str::to_owned),
+        reason: plan_json::reason(&planned.verdict),
+        unchecked_rules: planned.pod.unchecked_rules.clone(),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConsolidationSummary<'a> {
+    version: u32,
+    totals: consolidation_json::Totals,
+    removals: &'a [String],
+    skipped: Vec<String>,
+    nodes: Vec<NodeLine<'a>>,
+    /// Nodes that the list above leaves out for its size.
+    nodes_left_out: usize,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeLine<'a> {
+    node: &'a str,
+    cpu: f64,
+    memory: f64,
+    underutilized: bool,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+}
+
+pub(super) fn consolidation(consolidation: &Consolidation, skipped_objects: &[Skipped]) -> BTreeMap<String, String> {
+    let (skipped, skipped_left_out) = cut(lines(skipped_objects), LARGEST_TEXT / 4);
+    let (nodes, nodes_left_out) = cut(consolidation.nodes.iter().map(node_line).collect(), LARGEST_TEXT / 2);
+    let summary = ConsolidationSummary {
+        version: 1,
+        totals: consolidation_json::totals(consolidation),
+        removals: &consolidation.removals,
+        skipped: with_rest(skipped, skipped_left_out),
+        nodes,
+        nodes_left_out,
+    };
+    texts([
+        ("info.json", json(&summary)),
+        ("summary.txt", bounded(tables::consolidation_table(consolidation, skipped_objects))),
+    ])
+}
+
+fn node_line(plan: &NodePlan) -> NodeLine<'_> {
+    NodeLine {
+        node: &plan.node.name,
+        cpu: share(plan.utilization.cpu),
+        memory: share(plan.utilization.memory),
+        underutilized: plan.underutilized,
+        verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
+        reason: reason(&plan.verdict),
+    }
+}
+
+fn lines(skipped: &[Skipped]) -> Vec<String> {
+    skipped.iter().map(Skipped::to_string).collect()
+}
+
+fn with_rest(mut lines: Vec<String>, left_out: usize) -> Vec<String> {
+    if left_out > 0 {
+        lines.push(format!("and {left_out} more"));
+    }
+    lines
+}
+
+/// Whole lines of a text as far as they fit, and how many do not.
+fn bounded(text: String) -> String {
+    /// Room for the note.
+    const NOTE: usize = 64;
+    if text.len() <= LARGEST_TEXT {
+        return text;
+    }
+    let within = text.as_bytes().iter().take(LARGEST_TEXT - NOTE);
+    let lines = within.filter(|byte| **byte == b'\n').count();
+    let kept: String = text.split_inclusive('\n').take(lines).collect();
+    format!("{kept}… and {} more lines\n", text.lines().count() - lines)
+}

@@ -1,0 +1,247 @@
+//! Plans for a person at a terminal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::consolidation_json::{block_reason, reason as keep_reason};
+use super::percent;
+use super::plan_json::{PlanOutcome, reason, verdict_and_node};
+use super::suggestion::steps;
+use super::table::Table;
+use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
+use crate::model::{Catalog, printed_amount};
+use crate::provision::{Plan, PodPlan, Verdict};
+use crate::snapshot::Skipped;
+use crate::units::Money;
+
+/// Hours in a month as clouds bill it: 365 days in 12 months.
+const HOURS_PER_MONTH: f64 = 730.0;
+
+/// What to add, what it costs, and what becomes of each pod.
+#[must_use]
+pub fn plan_table(outcome: &PlanOutcome<'_>) -> String {
+    let plan = outcome.plan;
+    let mut text = String::new();
+    if !plan.nodes.is_empty() {
+        text.push_str("NODES TO ADD\n");
+        text.push_str(&nodes_to_add(plan));
+        text.push('\n');
+    }
+    if !plan.pods.is_empty() {
+        text.push_str("PENDING PODS\n");
+        text.push_str(&pending_pods(plan));
+        text.push('\n');
+    }
+    text.push_str(&plan_totals(outcome));
+    text.push_str(&skipped_lines(outcome.skipped));
+    text
+}
+
+fn nodes_to_add(plan: &Plan) -> String {
+    let mut kinds: BTreeMap<_, (usize, usize)> = BTreeMap::new();
+    for node in &plan.nodes {
+        let kind = (&node.instance_type, &node.zone, &node.capacity_type, node.price_per_hour);
+        let (nodes, pods) = kinds.entry(kind).or_default();
+        *nodes += 1;
+        *pods += node.pods.len();
+    }
+    let mut table = Table::new(&["NODES", "TYPE", "ZONE", "CAPACITY", "PODS", "PRICE/HOUR"], &[0, 4, 5]);
+    for ((instance_type, zone, capacity_type, price), (nodes, pods)) in kinds {
+        table.row([
+            nodes.to_string(),
+            instance_type.clone(),
+            zone.clone(),
+            capacity_type.clone(),
+            pods.to_string(),
+            money(price),
+        ]);
+    }
+    table.render()
+}
+
+/// One line for the pods of one owner that fare alike.
+fn pending_pods(plan: &Plan) -> String {
+    let mut groups: BTreeMap<_, Vec<&PodPlan>> = BTreeMap::new();
+    for planned in &plan.pods {
+        let pod = &planned.pod;
+        let owner = pod.owner.as_ref().map_or_else(|| pod.name.name.clone(), |owner| owner.name.clone());
+        let (verdict, _) = verdict_and_node(&planned.verdict);
+        let group = (&pod.name.namespace, owner, &pod.requests, verdict, outcome_of(plan, planned));
+        groups.entry(group).or_default().push(planned);
+    }
+    let mut table = Table::new(&["POD", "CPU", "MEMORY", "VERDICT", "NODE OR REASON"], &[1, 2]);
+    for ((namespace, owner, requests, verdict, outcome), pods) in groups {
+        let name = match pods.as_slice() {
+            [one] => one.pod.name.to_string(),
+            several => format!("{namespace}/{owner} ×{}", several.len()),
+        };
+        table.row([name, requests.cpu.to_string(), requests.memory.to_string(), verdict.to_owned(), outcome]);
+    }
+    table.render()
+}
+
+fn outcome_of(plan: &Plan, planned: &PodPlan) -> String {
+    let outcome = match &planned.verdict {
+        Verdict::Planned { pool, .. } => {
+            let instance_type = plan.pools.get(pool).map_or("", |pool| &pool.instance_type);
+            instance_type.to_owned()
+        }
+        Verdict::FitsExisting { node } => node.clone(),
+        other => reason(other),
+    };
+    match planned.pod.unchecked_rules.as_slice() {
+        [] => outcome,
+        rules => format!("{outcome} (unverified: {} not checked)", rules.join(", ")),
+    }
+}
+
+fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
+    let plan = outcome.plan;
+    let count = |of_kind: fn(&Verdict) -> bool| plan.count(of_kind);
+    let mut text = format!(
+        "{} pending pods: {} planned, {} fit existing nodes, {} unplaceable, {} ignored\n",
+        plan.pods.len(),
+        count(|verdict| matches!(verdict, Verdict::Planned { .. })),
+        count(|verdict| matches!(verdict, Verdict::FitsExisting { .. })),
+        count(|verdict| matches!(verdict, Verdict::Unplaceable(_))),
+        count(|verdict| matches!(verdict, Verdict::Ignored(_))),
+    );
+    if plan.nodes.is_empty() {
+        return text;
+    }
+    let cost = plan.cost_per_hour();
+    let _ = writeln!(text, "Nodes to add: {}, {}", plan.nodes.len(), cost_line(outcome.catalog, cost));
+    if let Some((cost, bound)) = cost.zip(outcome.bound.as_ref()) {
+        let gap = (cost.units() / bound.per_hour - 1.0) * 100.0;
+        let currency = &outcome.catalog.currency;
+        let _ = writeln!(
+            text,
+            "No plan costs less than {:.4} {currency} per hour; this one is {gap:.1} % above",
+            bound.per_hour
+        );
+    }
+    text
+}
+
+fn cost_line(catalog: &Catalog, cost: Option<Money>) -> String {
+    let Some(cost) = cost else { return "at a price that is not known".to_owned() };
+    let Catalog { name, currency, price_source, .. } = catalog;
+    let source = if price_source.is_empty() { name.clone() } else { format!("{name}, {price_source}") };
+    format!("{cost} {currency} per hour, {:.2} per month (prices: {source})", cost.units() * HOURS_PER_MONTH)
+}
+
+/// Every node's verdict, and the removals in order.
+#[must_use]
+pub fn consolidation_table(consolidation: &Consolidation, skipped: &[Skipped]) -> String {
+    let mut text = String::new();
+    let mut table = Table::new(&["NODE", "CPU REQ", "MEM REQ", "PODS", "PRICE/HOUR", "VERDICT", "WHY"], &[1, 2, 3, 4]);
+    for plan in &consolidation.nodes {
+        table.row([
+            plan.node.name.clone(),
+            percent(plan.utilization.cpu),
+            percent(plan.utilization.memory),
+            if plan.verdict == NodeVerdict::Remove { plan.moves.len().to_string() } else { "-".to_owned() },
+            money(plan.price_per_hour),
+            if plan.verdict == NodeVerdict::Remove { "remove".to_owned() } else { "keep".to_owned() },
+            why(plan),
+        ]);
+    }
+    text.push_str(&table.render());
+    text.push('\n');
+    let by_name: BTreeMap<&str, &NodePlan> =
+        consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
+    for plan in consolidation.removals.iter().filter_map(|name| by_name.get(name.as_str())) {
+        text.push_str(&removal(plan));
+    }
+    text.push_str(&consolidation_totals(consolidation));
+    text.push_str(&skipped_lines(skipped));
+    text
+}
+
+fn skipped_lines(skipped: &[Skipped]) -> String {
+    skipped.iter().fold(String::new(), |text, skipped| text + &format!("Skipped: {skipped}\n"))
+}
+
+fn why(plan: &NodePlan) -> String {
+    match (&plan.verdict, plan.blockers.as_slice()) {
+        (NodeVerdict::Remove, _) => match plan.moves.len() {
+            0 => "nothing on it needs another place".to_owned(),
+            count => format!("{count} pods move"),
+        },
+        (NodeVerdict::Keep(_), [first, rest @ ..]) => {
+            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more pods)", rest.len()) };
+            format!("{}: {}{more}", first.pod, block_reason(&first.reason))
+        }
+        (verdict, []) => keep_reason(verdict),
+    }
+}
+
+fn removal(plan: &NodePlan) -> String {
+    let name = &plan.node.name;
+    let mut text = format!("{name} goes\n");
+    for each in &plan.moves {
+        let requests = &each.pod.requests;
+        let size = [("cpu", requests.cpu.get()), ("memory", requests.memory.get())]
+            .map(|(resource, amount)| printed_amount(resource, amount));
+        let _ = writeln!(text, "  {} ({} cpu, {}) -> {}", each.pod.name, size[0], size[1], each.destination);
+    }
+    for step in steps(name) {
+        let _ = writeln!(text, "  $ {step}");
+    }
+    text.push('\n');
+    text
+}
+
+fn consolidation_totals(consolidation: &Consolidation) -> String {
+    let before = consolidation.nodes.len();
+    let after = before - consolidation.removals.len();
+    let (cost_before, cost_after) = consolidation.costs_per_hour();
+    let mut text = format!("{before} nodes now, {after} after the removals above");
+    if let Some((cost_before, cost_after)) = cost_before.zip(cost_after) {
+        let _ = write!(text, "; {cost_before} per hour now, {cost_after} after");
+    }
+    let removed = consolidation.nodes.iter().filter(|plan| plan.verdict == NodeVerdict::Remove);
+    let prices: Vec<Option<Money>> = removed.map(|plan| plan.price_per_hour).collect();
+    let savings: Money = prices.iter().flatten().copied().sum();
+    if savings > Money::ZERO {
+        let _ = write!(text, "; saves {savings} per hour, {:.2} per month", savings.units() * HOURS_PER_MONTH);
+    }
+    match prices.iter().filter(|price| price.is_none()).count() {
+        0 => {}
+        unknown => {
+            let _ = write!(text, ", and what {unknown} removed nodes of unknown price cost");
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// The node types of a catalog.
+#[must_use]
+pub fn catalog_table(catalog: &Catalog) -> String {
+    let mut table = Table::new(&["TYPE", "CPU", "MEMORY", "PODS", "CAPACITY", "ZONES", "PRICE/HOUR"], &[1, 2, 3, 6]);
+    for kind in &catalog.types {
+        let mut offers: BTreeMap<(&str, Option<Money>), usize> = BTreeMap::new();
+        for offering in &kind.offerings {
+            *offers.entry((&offering.capacity_type, offering.price_per_hour)).or_default() += 1;
+        }
+        for ((capacity_type, price), zones) in offers {
+            table.row([
+                kind.name.clone(),
+                kind.allocatable.cpu.to_string(),
+                kind.allocatable.memory.to_string(),
+                kind.allocatable.pods.to_string(),
+                capacity_type.to_owned(),
+                zones.to_string(),
+                money(price),
+            ]);
+        }
+    }
+    let Catalog { name, currency, price_source, types, .. } = catalog;
+    let source = if price_source.is_empty() { String::new() } else { format!(", prices: {price_source}") };
+    format!("{}\n{} node types of catalog {name} in {currency}{source}\n", table.render(), types.len())
+}
+
+fn money(price: Option<Money>) -> String {
+    price.map_or_else(|| "unknown".to_owned(), |price| price.to_string())
+}

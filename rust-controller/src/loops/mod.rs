@@ -1,0 +1,100 @@
+//! The two interval loops: wake, read the whole store, plan, check, hand over to the publisher. They decide nothing.
+
+mod outcome;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+pub use outcome::{CatalogChoice, Settings, checked_consolidation, checked_plan};
+
+use crate::cluster::{Desired, Stores};
+use crate::document::{PlanOutcome, consolidation_config_maps, plan_config_maps};
+use crate::provision::LowerBound;
+
+/// Where the loops put what should be published.
+pub type DesiredSender = Arc<watch::Sender<Desired>>;
+
+/// Plans nodes for unschedulable pods at every tick.
+///
+/// # Errors
+/// Where a store or the planner has ended, which only the end of the process does.
+pub async fn pending_loop(
+    stores: Stores,
+    settings: Arc<Settings>,
+    every: Duration,
+    desired: DesiredSender,
+) -> anyhow::Result<()> {
+    at_every_tick(&stores, every, || {
+        let (stores, settings, desired) = (stores.clone(), Arc::clone(&settings), Arc::clone(&desired));
+        move || {
+            let snapshot = stores.snapshot();
+            let catalog = settings.catalog(&snapshot);
+            let Some(plan) = checked_plan(&snapshot, &catalog, &settings.provision) else { return };
+            let outcome = PlanOutcome {
+                plan: &plan,
+                catalog: &catalog,
+                options: &settings.provision,
+                bound: LowerBound::of(&plan, &catalog, &settings.provision),
+                skipped: snapshot.skipped(),
+            };
+            let maps = Arc::new(plan_config_maps(&outcome, settings.max_plans));
+            desired.send_modify(|desired| desired.plans = Some(maps));
+        }
+    })
+    .await
+}
+
+/// Finds the nodes that could go at every tick.
+///
+/// # Errors
+/// Where a store or the planner has ended, which only the end of the process does.
+pub async fn consolidation_loop(
+    stores: Stores,
+    settings: Arc<Settings>,
+    every: Duration,
+    desired: DesiredSender,
+) -> anyhow::Result<()> {
+    at_every_tick(&stores, every, || {
+        let (stores, settings, desired) = (stores.clone(), Arc::clone(&settings), Arc::clone(&desired));
+        move || {
+            let snapshot = stores.snapshot();
+            let catalog = settings.catalog(&snapshot);
+            let Some(plan) = checked_consolidation(&snapshot, &catalog, &settings.consolidate) else { return };
+            let maps = Arc::new(consolidation_config_maps(&plan, snapshot.skipped()));
+            desired.send_modify(|desired| desired.consolidations = Some(maps));
+        }
+    })
+    .await
+}
+
+/// Runs `work` on a thread of its own, first when the stores are ready and then at every tick. A tick that is missed
+/// because the last one took too long is left out.
+async fn at_every_tick<W>(stores: &Stores, every: Duration, work: impl Fn() -> W) -> anyhow::Result<()>
+where
+    W: FnOnce() + Send + 'static,
+{
+    stores.ready().await?;
+    let mut ticks: Interval = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        tokio::task::spawn_blocking(work()).await?;
+    }
+}
+
+/// Ends well on the first of SIGINT and SIGTERM.
+///
+/// # Errors
+/// Where the process cannot listen for signals.
+pub async fn until_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
+    Ok(())
+}

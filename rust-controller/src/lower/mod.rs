@@ -1,0 +1,75 @@
+//! Kubernetes objects -> model. The only pure room that names `k8s-openapi`.
+//!
+//! What cannot be lowered is an error about one object, with the field: callers skip that object, name it, and go on.
+
+mod manifest;
+mod node;
+mod placement;
+mod pod;
+mod requests;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
+
+pub use manifest::{Manifest, ManifestError, parse_manifest};
+pub use node::lower_node;
+pub use pod::lower_pod;
+
+use crate::model::Resources;
+use crate::units::{Quantity, QuantityError};
+
+/// Why an object cannot be planned with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LowerError {
+    /// A quantity that does not parse.
+    #[error("{field}: {source}")]
+    Quantity {
+        /// Path of the field: `spec.containers[0].resources.requests.cpu`.
+        field: String,
+        /// What is wrong with it.
+        source: QuantityError,
+    },
+    /// A field that every such object has is missing.
+    #[error("{0}: missing")]
+    Missing(&'static str),
+    /// A value that is none of those that Kubernetes knows.
+    #[error("{field}: {value:?} is not one of {known}")]
+    Unknown {
+        /// Path of the field.
+        field: String,
+        /// What was there.
+        value: String,
+        /// What could be there.
+        known: &'static str,
+    },
+}
+
+/// Quantities by resource name, exact; what sums are made of before they are rounded.
+type Amounts = BTreeMap<String, Quantity>;
+
+fn amounts(raw: Option<&BTreeMap<String, RawQuantity>>, field: &str) -> Result<Amounts, LowerError> {
+    let parse = |(name, quantity): (&String, &RawQuantity)| {
+        let parsed =
+            quantity.0.parse().map_err(|source| LowerError::Quantity { field: format!("{field}.{name}"), source });
+        Ok((name.clone(), parsed?))
+    };
+    raw.into_iter().flatten().map(parse).collect()
+}
+
+/// Rounds amounts to the scheduler's units.
+fn resources(amounts: &Amounts) -> Resources {
+    let mut resources = Resources::default();
+    for (name, quantity) in amounts {
+        match name.as_str() {
+            "cpu" => resources.cpu = (*quantity).into(),
+            "memory" => resources.memory = (*quantity).into(),
+            "ephemeral-storage" => resources.ephemeral_storage = (*quantity).into(),
+            "pods" => resources.pods = quantity.units(),
+            _ if quantity.units() > 0 => drop(resources.extended.insert(name.clone(), quantity.units())),
+            _ => {}
+        }
+    }
+    resources
+}

@@ -1,0 +1,88 @@
+//! Node types that could be bought, and the catalogs that list them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Labels, Resources, key};
+use crate::units::Money;
+
+/// The node types of one provider with their prices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    /// `generic`, `aws`, …, or the path of the file it came from.
+    pub name: String,
+    /// ISO 4217 code of all its prices.
+    pub currency: String,
+    /// Where and when the prices held, for a person: `us-east-1, 2026-07-20`. Empty where nobody said.
+    pub price_source: String,
+    /// What a `NodePool` of this provider refers to.
+    pub node_class: NodeClassRef,
+    /// Sorted by name, no name twice.
+    pub types: Vec<NodeType>,
+}
+
+/// Reference to the provider's node class object, as in a `NodePool`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeClassRef {
+    /// API group.
+    pub group: String,
+    /// Kind.
+    pub kind: String,
+    /// Object name.
+    pub name: String,
+}
+
+/// One kind of machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeType {
+    /// The provider's name: the value of `node.kubernetes.io/instance-type`.
+    pub name: String,
+    /// What pods, daemon pods included, may request of such a node.
+    pub allocatable: Resources,
+    /// Labels that such a node joins with, except those of an offering (zone, region, capacity type) and its host name.
+    pub labels: Labels,
+    /// Where and how it can be had. Sorted by zone, then capacity type.
+    pub offerings: Vec<Offering>,
+}
+
+/// One way to have a node type.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Offering {
+    /// Availability zone.
+    pub zone: String,
+    /// `on-demand`, `spot` or `reserved`.
+    pub capacity_type: String,
+    /// Per hour; `None` where it is not known, which is not the same as free.
+    pub price_per_hour: Option<Money>,
+}
+
+impl NodeType {
+    /// The labels that a node of this type joins with when it is launched as `offering`.
+    #[must_use]
+    pub fn labels_as(&self, offering: &Offering) -> Labels {
+        let mut labels = self.labels.clone();
+        labels.insert(key::INSTANCE_TYPE.to_owned(), self.name.clone());
+        labels.insert(key::ZONE.to_owned(), offering.zone.clone());
+        labels.insert(key::CAPACITY_TYPE.to_owned(), offering.capacity_type.clone());
+        labels
+    }
+}
+
+impl Catalog {
+    /// The price per hour of a live node with these labels; `None` where its type or capacity type is not in the
+    /// catalog or has no price. A node that does not say its capacity type is taken as on-demand; one in a zone that
+    /// the catalog does not list, at the lowest price of the others.
+    #[must_use]
+    pub fn price_per_hour(&self, labels: &Labels) -> Option<Money> {
+        let label = |key: &str| labels.get(key).map(String::as_str);
+        let instance_type = label(key::INSTANCE_TYPE)?;
+        let found = self.types.binary_search_by(|kind| kind.name.as_str().cmp(instance_type)).ok()?;
+        let capacity_type = label(key::CAPACITY_TYPE).unwrap_or("on-demand");
+        let offerings = self.types[found].offerings.iter().filter(|offering| offering.capacity_type == capacity_type);
+        let ranked = offerings.filter_map(|offering| {
+            let other_zone = label(key::ZONE) != Some(&offering.zone);
+            Some((other_zone, offering.price_per_hour?))
+        });
+        ranked.min().map(|(_, price)| price)
+    }
+}

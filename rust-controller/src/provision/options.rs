@@ -1,0 +1,83 @@
+//! What the planner may choose from.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Catalog, NodeType, Offering, Operator, Requirement, key};
+use crate::snapshot::Snapshot;
+
+/// Options of a plan.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Capacity types that may be planned: `on-demand`, `spot`, `reserved`.
+    pub capacity_types: BTreeSet<String>,
+    /// Architecture of the nodes for pods that do not ask for one, since most images run on one alone; empty for that
+    /// of most existing nodes, or amd64 where there are none. A list means that their images run on all of these.
+    pub arch: BTreeSet<String>,
+    /// Node types that may not be planned.
+    pub exclude_types: TypeFilter,
+}
+
+/// Node types left out by name.
+#[derive(Clone, Debug, Default)]
+pub struct TypeFilter(Option<regex::Regex>);
+
+impl TypeFilter {
+    /// Leaves out the types whose name the regular expression matches anywhere; an empty one leaves out none.
+    ///
+    /// # Errors
+    /// Where the expression does not parse.
+    pub fn new(expression: &str) -> Result<Self, regex::Error> {
+        let compiled = (!expression.is_empty()).then(|| regex::Regex::new(expression)).transpose()?;
+        Ok(Self(compiled))
+    }
+
+    /// The expression; empty where none is left out.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_ref().map_or("", regex::Regex::as_str)
+    }
+}
+
+impl Options {
+    /// The node types and offerings that may be planned, in the catalog's order.
+    pub fn allowed<'a>(&self, catalog: &'a Catalog) -> impl Iterator<Item = (&'a NodeType, &'a Offering)> {
+        let excluded = |kind: &NodeType| self.exclude_types.0.as_ref().is_some_and(|regex| regex.is_match(&kind.name));
+        let types = catalog.types.iter().filter(move |kind| !excluded(kind));
+        types
+            .flat_map(|kind| kind.offerings.iter().map(move |offering| (kind, offering)))
+            .filter(|(_, offering)| self.capacity_types.contains(&offering.capacity_type))
+    }
+}
+
+/// What a new node must be unless the pod itself says something about it: a Linux machine of the options'
+/// architecture.
+pub(super) fn default_requirements(options: &Options, snapshot: &Snapshot) -> Vec<Requirement> {
+    let arch = if options.arch.is_empty() {
+        vec![most_frequent_arch(snapshot)]
+    } else {
+        options.arch.iter().cloned().collect()
+    };
+    let requirement = |key: &str, values| Requirement { key: key.to_owned(), operator: Operator::In, values };
+    vec![requirement(key::ARCH, arch), requirement(key::OS, vec!["linux".to_owned()])]
+}
+
+fn most_frequent_arch(snapshot: &Snapshot) -> String {
+    let mut nodes_of: BTreeMap<&str, usize> = BTreeMap::new();
+    for arch in snapshot.nodes().iter().filter_map(|node| node.labels.get(key::ARCH)) {
+        *nodes_of.entry(arch).or_default() += 1;
+    }
+    let most_frequent = nodes_of.into_iter().max_by_key(|(arch, count)| (*count, Reverse(*arch)));
+    most_frequent.map_or("amd64", |(arch, _)| arch).to_owned()
+}
+
+impl Default for Options {
+    /// On-demand capacity of any type.
+    fn default() -> Self {
+        Self {
+            capacity_types: BTreeSet::from(["on-demand".to_owned()]),
+            arch: BTreeSet::new(),
+            exclude_types: TypeFilter::default(),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What the Go tool does for us: programs and files out of pinned modules.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::cache;
+use crate::command;
+use crate::error::{Error, Result};
+use crate::pins;
+use crate::program::Program;
+use crate::progress::progress;
+
+/// A whole first build, downloads included, on a slow machine.
+const BUILD_LIMIT: Duration = Duration::from_hours(1);
+/// One module's download.
+const DOWNLOAD_LIMIT: Duration = Duration::from_mins(5);
+
+/// Is there a Go tool on `PATH`?
+pub(crate) fn is_installed() -> bool {
+    command::succeeds(Command::new("go").arg("version"), Duration::from_secs(30))
+}
+
+/// Builds programs into `folder`. Those that another process has built in the
+/// meantime are left alone.
+pub(crate) fn build(programs: &[Program], folder: &Path) -> Result<()> {
+    let _lock = cache::lock(folder, "build.lock", BUILD_LIMIT)?;
+    let missing = programs.iter().filter(|program| !folder.join(program.name()).is_file());
+    let missing: Vec<Program> = missing.copied().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    progress(&format!(
+        "building {} with Go into {}; this takes minutes the first time",
+        list(&missing),
+        folder.display()
+    ));
+    missing.iter().try_for_each(|&program| build_one(program, folder))
+}
+
+fn build_one(program: Program, folder: &Path) -> Result<()> {
+    let start = Instant::now();
+    // A build that is cut short must not leave a file under the final name.
+    let partial = folder.join(format!("{program}.partial"));
+    let mut go = go();
+    go.args(["build", "-trimpath", "-ldflags", &pins::linker_flags()?, "-o"]);
+    go.arg(&partial).arg(program.package());
+    command::run(&mut go, "", BUILD_LIMIT)?;
+    let finished = folder.join(program.name());
+    fs::rename(&partial, &finished).map_err(Error::io(format!("make {}", finished.display())))?;
+    progress(&format!("built {program} in {} s", start.elapsed().as_secs()));
+    Ok(())
+}
+
+/// A file of a pinned module, copied into `folder` so that Go is needed once.
+pub(crate) fn module_file(module: &str, path: &str, folder: &Path) -> Result<PathBuf> {
+    let copy = folder.join("modules").join(module).join(path);
+    if copy.is_file() {
+        return Ok(copy);
+    }
+    let source = module_source(module, folder)?.join(path);
+    let text = fs::read(&source).map_err(Error::io(format!("read {}", source.display())))?;
+    let parent = copy.parent().unwrap_or(folder);
+    let copied = || -> std::io::Result<()> {
+        fs::create_dir_all(parent)?;
+        let mut partial = tempfile::NamedTempFile::new_in(parent)?;
+        std::io::Write::write_all(&mut partial, &text)?;
+        partial.persist(&copy)?;
+        Ok(())
+    };
+    copied().map_err(Error::io(format!("make {}", copy.display())))?;
+    Ok(copy)
+}
+
+/// Where a module lies in Go's module cache; downloads it if it is not there.
+fn module_source(module: &str, folder: &Path) -> Result<PathBuf> {
+    if !is_installed() {
+        return Err(no_go(&format!("files of {module}"), folder));
+    }
+    let answer = command::run(go().args(["mod", "download", "-json", module]), "", DOWNLOAD_LIMIT)?;
+    let answer: Value = serde_json::from_str(&answer)
+        .map_err(|source| Error::Json { what: format!("`go mod download -json {module}`"), source })?;
+    let source = answer["Dir"].as_str().map(PathBuf::from);
+    source.ok_or_else(|| Error::Command {
+        command: format!("go mod download -json {module}"),
+        outcome: "named no folder".to_owned(),
+        stderr: answer.to_string(),
+    })
+}
+
+pub(crate) fn no_go(missing: &str, folder: &Path) -> Error {
+    Error::NoBinaries {
+        missing: missing.to_owned(),
+        cache: folder.to_owned(),
+        go_version: pins::go_version().to_owned(),
+    }
+}
+
+/// The Go tool in the folder with the pins. The checkout is never written to
+/// (`-mod=readonly`), and no workspace or C compiler of the person matters.
+fn go() -> Command {
+    let mut go = Command::new("go");
+    go.current_dir(pins::module_folder())
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-mod=readonly -buildvcs=false")
+        .env("GOWORK", "off");
+    go
+}
+
+/// `a, b and c`, for messages.
+pub(crate) fn list(programs: &[Program]) -> String {
+    let names: Vec<_> = programs.iter().map(|program| program.name()).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
