@@ -29,28 +29,23 @@ async fn control(arguments: RunArguments) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| BadInput(format!("--listen {listen}: {error}; name another address or port")))?;
+    let address = listener.local_addr()?;
     let (announce, ready) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tasks.spawn(web::serve(listener, ready));
 
     let client = connect().await.map_err(as_input)?;
     preflight(&client, &namespace).await?;
-    let stores = Stores::start(&client, &namespace, &mut tasks);
+    let stores = Stores::start(&client, &namespace, announce, &mut tasks);
     let (desired, wanted) = watch::channel(Desired::default());
     let desired = Arc::new(desired);
     tasks.spawn(Publisher::new(client, &namespace, &stores, wanted).run());
     tasks.spawn(pending_loop(stores.clone(), Arc::clone(&settings), pending_interval, Arc::clone(&desired)));
-    tasks.spawn(consolidation_loop(stores.clone(), settings, consolidation_interval, desired));
-    tracing::info!("planning for ConfigMaps in namespace {namespace}; health on http://{listen}/healthz");
+    tasks.spawn(consolidation_loop(stores, settings, consolidation_interval, desired));
+    tracing::info!("planning for ConfigMaps in namespace {namespace}; health on http://{address}/healthz");
 
-    let announce_ready = async {
-        stores.ready().await?;
-        announce.send_replace(true);
-        std::future::pending::<anyhow::Result<()>>().await
-    };
     tokio::select! {
         signal = until_signal() => signal,
-        unready = announce_ready => unready,
         Some(ended) = tasks.join_next() => ended?.and_then(|()| anyhow::bail!("a task has ended")).context("stopping"),
     }
 }

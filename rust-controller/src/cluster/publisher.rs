@@ -66,6 +66,20 @@ pub struct Desired {
     pub consolidations: Option<Arc<Vec<ConfigMap>>>,
 }
 
+impl Desired {
+    /// Only what a loop has renewed since `earlier`.
+    fn since(&self, earlier: &Self) -> Self {
+        let renewed = |now: &Option<Arc<Vec<ConfigMap>>>, then: &Option<Arc<Vec<ConfigMap>>>| {
+            let same = now.as_ref().zip(then.as_ref()).is_some_and(|(now, then)| Arc::ptr_eq(now, then));
+            now.clone().filter(|_| !same)
+        };
+        Self {
+            plans: renewed(&self.plans, &earlier.plans),
+            consolidations: renewed(&self.consolidations, &earlier.consolidations),
+        }
+    }
+}
+
 /// Makes the namespace's ConfigMaps what the loops want them to be.
 pub struct Publisher {
     api: Api<RawConfigMap>,
@@ -103,6 +117,7 @@ impl Publisher {
     /// None while the loops live.
     pub async fn run(mut self) -> anyhow::Result<()> {
         let mut retry = None;
+        let mut published = Desired::default();
         loop {
             let changed = match retry {
                 None => self.desired.changed().await,
@@ -113,7 +128,10 @@ impl Publisher {
             };
             changed?;
             let desired = self.desired.borrow_and_update().clone();
-            retry = match self.publish(&desired).await {
+            // The watch may not have told yet of what was just written, so only what a loop has renewed is compared.
+            let renewed = if retry.is_none() { desired.since(&published) } else { desired.clone() };
+            published = desired;
+            retry = match self.publish(&renewed).await {
                 0 => None,
                 failures => {
                     let wait = retry.map_or(FIRST_RETRY, |last: Duration| (last * 2).min(LONGEST_RETRY));

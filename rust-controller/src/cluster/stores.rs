@@ -10,6 +10,7 @@ use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, reflector::store::Writer, watcher};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::access;
@@ -41,30 +42,47 @@ pub struct Stores {
     nodes: Store<Watched<Node>>,
     pods: Store<Watched<Pod>>,
     pub(super) config_maps: Store<Watched<Published>>,
+    ready: watch::Receiver<bool>,
 }
 
 impl Stores {
-    /// Starts the watches. They run in `tasks` until it is dropped, and reconnect with backoff on any error.
+    /// Starts the watches. They run in `tasks` until it is dropped, and reconnect with backoff on any error. `announce`
+    /// turns true once every store holds what the cluster held at some instant since the start.
     #[must_use]
-    pub fn start(client: &Client, namespace: &str, tasks: &mut JoinSet<anyhow::Result<()>>) -> Self {
+    pub fn start(
+        client: &Client,
+        namespace: &str,
+        announce: watch::Sender<bool>,
+        tasks: &mut JoinSet<anyhow::Result<()>>,
+    ) -> Self {
         let (nodes, node_writer) = reflector::store();
         let (pods, pod_writer) = reflector::store();
         let (config_maps, config_map_writer) = reflector::store();
-        tasks.spawn(watch(Api::<RawNode>::all(client.clone()), node_writer, "nodes"));
-        tasks.spawn(watch(Api::<RawPod>::all(client.clone()), pod_writer, "pods"));
+        tasks.spawn(keep_up_to_date(Api::<RawNode>::all(client.clone()), node_writer, "nodes"));
+        tasks.spawn(keep_up_to_date(Api::<RawPod>::all(client.clone()), pod_writer, "pods"));
         let own = Api::<RawConfigMap>::namespaced(client.clone(), namespace);
-        tasks.spawn(watch(own, config_map_writer, "configmaps"));
-        Self { nodes, pods, config_maps }
+        tasks.spawn(keep_up_to_date(own, config_map_writer, "configmaps"));
+        let stores = Self { nodes, pods, config_maps, ready: announce.subscribe() };
+        tasks.spawn(stores.clone().announce_ready(announce));
+        stores
+    }
+
+    /// A store wakes only the last of those who wait for it, so this one task waits for all others.
+    async fn announce_ready(self, announce: watch::Sender<bool>) -> anyhow::Result<()> {
+        self.nodes.wait_until_ready().await?;
+        self.pods.wait_until_ready().await?;
+        self.config_maps.wait_until_ready().await?;
+        announce.send_replace(true);
+        // The end of a task ends the process.
+        std::future::pending().await
     }
 
     /// Returns once every store holds what the cluster held at some instant since the start.
     ///
     /// # Errors
-    /// Where a watch has ended, which only the end of the process does.
+    /// Where the watches have ended, which only the end of the process does.
     pub async fn ready(&self) -> anyhow::Result<()> {
-        self.nodes.wait_until_ready().await?;
-        self.pods.wait_until_ready().await?;
-        self.config_maps.wait_until_ready().await?;
+        self.ready.clone().wait_for(|ready| *ready).await?;
         Ok(())
     }
 
@@ -84,7 +102,7 @@ fn views<T: View>(store: &Store<Watched<T>>, skipped: &mut Vec<Skipped>) -> Vec<
 }
 
 /// Keeps a store up to date. Never ends by itself.
-fn watch<T>(
+fn keep_up_to_date<T>(
     api: Api<T::Raw>,
     writer: Writer<Watched<T>>,
     resource: &'static str,

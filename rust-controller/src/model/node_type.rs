@@ -39,7 +39,8 @@ pub struct NodeType {
     pub name: String,
     /// What pods, daemon pods included, may request of such a node.
     pub allocatable: Resources,
-    /// Labels that such a node joins with, except those of an offering (zone, region, capacity type) and its host name.
+    /// Labels that such a node joins with, except those of an offering (zone, capacity type), its type's name and its
+    /// host name.
     pub labels: Labels,
     /// Where and how it can be had. Sorted by zone, then capacity type.
     pub offerings: Vec<Offering>,
@@ -48,7 +49,7 @@ pub struct NodeType {
 /// One way to have a node type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offering {
-    /// Availability zone.
+    /// Availability zone; empty where the provider has none.
     pub zone: String,
     /// `on-demand`, `spot` or `reserved`.
     pub capacity_type: String,
@@ -62,7 +63,9 @@ impl NodeType {
     pub fn labels_as(&self, offering: &Offering) -> Labels {
         let mut labels = self.labels.clone();
         labels.insert(key::INSTANCE_TYPE.to_owned(), self.name.clone());
-        labels.insert(key::ZONE.to_owned(), offering.zone.clone());
+        if !offering.zone.is_empty() {
+            labels.insert(key::ZONE.to_owned(), offering.zone.clone());
+        }
         labels.insert(key::CAPACITY_TYPE.to_owned(), offering.capacity_type.clone());
         labels
     }
