@@ -75,8 +75,9 @@ pub(super) struct PlanArguments {
 pub(super) struct ConsolidateArguments {
     #[command(flatten)]
     pub(super) input: InputArguments,
-    #[command(flatten)]
-    pub(super) types: TypeArguments,
+    /// Prices of the nodes: auto, generic, aws, azure, gcp or a file
+    #[arg(long, env = "MINI_KARPENTER_CATALOG", default_value = "auto")]
+    pub(super) catalog: String,
     #[command(flatten)]
     pub(super) threshold: ThresholdArguments,
     /// What to print

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::cluster::AccessError;
 use arguments::{Arguments, Command};
 
 /// Everything was planned.
@@ -35,9 +36,14 @@ pub fn main() -> ExitCode {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             report(&error);
-            ExitCode::from(if error.is::<BadInput>() { BAD_INPUT } else { FAILED })
+            ExitCode::from(if is_bad_input(&error) { BAD_INPUT } else { FAILED })
         }
     }
+}
+
+/// No kubeconfig is the user's to mend, a cluster that is away is not.
+fn is_bad_input(error: &anyhow::Error) -> bool {
+    error.is::<BadInput>() || matches!(error.downcast_ref(), Some(AccessError::NoConfig(_)))
 }
 
 fn execute(arguments: Arguments) -> anyhow::Result<u8> {
@@ -50,19 +56,17 @@ fn execute(arguments: Arguments) -> anyhow::Result<u8> {
     }
 }
 
-/// Log lines go to standard error: standard output is for documents.
+/// Log lines go to standard error: standard output is for documents. The client's own lines stay out unless `RUST_LOG`
+/// asks for them: what they tell is in this program's errors, with what to do about it.
 fn start_log(default_level: &str) {
-    let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(level(default_level));
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{default_level},kube_client=off")));
     tracing_subscriber::fmt()
-        .with_env_filter(filter.from_env_lossy())
+        .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
-}
-
-fn level(name: &str) -> tracing_subscriber::filter::Directive {
-    name.parse().unwrap_or_else(|_| tracing_subscriber::filter::LevelFilter::INFO.into())
 }
 
 #[expect(clippy::print_stderr, reason = "the last word to whoever started the program, in plain text")]

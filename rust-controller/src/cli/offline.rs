@@ -9,6 +9,7 @@ use super::arguments::{
 };
 use super::{BadInput, PLANNED, UNPLACEABLE, files};
 use crate::cluster::{config_map_manifest, connect, list_snapshot};
+use crate::consolidate;
 use crate::document::{
     ConfigMap, ConsolidationDocument, PlanOutcome, catalog_table, config_maps_yaml, consolidation_config_maps,
     consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
@@ -24,7 +25,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
     let PlanArguments { input, types, output } = arguments;
     let settings = types.settings(0, ALL_PLANS)?;
     let snapshot = snapshot(input)?;
-    let catalog = settings.catalog(&snapshot);
+    let catalog = settings.catalog.resolve(&snapshot);
     #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
     let start = Instant::now();
     let plan = checked_plan(&snapshot, &catalog, &settings.provision).ok_or_else(wrong_plan)?;
@@ -47,11 +48,11 @@ pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
 }
 
 pub(super) fn consolidate(arguments: &ConsolidateArguments) -> anyhow::Result<u8> {
-    let ConsolidateArguments { input, types, threshold, output } = arguments;
-    let settings = types.settings(threshold.threshold, ALL_PLANS)?;
+    let ConsolidateArguments { input, catalog, threshold, output } = arguments;
+    let choice = catalog_choice(catalog)?;
     let snapshot = snapshot(input)?;
-    let catalog = settings.catalog(&snapshot);
-    let plan = checked_consolidation(&snapshot, &catalog, &settings.consolidate).ok_or_else(wrong_plan)?;
+    let options = consolidate::Options { threshold: threshold.threshold };
+    let plan = checked_consolidation(&snapshot, &choice.resolve(&snapshot), &options).ok_or_else(wrong_plan)?;
     print(&match output {
         ConsolidateOutput::Table => consolidation_table(&plan, snapshot.skipped()),
         ConsolidateOutput::Json => json(&ConsolidationDocument::new(&plan)),

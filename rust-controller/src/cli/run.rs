@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::arguments::{RunArguments, ThresholdArguments};
 use super::{BadInput, PLANNED};
-use crate::cluster::{AccessError, Desired, Publisher, Stores, connect, preflight};
+use crate::cluster::{Desired, Publisher, Stores, connect, preflight};
 use crate::loops::{consolidation_loop, pending_loop, until_signal};
 use crate::web;
 
@@ -34,7 +34,7 @@ async fn control(arguments: RunArguments) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(web::serve(listener, ready));
 
-    let client = connect().await.map_err(as_input)?;
+    let client = connect().await?;
     preflight(&client, &namespace).await?;
     let stores = Stores::start(&client, &namespace, announce, &mut tasks);
     let (desired, wanted) = watch::channel(Desired::default());
@@ -47,13 +47,5 @@ async fn control(arguments: RunArguments) -> anyhow::Result<()> {
     tokio::select! {
         signal = until_signal() => signal,
         Some(ended) = tasks.join_next() => ended?.and_then(|()| anyhow::bail!("a task has ended")).context("stopping"),
-    }
-}
-
-/// No kubeconfig is the user's to mend, a cluster that is away is not.
-fn as_input(error: AccessError) -> anyhow::Error {
-    match error {
-        AccessError::NoConfig(_) => BadInput(error.to_string()).into(),
-        other => other.into(),
     }
 }

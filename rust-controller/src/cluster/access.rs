@@ -16,6 +16,11 @@ pub enum AccessError {
         "no cluster to talk to: {0}\n  set KUBECONFIG or write ~/.kube/config; inside a cluster, mount a ServiceAccount"
     )]
     NoConfig(String),
+    /// The server does not know who asks.
+    #[error(
+        "the API server at {0} does not accept these credentials\n  log in again, or check the user of the kubeconfig"
+    )]
+    Unauthorized(String),
     /// No answer.
     #[error(
         "cannot reach the API server at {server}: {problem}\n  check that it runs and that the kubeconfig is current"
@@ -63,8 +68,15 @@ pub async fn connect() -> Result<Client, AccessError> {
     let server = config.cluster_url.to_string();
     let no_config = |error: kube::Error| AccessError::NoConfig(chain(&error));
     let client = Client::try_from(config).map_err(no_config)?;
-    client.apiserver_version().await.map_err(|error| AccessError::Unreachable { server, problem: chain(&error) })?;
-    Ok(client)
+    match client.apiserver_version().await {
+        Ok(_) => Ok(client),
+        Err(error) if status_code(&error).is_some_and(|(code, _)| code == 401) => {
+            Err(AccessError::Unauthorized(server))
+        }
+        // Who may not ask for the version may still do all that is needed, and is told otherwise by what follows.
+        Err(error) if status_code(&error).is_some_and(|(code, _)| code == 403) => Ok(client),
+        Err(error) => Err(AccessError::Unreachable { server, problem: chain(&error) }),
+    }
 }
 
 /// Tries everything that the controller will do: listing pods and nodes, and writing ConfigMaps (as a dry run).

@@ -42,6 +42,12 @@ impl Destinations {
         Self { nodes: plans.iter().map(destination).collect() }
     }
 
+    /// Whether no other node would take pods once the one at `index` is gone.
+    pub(super) fn is_last(&self, index: usize) -> bool {
+        let takes_pods = |destination: &Destination| !destination.removed && !destination.node.unschedulable;
+        !self.nodes.iter().enumerate().any(|(at, destination)| at != index && takes_pods(destination))
+    }
+
     /// Finds a place for every pod of the node at `index` and takes the room; on failure nothing is taken, and the
     /// pods without a place are the blockers.
     pub(super) fn clear(&mut self, index: usize, pods: Vec<&Arc<Pod>>) -> Result<Vec<Move>, Vec<Blocker>> {

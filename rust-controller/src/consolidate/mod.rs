@@ -88,6 +88,8 @@ pub enum Keep {
     Deleting,
     /// It has not reported what it offers.
     NoAllocatable,
+    /// No other node would be left that takes pods.
+    LastNode,
     /// Some of its pods cannot move; see the blockers.
     Blocked,
     /// The pods of these removed nodes move here.
@@ -179,6 +181,10 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) ->
     for index in order {
         let name = plans[index].node.name.clone();
         if senders.contains_key(&name) {
+            continue;
+        }
+        if destinations.is_last(index) {
+            plans[index].verdict = Verdict::Keep(Keep::LastNode);
             continue;
         }
         let pods = pods_by_node.get(name.as_str()).map_or(&[][..], Vec::as_slice);

@@ -131,6 +131,7 @@ pub(super) fn reason(verdict: &Verdict) -> String {
         Keep::Cordoned => "is cordoned: somebody is at it already".to_owned(),
         Keep::Deleting => "is being deleted already".to_owned(),
         Keep::NoAllocatable => "has not reported what it offers".to_owned(),
+        Keep::LastNode => "no other node would be left that takes pods".to_owned(),
         Keep::Blocked => "some of its pods cannot move".to_owned(),
         Keep::ReceivesPods(senders) => format!("takes the pods of {}", senders.join(", ")),
     }

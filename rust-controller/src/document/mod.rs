@@ -20,9 +20,9 @@ pub use tables::{catalog_table, consolidation_table, plan_table};
 
 use serde::Serialize;
 
-/// A document as YAML, without folding: one line a value, as other tools print it.
+/// A document as YAML: texts of several lines as blocks, any other value in one line, however long.
 fn yaml(document: &impl Serialize) -> String {
-    let options = serde_yaml::ser_options! { prefer_block_scalars: false };
+    let options = serde_yaml::ser_options! { folded_wrap_chars: usize::MAX };
     serde_yaml::to_string_with_options(document, options)
         .unwrap_or_else(|error| format!("# cannot be written as YAML: {error}\n"))
 }

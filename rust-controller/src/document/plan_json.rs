@@ -59,6 +59,8 @@ pub(super) struct Basis<'a> {
 struct OptionsEntry<'a> {
     capacity_types: Vec<&'a str>,
     arch: Vec<&'a str>,
+    /// Share of each new node that is left free; nothing sets it aside yet.
+    headroom: u32,
     exclude_types: &'a str,
 }
 
@@ -185,6 +187,7 @@ impl<'a> PlanOutcome<'a> {
             options: OptionsEntry {
                 capacity_types: self.options.capacity_types.iter().map(String::as_str).collect(),
                 arch: self.options.arch.iter().map(String::as_str).collect(),
+                headroom: 0,
                 exclude_types: self.options.exclude_types.as_str(),
             },
         }

@@ -99,7 +99,7 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
     let plan = outcome.plan;
     let count = |of_kind: fn(&Verdict) -> bool| plan.count(of_kind);
     let mut text = format!(
-        "{} pending pods: {} planned, {} fit existing nodes, {} unplaceable, {} ignored\n",
+        "Pending pods: {}; {} planned, {} fit existing nodes, {} unplaceable, {} ignored\n",
         plan.pods.len(),
         count(|verdict| matches!(verdict, Verdict::Planned { .. })),
         count(|verdict| matches!(verdict, Verdict::FitsExisting { .. })),
@@ -166,10 +166,11 @@ fn why(plan: &NodePlan) -> String {
     match (&plan.verdict, plan.blockers.as_slice()) {
         (NodeVerdict::Remove, _) => match plan.moves.len() {
             0 => "nothing on it needs another place".to_owned(),
+            1 => "1 pod moves".to_owned(),
             count => format!("{count} pods move"),
         },
         (NodeVerdict::Keep(_), [first, rest @ ..]) => {
-            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more pods)", rest.len()) };
+            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
             format!("{}: {}{more}", first.pod, block_reason(&first.reason))
         }
         (verdict, []) => keep_reason(verdict),
@@ -209,7 +210,7 @@ fn consolidation_totals(consolidation: &Consolidation) -> String {
     match prices.iter().filter(|price| price.is_none()).count() {
         0 => {}
         unknown => {
-            let _ = write!(text, ", and what {unknown} removed nodes of unknown price cost");
+            let _ = write!(text, "; the price of {unknown} of the removed nodes is not known");
         }
     }
     text.push('\n');

@@ -31,7 +31,7 @@ pub async fn pending_loop(
         let (stores, settings, desired) = (stores.clone(), Arc::clone(&settings), Arc::clone(&desired));
         move || {
             let snapshot = stores.snapshot();
-            let catalog = settings.catalog(&snapshot);
+            let catalog = settings.catalog.resolve(&snapshot);
             let Some(plan) = checked_plan(&snapshot, &catalog, &settings.provision) else { return };
             let outcome = PlanOutcome {
                 plan: &plan,
@@ -61,7 +61,7 @@ pub async fn consolidation_loop(
         let (stores, settings, desired) = (stores.clone(), Arc::clone(&settings), Arc::clone(&desired));
         move || {
             let snapshot = stores.snapshot();
-            let catalog = settings.catalog(&snapshot);
+            let catalog = settings.catalog.resolve(&snapshot);
             let Some(plan) = checked_consolidation(&snapshot, &catalog, &settings.consolidate) else { return };
             let maps = Arc::new(consolidation_config_maps(&plan, snapshot.skipped()));
             desired.send_modify(|desired| desired.consolidations = Some(maps));
@@ -90,11 +90,23 @@ where
 /// # Errors
 /// Where the process cannot listen for signals.
 pub async fn until_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminated.recv() => {}
+        terminated = terminated() => terminated?,
     }
     Ok(())
+}
+
+/// How the kubelet asks a process to end.
+#[cfg(unix)]
+async fn terminated() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())?.recv().await;
+    Ok(())
+}
+
+/// Only Unix has that signal.
+#[cfg(not(unix))]
+async fn terminated() -> anyhow::Result<()> {
+    std::future::pending().await
 }

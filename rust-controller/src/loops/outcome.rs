@@ -34,15 +34,15 @@ pub enum CatalogChoice {
     File(Catalog),
 }
 
-impl Settings {
+impl CatalogChoice {
     /// The catalog for this cluster. A built-in one is placed in the zones that the nodes are in.
     #[must_use]
-    pub fn catalog(&self, snapshot: &Snapshot) -> Cow<'_, Catalog> {
+    pub fn resolve(&self, snapshot: &Snapshot) -> Cow<'_, Catalog> {
         let nodes = || snapshot.nodes().iter().map(|node| &**node);
-        let built_in = match &self.catalog {
-            CatalogChoice::Auto => catalog::for_nodes(nodes()),
-            CatalogChoice::BuiltIn(built_in) => built_in.clone(),
-            CatalogChoice::File(catalog) => return Cow::Borrowed(catalog),
+        let built_in = match self {
+            Self::Auto => catalog::for_nodes(nodes()),
+            Self::BuiltIn(built_in) => built_in.clone(),
+            Self::File(catalog) => return Cow::Borrowed(catalog),
         };
         let zones: BTreeSet<String> = nodes().filter_map(|node| node.labels.get(key::ZONE)).cloned().collect();
         Cow::Owned(if zones.is_empty() { built_in } else { catalog::in_zones(built_in, &zones) })

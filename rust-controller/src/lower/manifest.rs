@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, Node as RawNode, Pod as RawPod};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{LowerError, lower_node, lower_pod, workload::Workload};
+use super::workload::{self, Replicas};
+use super::{LowerError, lower_node, lower_pod};
 use crate::model::{Node, Pod, SchedulingState};
 use crate::snapshot::Skipped;
 
@@ -106,11 +105,7 @@ impl Manifest {
         match kind.as_str() {
             "Node" => self.add_node(&source.typed::<RawNode>(value)?),
             "Pod" => self.add_pod(source.typed::<RawPod>(value)?),
-            "Deployment" => self.add_replicas(&source.typed::<Deployment>(value)?),
-            "ReplicaSet" => self.add_replicas(&source.typed::<ReplicaSet>(value)?),
-            "StatefulSet" => self.add_replicas(&source.typed::<StatefulSet>(value)?),
-            "DaemonSet" => self.add_replicas(&source.typed::<DaemonSet>(value)?),
-            "Job" => self.add_replicas(&source.typed::<Job>(value)?),
+            workload if workload::KINDS.contains(&workload) => self.add_replicas(&source, &value)?,
             _ => *self.unread_kinds.entry(kind).or_default() += 1,
         }
         Ok(())
@@ -123,10 +118,19 @@ impl Manifest {
         }
     }
 
-    fn add_replicas(&mut self, workload: &impl Workload) {
-        for pod in workload.replicas() {
+    fn add_replicas(&mut self, source: &Source<'_>, controller: &Value) -> Result<(), ManifestError> {
+        let replicas = Replicas::of(source.kind, controller)
+            .map_err(|field| source.error(controller, field, "missing or of the wrong type"))?;
+        if replicas.count == 0 {
+            return Ok(());
+        }
+        let pod: RawPod = source.typed(replicas.pod())?;
+        for ordinal in 0..replicas.count {
+            let mut pod = pod.clone();
+            pod.metadata.name = Some(replicas.name(ordinal));
             self.add_pod(pod);
         }
+        Ok(())
     }
 
     fn add_pod(&mut self, mut raw: RawPod) {
@@ -161,14 +165,23 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn typed<T: DeserializeOwned>(&self, value: Value) -> Result<T, ManifestError> {
-        let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("(no name)").to_owned();
-        serde_path_to_error::deserialize(value).map_err(|error| ManifestError::Field {
+        let name = value.pointer("/metadata/name").cloned().unwrap_or_default();
+        serde_path_to_error::deserialize(value)
+            .map_err(|error| self.error_at(&name, &error.path().to_string(), &error.inner().to_string()))
+    }
+
+    fn error(&self, object: &Value, field: &str, problem: &str) -> ManifestError {
+        self.error_at(object.pointer("/metadata/name").unwrap_or(&Value::Null), field, problem)
+    }
+
+    fn error_at(&self, name: &Value, field: &str, problem: &str) -> ManifestError {
+        ManifestError::Field {
             document: self.document,
             kind: self.kind.to_owned(),
-            name,
-            field: error.path().to_string(),
-            problem: error.inner().to_string(),
-        })
+            name: name.as_str().unwrap_or("(no name)").to_owned(),
+            field: field.to_owned(),
+            problem: problem.to_owned(),
+        }
     }
 }
 

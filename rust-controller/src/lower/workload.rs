@@ -1,76 +1,78 @@
 //! Controllers in files: their replicas become pods that wait for a node ("what would this manifest need?").
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod as RawPod, PodTemplateSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use serde_json::{Value, json};
 
-/// The pods that a controller would make, unscheduled.
-pub(super) trait Workload {
-    /// Pods with the names that the controller would give them, as far as they can be known.
-    fn replicas(&self) -> Vec<RawPod>;
+/// Kinds of controllers that are read.
+pub(super) const KINDS: [&str; 5] = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"];
+
+/// Pods that a controller would make: how many, and what each is made of.
+pub(super) struct Replicas {
+    pub(super) count: u64,
+    owner_kind: String,
+    owner_name: String,
+    namespace: Value,
+    metadata: Value,
+    spec: Value,
 }
 
-impl Workload for Deployment {
-    fn replicas(&self) -> Vec<RawPod> {
-        let Some(spec) = &self.spec else { return Vec::new() };
-        // Its pods belong to a ReplicaSet whose name is not known before it exists.
-        pods("ReplicaSet", &self.metadata, &spec.template, spec.replicas.unwrap_or(1))
+impl Replicas {
+    /// Reads a controller of one of [`KINDS`].
+    ///
+    /// # Errors
+    /// The path of the field that is missing or has the wrong type.
+    pub(super) fn of(kind: &str, controller: &Value) -> Result<Self, &'static str> {
+        let name = controller.pointer("/metadata/name").and_then(Value::as_str).ok_or("metadata.name")?;
+        let spec = controller.pointer("/spec/template/spec").ok_or("spec.template.spec")?;
+        let at = |path| controller.pointer(path).cloned().unwrap_or_default();
+        Ok(Self {
+            count: count(kind, controller)?,
+            // The pods of a Deployment belong to a ReplicaSet whose name is not known before it exists.
+            owner_kind: if kind == "Deployment" { "ReplicaSet" } else { kind }.to_owned(),
+            owner_name: name.to_owned(),
+            namespace: at("/metadata/namespace"),
+            metadata: at("/spec/template/metadata"),
+            spec: spec.clone(),
+        })
+    }
+
+    /// The name of one of them, counted from 0: such as the controller would give it.
+    pub(super) fn name(&self, ordinal: u64) -> String {
+        format!("{}-{ordinal}", self.owner_name)
+    }
+
+    /// What they all are.
+    pub(super) fn pod(&self) -> Value {
+        let owner = json!({
+            "apiVersion": "apps/v1", "kind": self.owner_kind, "name": self.owner_name, "uid": "", "controller": true,
+        });
+        let of_template = |key: &str| self.metadata.get(key).cloned().unwrap_or_default();
+        json!({
+            "metadata": {
+                "name": self.owner_name,
+                "namespace": self.namespace,
+                "labels": of_template("labels"),
+                "annotations": of_template("annotations"),
+                "ownerReferences": [owner],
+            },
+            "spec": self.spec,
+        })
     }
 }
 
-impl Workload for ReplicaSet {
-    fn replicas(&self) -> Vec<RawPod> {
-        let template = self.spec.as_ref().and_then(|spec| Some((spec, spec.template.as_ref()?)));
-        let Some((spec, template)) = template else { return Vec::new() };
-        pods("ReplicaSet", &self.metadata, template, spec.replicas.unwrap_or(1))
-    }
-}
-
-impl Workload for StatefulSet {
-    fn replicas(&self) -> Vec<RawPod> {
-        let Some(spec) = &self.spec else { return Vec::new() };
-        pods("StatefulSet", &self.metadata, &spec.template, spec.replicas.unwrap_or(1))
-    }
-}
-
-impl Workload for Job {
-    fn replicas(&self) -> Vec<RawPod> {
-        let Some(spec) = self.spec.as_ref().filter(|spec| spec.suspend != Some(true)) else { return Vec::new() };
-        // At most `parallelism` run at once, and no more than are left to complete.
-        let parallelism = spec.parallelism.unwrap_or(1);
-        let at_once = spec.completions.map_or(parallelism, |completions| completions.min(parallelism));
-        pods("Job", &self.metadata, &spec.template, at_once)
-    }
-}
-
-impl Workload for DaemonSet {
-    /// One pod stands for the set: how many there will be depends on the nodes.
-    fn replicas(&self) -> Vec<RawPod> {
-        let Some(spec) = &self.spec else { return Vec::new() };
-        pods("DaemonSet", &self.metadata, &spec.template, 1)
-    }
-}
-
-fn pods(kind: &str, owner: &ObjectMeta, template: &PodTemplateSpec, replicas: i32) -> Vec<RawPod> {
-    let name = owner.name.clone().unwrap_or_default();
-    let reference = OwnerReference {
-        api_version: String::new(),
-        kind: kind.to_owned(),
-        name: name.clone(),
-        controller: Some(true),
-        ..OwnerReference::default()
+fn count(kind: &str, controller: &Value) -> Result<u64, &'static str> {
+    let number = |path: &'static str, name: &'static str| match controller.pointer(path) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_u64().map(Some).ok_or(name),
     };
-    let metadata = template.metadata.clone().unwrap_or_default();
-    let pod = |ordinal| RawPod {
-        metadata: ObjectMeta {
-            name: Some(format!("{name}-{ordinal}")),
-            namespace: owner.namespace.clone(),
-            owner_references: Some(vec![reference.clone()]),
-            ..metadata.clone()
-        },
-        spec: template.spec.clone(),
-        status: None,
-    };
-    (0..replicas).map(pod).collect()
+    match kind {
+        // One pod stands for the set: how many there will be depends on the nodes.
+        "DaemonSet" => Ok(1),
+        "Job" => {
+            let parallelism = number("/spec/parallelism", "spec.parallelism")?.unwrap_or(1);
+            let completions = number("/spec/completions", "spec.completions")?.unwrap_or(parallelism);
+            let suspended = controller.pointer("/spec/suspend") == Some(&Value::Bool(true));
+            Ok(if suspended { 0 } else { parallelism.min(completions) })
+        }
+        _ => Ok(number("/spec/replicas", "spec.replicas")?.unwrap_or(1)),
+    }
 }
