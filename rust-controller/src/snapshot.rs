@@ -1,6 +1,6 @@
 //! Everything the planner may look at, at one instant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::model::{Node, Pod, PodName};
 
 /// The state of a cluster, or of a set of files: the planner's only input besides its options and a catalog.
 ///
-/// Nodes and pods are sorted by name and no name occurs twice, so the same objects in any order are the same
-/// snapshot.
+/// Nodes and pods are sorted by name and no name occurs twice. Objects in any order are the same snapshot, except that
+/// of two nodes or two pods with one name the last counts. What was skipped is kept beside them, whatever its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// By name.
@@ -32,6 +32,8 @@ pub struct Skipped {
     pub name: String,
     /// Field and problem.
     pub reason: String,
+    /// The node that a pod is bound to: an unknown part of its room is taken.
+    pub node: Option<String>,
 }
 
 impl Snapshot {
@@ -78,10 +80,60 @@ impl Snapshot {
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
+
+    /// Names of the nodes that run a pod which could not be read: how much room they have left is not known.
+    #[must_use]
+    pub fn unreadable_nodes(&self) -> BTreeSet<&str> {
+        self.skipped.iter().filter_map(|skipped| skipped.node.as_deref()).collect()
+    }
+}
+
+impl Skipped {
+    /// An object that is bound to no node.
+    pub fn new(kind: impl Into<String>, name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { kind: kind.into(), name: name.into(), reason: reason.into(), node: None }
+    }
 }
 
 impl fmt::Display for Skipped {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} {}: {}", self.kind, self.name, self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Labels, Resources};
+
+    #[test]
+    fn nodes_with_a_pod_that_could_not_be_read_are_named_once_and_the_order_of_reading_is_lost() {
+        let on = |name: &str, node: Option<&str>| Skipped {
+            node: node.map(str::to_owned),
+            ..Skipped::new("Pod", name, "spec: missing")
+        };
+        let skipped = [on("x/b", Some("n2")), on("x/a", Some("n1")), on("x/c", None), on("x/d", Some("n2"))];
+        let snapshot = Snapshot::new([], [], skipped.clone());
+        assert!(snapshot.unreadable_nodes().into_iter().eq(["n1", "n2"]));
+        assert_eq!(snapshot, Snapshot::new([], [], skipped.into_iter().rev()));
+        assert_eq!(snapshot.skipped()[0].to_string(), "Pod x/a: spec: missing");
+    }
+
+    #[test]
+    fn of_two_nodes_with_one_name_the_last_counts() {
+        let node = |unschedulable| {
+            Arc::new(Node {
+                name: "n".to_owned(),
+                labels: Labels::default(),
+                taints: Vec::new(),
+                unschedulable,
+                ready: true,
+                deleting: false,
+                allocatable: Resources::default(),
+                provider_id: None,
+            })
+        };
+        assert!(Snapshot::new([node(false), node(true)], [], []).nodes()[0].unschedulable);
+        assert!(!Snapshot::new([node(true), node(false)], [], []).nodes()[0].unschedulable);
     }
 }

@@ -3,75 +3,90 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Violation, room::Room};
-use crate::feasibility::{Target, placement_refusal};
-use crate::model::{Catalog, Labels, Node, NodeType, Offering, Phase, Pod, PodName, SchedulingState, key};
-use crate::provision::{Options, Plan, PlannedNode, PodPlan, Verdict};
+use crate::feasibility::{Target, placement_refusal, requirement_matches};
+use crate::model::{
+    Catalog, Node, NodeType, Offering, Owner, Phase, Placement, Pod, PodName, Resources, SchedulingState, key,
+};
+use crate::provision::{Options, Plan, PlannedNode, PodPlan, Pool, Verdict};
 use crate::snapshot::Snapshot;
 
 /// Everything that is wrong with a plan, sorted; nothing, for a plan that may be shown.
+///
+/// What a plan says of pods, nodes and types is not believed: it is held against the snapshot and the catalog.
 #[must_use]
 pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, plan: &Plan) -> Vec<Violation> {
-    let mut violations = pods_without_verdict(snapshot, plan);
-    violations.extend(existing_nodes(snapshot, plan));
-    let pods: BTreeMap<&PodName, &PodPlan> = plan.pods.iter().map(|planned| (&planned.pod.name, planned)).collect();
+    let pods: BTreeMap<&PodName, &Pod> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
+    let mut violations = verdicts(&pods, plan);
+    violations.extend(existing_nodes(snapshot, &pods, plan));
+    let planned: BTreeMap<&PodName, &str> = plan.pods.iter().filter_map(planned_on).collect();
     let mut listed = BTreeSet::new();
     for node in &plan.nodes {
         match launched(node, catalog, options) {
-            Ok((kind, offering)) => violations.extend(planned_node(node, kind, offering, plan, &pods)),
+            Ok((kind, offering)) => {
+                let judge = PlannedNodeJudge { node, kind, offering, snapshot, pods: &pods, planned: &planned };
+                violations.extend(judge.violations(plan.pools.get(&node.pool)));
+            }
             Err(problem) => violations.push(Violation::new(&node.name, problem)),
         }
         for pod in node.pods.iter().filter(|pod| !listed.insert(*pod)) {
             violations.push(Violation::new(pod, "is on two planned nodes"));
         }
     }
-    for planned in &plan.pods {
-        if matches!(planned.verdict, Verdict::Planned { .. }) && !listed.contains(&planned.pod.name) {
-            violations.push(Violation::new(&planned.pod.name, "is planned and on no planned node"));
-        }
+    for pod in planned.keys().filter(|pod| !listed.contains(*pod)) {
+        violations.push(Violation::new(pod, "is planned and on no planned node"));
     }
     violations.sort();
     violations
 }
 
-/// Every unschedulable pod has one verdict, and it is never to ignore it.
-fn pods_without_verdict(snapshot: &Snapshot, plan: &Plan) -> Vec<Violation> {
-    let verdicts: BTreeMap<&PodName, &Verdict> =
+fn planned_on(planned: &PodPlan) -> Option<(&PodName, &str)> {
+    match &planned.verdict {
+        Verdict::Planned { node, .. } => Some((&planned.pod.name, node)),
+        Verdict::FitsExisting { .. } | Verdict::Unplaceable(_) | Verdict::Ignored(_) => None,
+    }
+}
+
+/// Every unschedulable pod has one verdict, which is never to ignore it, and no other pod gets a node.
+fn verdicts(pods: &BTreeMap<&PodName, &Pod>, plan: &Plan) -> Vec<Violation> {
+    let given: BTreeMap<&PodName, &Verdict> =
         plan.pods.iter().map(|planned| (&planned.pod.name, &planned.verdict)).collect();
-    let unschedulable = |pod: &&Pod| {
+    let needs_node = |pod: &Pod| {
         pod.phase == Phase::Pending
             && !pod.deleting
             && !pod.is_daemon()
-            && matches!(pod.scheduling, SchedulingState::Unschedulable(_))
+            && pod.scheduling == SchedulingState::Unschedulable
     };
-    let forgotten = |pod: &Pod| matches!(verdicts.get(&pod.name), None | Some(Verdict::Ignored(_)));
-    let mut violations: Vec<Violation> = snapshot
-        .pods()
-        .iter()
-        .map(|pod| &**pod)
-        .filter(unschedulable)
-        .filter(|pod| forgotten(pod))
-        .map(|pod| Violation::new(&pod.name, "is unschedulable and was forgotten"))
-        .collect();
-    if verdicts.len() < plan.pods.len() {
+    let mut violations = Vec::new();
+    for (name, pod) in pods.iter().filter(|(_, pod)| needs_node(pod)) {
+        if matches!(given.get(name), None | Some(Verdict::Ignored(_))) {
+            violations.push(Violation::new(&pod.name, "is unschedulable and was forgotten"));
+        }
+    }
+    for (name, verdict) in &given {
+        let needed = pods.get(name).is_some_and(|pod| needs_node(pod));
+        if !needed && !matches!(verdict, Verdict::Ignored(_)) {
+            violations.push(Violation::new(name, "needs no node and gets one"));
+        }
+    }
+    if given.len() < plan.pods.len() {
         violations.push(Violation::new("plan", "a pod has two verdicts"));
     }
     violations
 }
 
 /// Pods that are said to fit existing nodes fit them, all together.
-fn existing_nodes(snapshot: &Snapshot, plan: &Plan) -> Vec<Violation> {
+fn existing_nodes(snapshot: &Snapshot, pods: &BTreeMap<&PodName, &Pod>, plan: &Plan) -> Vec<Violation> {
     let nodes: BTreeMap<&str, &Node> = snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect();
     let mut room = Room::taken_by(snapshot.pods().iter().map(|pod| &**pod));
     let mut placed: Vec<(&Pod, &Node)> = Vec::new();
     let mut violations = Vec::new();
     for planned in &plan.pods {
         let Verdict::FitsExisting { node } = &planned.verdict else { continue };
-        room.add(node, &planned.pod.requests);
+        let Some(pod) = pods.get(&planned.pod.name) else { continue };
+        room.add(node, &pod.requests);
         match nodes.get(node.as_str()) {
-            Some(node) => placed.push((&planned.pod, node)),
-            None => {
-                violations.push(Violation::new(&planned.pod.name, format_args!("fits {node}, which does not exist")));
-            }
+            Some(node) if !node.deleting => placed.push((pod, node)),
+            _ => violations.push(Violation::new(&pod.name, format_args!("fits {node}, which does not exist any more"))),
         }
     }
     for (pod, node) in placed {
@@ -105,52 +120,85 @@ fn launched<'a>(
     Ok((kind, offering))
 }
 
-/// A planned node holds its pods and its daemon pods, and its labels are what they ask for.
-fn planned_node(
-    node: &PlannedNode,
-    kind: &NodeType,
-    offering: &Offering,
-    plan: &Plan,
-    pods: &BTreeMap<&PodName, &PodPlan>,
-) -> Vec<Violation> {
-    let Some(pool) = plan.pools.get(&node.pool) else {
-        return vec![Violation::new(&node.name, "is of a pool that the plan does not have")];
-    };
-    let labels = joined_labels(&node.name, kind, offering, &pool.labels);
-    let target =
-        Target { name: Some(&node.name), labels: &labels, extra_labels: None, taints: &[], unschedulable: false };
-    let mut room = Room::default();
-    room.add(&node.name, &node.daemon_requests);
-    let mut violations = Vec::new();
-    let mut placed = Vec::new();
-    for name in &node.pods {
-        let Some(PodPlan { pod, verdict: Verdict::Planned { node: said, .. } }) = pods.get(name) else {
-            violations.push(Violation::new(name, format_args!("is on {} and not planned", node.name)));
-            continue;
-        };
-        if *said != node.name {
-            violations.push(Violation::new(name, format_args!("is on {} and said to be on {said}", node.name)));
-        }
-        if let Some(refusal) = placement_refusal(&pod.placement, &target) {
-            violations.push(Violation::new(name, format_args!("on {}: {refusal}", node.name)));
-        }
-        room.add(&node.name, &pod.requests);
-        placed.push(pod);
-    }
-    violations.extend(placed.iter().filter_map(|pod| room.overcommitted(&node.name, &node.allocatable, &pod.requests)));
-    violations
+/// One planned node, with all that it is held against.
+struct PlannedNodeJudge<'a> {
+    node: &'a PlannedNode,
+    kind: &'a NodeType,
+    offering: &'a Offering,
+    snapshot: &'a Snapshot,
+    pods: &'a BTreeMap<&'a PodName, &'a Pod>,
+    planned: &'a BTreeMap<&'a PodName, &'a str>,
 }
 
-/// The labels of the node once it has joined: those of its type and offering, its host name, those of its `NodePool`,
-/// and the old forms of keys, under which clouds and kubelets repeat them.
-fn joined_labels(name: &str, kind: &NodeType, offering: &Offering, pool_labels: &Labels) -> Labels {
-    let mut labels = kind.labels_as(offering);
-    labels.insert(key::HOSTNAME.to_owned(), name.to_owned());
-    for (old, stable) in key::OLD {
-        if let Some(value) = labels.get(stable).cloned() {
-            labels.insert(old.to_owned(), value);
+impl PlannedNodeJudge<'_> {
+    /// Its pool makes such a node, its labels are what its pods ask for, and it holds them with its daemon pods.
+    fn violations(&self, pool: Option<&Pool>) -> Vec<Violation> {
+        let Self { node, kind, offering, .. } = self;
+        let Some(pool) = pool else {
+            return vec![Violation::new(&node.name, "is of a pool that the plan does not have")];
+        };
+        let mut labels = kind.labels_as(offering);
+        labels.extend(pool.labels.clone());
+        let target = Target { name: None, labels: &labels, extra_labels: None, taints: &[], unschedulable: false };
+        let mut violations = Vec::new();
+        for requirement in &pool.requirements {
+            if !requirement_matches(requirement, target.label(&requirement.key)) {
+                violations.push(Violation::new(&node.name, format_args!("its pool asks for {requirement}")));
+            }
         }
+        let daemons = self.daemon_requests(&target);
+        let mut room = Room::default();
+        for requests in &daemons {
+            room.add(&node.name, requests);
+        }
+        let mut placed = Vec::new();
+        for name in &node.pods {
+            let (Some(pod), Some(said)) = (self.pods.get(name), self.planned.get(name)) else {
+                violations.push(Violation::new(name, format_args!("is on {} and not planned", node.name)));
+                continue;
+            };
+            if *said != node.name {
+                violations.push(Violation::new(name, format_args!("is on {} and said to be on {said}", node.name)));
+            }
+            if let Some(refusal) = placement_refusal(&pod.placement, &target) {
+                violations.push(Violation::new(name, format_args!("on {}: {refusal}", node.name)));
+            }
+            room.add(&node.name, &pod.requests);
+            placed.push(*pod);
+        }
+        let too_much = |pod: &&Pod| room.overcommitted(&node.name, &node.allocatable, &pod.requests);
+        violations.extend(placed.iter().filter_map(too_much));
+        if node.daemon_requests != Resources::sum(&daemons) {
+            violations.push(Violation::new(&node.name, "does not set aside what its daemon pods request"));
+        }
+        violations
     }
-    labels.extend(pool_labels.clone());
-    labels
+
+    /// For each `DaemonSet` that would run here, the most that any of its pods requests of each resource.
+    fn daemon_requests(&self, target: &Target<'_>) -> Vec<Resources> {
+        let mut sets: BTreeMap<(&str, &Owner), (Resources, bool)> = BTreeMap::new();
+        for pod in self.snapshot.pods().iter().filter(|pod| pod.is_daemon() && !pod.deleting) {
+            let Some(owner) = &pod.owner else { continue };
+            let runs = || placement_refusal(&unpinned(&pod.placement), target).is_none();
+            let (largest, _) =
+                sets.entry((&pod.name.namespace, owner)).or_insert_with(|| (Resources::default(), runs()));
+            *largest = largest.largest(&pod.requests);
+        }
+        sets.into_values().filter(|(_, runs)| *runs).map(|(requests, _)| requests).collect()
+    }
+}
+
+/// What a daemon pod asks for, but for the one node that it was made for.
+fn unpinned(placement: &Placement) -> Placement {
+    let mut placement = placement.clone();
+    let mut pinned_only = false;
+    for term in placement.node_affinity.iter_mut().flatten() {
+        term.fields.retain(|field| field.key != "metadata.name");
+        term.labels.retain(|requirement| requirement.key != key::HOSTNAME);
+        pinned_only |= term.fields.is_empty() && term.labels.is_empty();
+    }
+    if pinned_only {
+        placement.node_affinity = None;
+    }
+    placement
 }

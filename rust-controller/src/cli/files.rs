@@ -18,18 +18,33 @@ pub(super) fn read(path: &str) -> Result<String, BadInput> {
     text.map_err(|error| BadInput(format!("cannot read {path}: {error}")))
 }
 
-/// All objects of all files together.
+/// All objects of all files together, and the pods that their workloads lack.
 pub(super) fn read_snapshot(paths: &[String]) -> Result<Snapshot, BadInput> {
     let mut all = Manifest::default();
     for path in paths {
         let text = read(path)?;
         let manifest = parse_manifest(&text).map_err(|error| BadInput(format!("{path}: {error}")))?;
-        all.nodes.extend(manifest.nodes);
-        all.pods.extend(manifest.pods);
-        all.skipped.extend(manifest.skipped);
-        for (kind, count) in manifest.unread_kinds {
-            tracing::warn!("{path}: {count} of kind {kind} not read: plans do not depend on that kind");
+        for (kind, count) in &manifest.unread_kinds {
+            tracing::warn!("{path}: {}", unread_warning(kind, *count));
         }
+        all.append(manifest);
     }
-    Ok(Snapshot::new(all.nodes, all.pods, all.skipped))
+    Ok(all.into_snapshot())
+}
+
+fn unread_warning(kind: &str, count: usize) -> String {
+    format!("{count} of kind {kind} not read: rules that depend on it are not checked yet")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warning_says_what_is_not_checked() {
+        assert_eq!(
+            unread_warning("PodDisruptionBudget", 2),
+            "2 of kind PodDisruptionBudget not read: rules that depend on it are not checked yet"
+        );
+    }
 }

@@ -8,10 +8,10 @@ use super::arguments::{
     catalog_choice,
 };
 use super::{BadInput, PLANNED, UNPLACEABLE, files};
-use crate::cluster::{config_map_manifest, connect, list_snapshot};
+use crate::cluster::{connect, list_snapshot};
 use crate::consolidate;
 use crate::document::{
-    ConfigMap, ConsolidationDocument, PlanOutcome, catalog_table, config_maps_yaml, consolidation_config_maps,
+    ConsolidationDocument, PlanOutcome, catalog_table, config_maps_yaml, consolidation_config_maps,
     consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
 };
 use crate::loops::{CatalogChoice, checked_consolidation, checked_plan};
@@ -40,7 +40,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
     print(&match output {
         PlanOutput::Table => plan_table(&outcome),
         PlanOutput::Json => json(&outcome.document(solve_time)),
-        PlanOutput::ConfigMaps => manifests(&plan_config_maps(&outcome, ALL_PLANS), &input.namespace),
+        PlanOutput::ConfigMaps => config_maps_yaml(&plan_config_maps(&outcome, ALL_PLANS), &input.namespace),
         PlanOutput::NodePools => node_pools_yaml(plan.pools.values()),
     })?;
     let unplaceable = plan.count(|verdict| matches!(verdict, Verdict::Unplaceable(_)));
@@ -55,9 +55,9 @@ pub(super) fn consolidate(arguments: &ConsolidateArguments) -> anyhow::Result<u8
     let plan = checked_consolidation(&snapshot, &choice.resolve(&snapshot), &options).ok_or_else(wrong_plan)?;
     print(&match output {
         ConsolidateOutput::Table => consolidation_table(&plan, snapshot.skipped()),
-        ConsolidateOutput::Json => json(&ConsolidationDocument::new(&plan)),
+        ConsolidateOutput::Json => json(&ConsolidationDocument::new(&plan, snapshot.skipped())),
         ConsolidateOutput::ConfigMaps => {
-            manifests(&consolidation_config_maps(&plan, snapshot.skipped()), &input.namespace)
+            config_maps_yaml(&consolidation_config_maps(&plan, snapshot.skipped()), &input.namespace)
         }
     })?;
     Ok(PLANNED)
@@ -81,10 +81,6 @@ fn snapshot(input: &InputArguments) -> anyhow::Result<Snapshot> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(async { list_snapshot(&connect().await?).await })?)
-}
-
-fn manifests(maps: &[ConfigMap], namespace: &str) -> String {
-    config_maps_yaml(maps.iter().map(|map| config_map_manifest(map, namespace)))
 }
 
 fn wrong_plan() -> anyhow::Error {

@@ -10,15 +10,20 @@ use tokio::task::JoinSet;
 use super::arguments::{RunArguments, ThresholdArguments};
 use super::{BadInput, PLANNED};
 use crate::cluster::{Desired, Publisher, Stores, connect, preflight};
-use crate::loops::{consolidation_loop, pending_loop, until_signal};
+use crate::loops::{consolidation_loop, pending_loop};
 use crate::web;
 
 pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(control(arguments))?;
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            signal = until_signal() => signal,
+            ended = control(arguments) => ended,
+        }
+    });
     // A planning thread may still be busy; nothing that it does is needed any more.
     runtime.shutdown_background();
-    Ok(PLANNED)
+    ended.map(|()| PLANNED)
 }
 
 async fn control(arguments: RunArguments) -> anyhow::Result<()> {
@@ -44,8 +49,31 @@ async fn control(arguments: RunArguments) -> anyhow::Result<()> {
     tasks.spawn(consolidation_loop(stores, settings, consolidation_interval, desired));
     tracing::info!("planning for ConfigMaps in namespace {namespace}; health on http://{address}/healthz");
 
-    tokio::select! {
-        signal = until_signal() => signal,
-        Some(ended) = tasks.join_next() => ended?.and_then(|()| anyhow::bail!("a task has ended")).context("stopping"),
+    match tasks.join_next().await {
+        Some(ended) => ended?.and_then(|()| anyhow::bail!("a task has ended")).context("stopping"),
+        None => Ok(()),
     }
+}
+
+/// Returns on the first of SIGINT and SIGTERM.
+async fn until_signal() -> anyhow::Result<()> {
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        terminated = terminated() => terminated?,
+    }
+    Ok(())
+}
+
+/// How the kubelet asks a process to end.
+#[cfg(unix)]
+async fn terminated() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::terminate())?.recv().await;
+    Ok(())
+}
+
+/// Only Unix has that signal.
+#[cfg(not(unix))]
+async fn terminated() -> anyhow::Result<()> {
+    std::future::pending().await
 }

@@ -1,6 +1,7 @@
 //! The cluster: watch-backed stores of what the planner reads, and the publisher, which alone writes.
 
 mod access;
+mod difference;
 mod listing;
 mod publisher;
 mod stores;
@@ -8,5 +9,5 @@ mod watched;
 
 pub use access::{AccessError, connect, preflight};
 pub use listing::list_snapshot;
-pub use publisher::{Desired, Publisher, config_map_manifest};
+pub use publisher::{Desired, Publisher};
 pub use stores::Stores;

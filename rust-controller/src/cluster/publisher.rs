@@ -1,61 +1,33 @@
 //! Writes ConfigMaps: the only thing in this program that writes anything.
 //!
-//! What should be there comes from the loops; what is there comes from a watch. Only the difference is written. A write
-//! that fails is tried again with backoff while the loops go on.
+//! What should be there comes from the loops; what is there comes from a watch. Only the difference is written. The
+//! watch may lag behind the cluster, so each write holds only for the object that it was decided for. A write that
+//! fails is tried again with backoff while the loops go on.
 
-use std::collections::BTreeMap;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap as RawConfigMap;
-use kube::api::{DeleteParams, Patch, PatchParams};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::runtime::reflector::Store;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::access::{explain_write, status_code};
+use super::access::{explain_write, status};
+use super::difference::{Owner, Published, Write, difference};
 use super::stores::Stores;
-use super::watched::{View, Watched};
-use crate::document::{ConfigMap, Kind};
-use crate::lower::LowerError;
+use super::watched::Watched;
+use crate::document::{ConfigMap, Kind, MANAGER, config_map_manifest};
 
-/// Owner of the fields that this program writes, and the value of the label by which it knows its ConfigMaps.
-pub(super) const FIELD_MANAGER: &str = "mini-karpenter-rs";
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-const KIND: &str = "mini-karpenter/kind";
+/// Owner of the fields that this program writes.
+pub(super) const FIELD_MANAGER: &str = MANAGER;
 
 /// Waits between attempts after a failure: doubled each time, from the first to the second.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
-
-/// What a store keeps of a ConfigMap: whose it is, and enough to see that it changed.
-#[derive(Clone, Debug)]
-pub(super) struct Published {
-    /// The kind, where the labels say that it is ours.
-    kind: Option<String>,
-    fingerprint: u64,
-}
-
-impl View for Published {
-    type Raw = RawConfigMap;
-
-    fn lower(raw: &RawConfigMap) -> Result<Self, LowerError> {
-        let labels = raw.metadata.labels.clone().unwrap_or_default();
-        let ours = labels.get(MANAGED_BY).is_some_and(|manager| manager == FIELD_MANAGER);
-        let kind = labels.get(KIND).cloned().filter(|_| ours);
-        let fingerprint = fingerprint(kind.as_deref(), &raw.data.clone().unwrap_or_default());
-        Ok(Self { kind, fingerprint })
-    }
-}
-
-fn fingerprint(kind: Option<&str>, data: &BTreeMap<String, String>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (kind, data).hash(&mut hasher);
-    hasher.finish()
-}
 
 /// What should be there, as far as the loops have said: `None` before a loop's first tick.
 #[derive(Clone, Debug, Default)]
@@ -86,17 +58,27 @@ pub struct Publisher {
     namespace: String,
     store: Store<Watched<Published>>,
     desired: watch::Receiver<Desired>,
+    /// Names that are wanted but are another's, as the log has said.
+    foreign: BTreeSet<String>,
+    /// Names whose last write failed.
+    retries: BTreeMap<String, Retry>,
 }
 
-/// One write.
-#[derive(Debug, PartialEq, Eq)]
-enum Write<'a> {
-    /// Nothing of that name is there.
-    Create(&'a ConfigMap),
-    /// Ours, with other contents.
-    Replace(&'a ConfigMap),
-    /// Ours, and no longer wanted.
-    Delete(String),
+/// When a write that failed is tried again. Each name waits for itself, so that one that keeps failing delays no other.
+struct Retry {
+    wait: Duration,
+    at: Instant,
+}
+
+/// What became of a write that did not fail.
+enum Outcome {
+    Written,
+    /// The cluster is ahead of the watch, which will tell.
+    NotNeeded,
+    /// The name is another's, who got there first.
+    Foreign {
+        lacking: String,
+    },
 }
 
 impl Publisher {
@@ -108,6 +90,8 @@ impl Publisher {
             namespace: namespace.to_owned(),
             store: stores.config_maps.clone(),
             desired,
+            foreign: BTreeSet::new(),
+            retries: BTreeMap::new(),
         }
     }
 
@@ -116,118 +100,140 @@ impl Publisher {
     /// # Errors
     /// None while the loops live.
     pub async fn run(mut self) -> anyhow::Result<()> {
-        let mut retry = None;
         let mut published = Desired::default();
         loop {
-            let changed = match retry {
-                None => self.desired.changed().await,
-                Some(wait) => tokio::select! {
-                    changed = self.desired.changed() => changed,
-                    () = tokio::time::sleep(wait) => Ok(()),
+            let retry_at = self.retries.values().map(|retry| retry.at).min();
+            match retry_at {
+                None => self.desired.changed().await?,
+                Some(at) => tokio::select! {
+                    changed = self.desired.changed() => changed?,
+                    () = tokio::time::sleep_until(at) => {}
                 },
-            };
-            changed?;
+            }
+            let now = Instant::now();
             let desired = self.desired.borrow_and_update().clone();
             // The watch may not have told yet of what was just written, so only what a loop has renewed is compared.
-            let renewed = if retry.is_none() { desired.since(&published) } else { desired.clone() };
+            let due = self.retries.values().any(|retry| retry.at <= now);
+            let renewed = if due { desired.clone() } else { desired.since(&published) };
             published = desired;
-            retry = match self.publish(&renewed).await {
-                0 => None,
-                failures => {
-                    let wait = retry.map_or(FIRST_RETRY, |last: Duration| (last * 2).min(LONGEST_RETRY));
-                    tracing::warn!(failures, "trying again in {wait:?}");
-                    Some(wait)
-                }
-            };
+            self.publish(&renewed, now).await;
         }
     }
 
-    /// Writes the difference; returns how many writes failed.
-    async fn publish(&self, desired: &Desired) -> usize {
-        let mut failures = 0;
+    /// Writes the difference, except for names whose last write failed too short a time ago.
+    async fn publish(&mut self, desired: &Desired, now: Instant) {
+        let published = self.published();
+        let another =
+            |name: &String| published.get(name).is_some_and(|known| matches!(known.owner, Owner::Another { .. }));
+        self.foreign.retain(another);
+        // A write that was due and is not wanted any more must not stay.
+        let mut failed = BTreeMap::new();
+        let due: BTreeMap<String, Retry> = self.retries.extract_if(.., |_, retry| retry.at <= now).collect();
         for (maps, kind) in [(&desired.plans, Kind::Plan), (&desired.consolidations, Kind::Consolidation)] {
             let Some(maps) = maps else { continue };
-            for write in self.difference(maps, kind) {
-                if let Err(error) = self.write(&write).await {
-                    failures += 1;
-                    tracing::warn!("cannot write {}: {}", write.name(), explain_write(&self.namespace, &error));
+            let difference = difference(maps, kind, &published);
+            for (name, lacking) in difference.foreign {
+                self.leave(name, lacking);
+            }
+            for write in &difference.writes {
+                if self.retries.contains_key(write.name()) {
+                    continue;
+                }
+                match self.write(write).await {
+                    Ok(Outcome::Written) => tracing::info!("{} {}", write.verb(), write.name()),
+                    Ok(Outcome::NotNeeded) => {}
+                    Ok(Outcome::Foreign { lacking }) => self.leave(write.name(), &lacking),
+                    Err(error) => {
+                        let wait = next_wait(due.get(write.name()).map(|retry| retry.wait));
+                        let problem = explain_write(&self.namespace, &error);
+                        tracing::warn!("cannot write {}, trying again in {wait:?}: {problem}", write.name());
+                        failed.insert(write.name().to_owned(), Retry { wait, at: now + wait });
+                    }
                 }
             }
         }
-        failures
+        self.retries.append(&mut failed);
     }
 
-    fn difference<'a>(&self, maps: &'a [ConfigMap], kind: Kind) -> Vec<Write<'a>> {
-        let mut writes = Vec::new();
-        for map in maps {
-            let key = ObjectRef::new(&map.name).within(&self.namespace);
-            match self.store.get(&key).and_then(|watched| watched.view().ok()) {
-                None => writes.push(Write::Create(map)),
-                Some(published) if published.kind.is_none() => {
-                    tracing::warn!("ConfigMap {} exists without the label {MANAGED_BY}: not touched", map.name);
-                }
-                Some(published) if published.fingerprint == fingerprint(Some(map.kind.as_str()), &map.data) => {}
-                Some(_) => writes.push(Write::Replace(map)),
-            }
-        }
-        let wanted = |name: &str| maps.iter().any(|map| map.name == name);
-        for watched in self.store.state() {
-            let of_kind = watched.view().is_ok_and(|published| published.kind.as_deref() == Some(kind.as_str()));
-            if of_kind && !wanted(watched.name()) {
-                writes.push(Write::Delete(watched.name().to_owned()));
-            }
-        }
-        writes
+    /// The ConfigMaps of the namespace by name, as far as the watch has told.
+    fn published(&self) -> BTreeMap<String, Arc<Published>> {
+        let known = self.store.state();
+        known.iter().filter_map(|watched| Some((watched.name().to_owned(), watched.view().ok()?))).collect()
     }
 
-    async fn write(&self, write: &Write<'_>) -> Result<(), kube::Error> {
+    /// Says, once, that a name is another's.
+    fn leave(&mut self, name: &str, lacking: &str) {
+        if self.foreign.insert(name.to_owned()) {
+            tracing::warn!("ConfigMap {name} exists without {lacking}: not touched");
+        }
+    }
+
+    async fn write(&self, write: &Write<'_>) -> Result<Outcome, kube::Error> {
         match write {
-            // Whoever made one of that name in the meantime keeps it: fields of another owner are a conflict.
-            Write::Create(map) => self.apply(map, PatchParams::apply(FIELD_MANAGER)).await?,
-            Write::Replace(map) => self.apply(map, PatchParams::apply(FIELD_MANAGER).force()).await?,
-            Write::Delete(name) => match self.api.delete(name, &DeleteParams::default()).await {
-                Err(error) if status_code(&error).is_some_and(|(code, _)| code == 404) => {}
-                deleted => drop(deleted?),
-            },
+            Write::Create(map) => self.create(map).await,
+            Write::Replace(map, published) => self.replace(map, published).await,
+            Write::Delete(name, published) => self.delete(name, published).await,
         }
-        tracing::info!("{} {}", write.verb(), write.name());
-        Ok(())
     }
 
-    async fn apply(&self, map: &ConfigMap, params: PatchParams) -> Result<(), kube::Error> {
-        let manifest = config_map_manifest(map, &self.namespace);
-        self.api.patch(&map.name, &params, &Patch::Apply(&manifest)).await.map(drop)
+    /// Asks first: the watch may not have told yet of one of that name. Whoever makes one between the question and the
+    /// write keeps the fields that both want.
+    async fn create(&self, map: &ConfigMap) -> Result<Outcome, kube::Error> {
+        match self.api.get_opt(&map.name).await?.map(|raw| Owner::of(&raw)) {
+            Some(Owner::This { .. }) => Ok(Outcome::NotNeeded),
+            Some(Owner::Another { lacking }) => Ok(Outcome::Foreign { lacking }),
+            None => {
+                let manifest = config_map_manifest(map, &self.namespace);
+                self.apply(&map.name, &PatchParams::apply(FIELD_MANAGER), manifest).await
+            }
+        }
+    }
+
+    /// Only that state of it from which the write follows: anything newer is a conflict, and may be another's.
+    async fn replace(&self, map: &ConfigMap, published: &Published) -> Result<Outcome, kube::Error> {
+        let mut manifest = config_map_manifest(map, &self.namespace);
+        manifest["metadata"]["resourceVersion"] = json!(published.resource_version);
+        self.apply(&map.name, &PatchParams::apply(FIELD_MANAGER).force(), manifest).await
+    }
+
+    async fn apply(&self, name: &str, params: &PatchParams, manifest: Value) -> Result<Outcome, kube::Error> {
+        self.api.patch(name, params, &Patch::Apply(manifest)).await?;
+        Ok(Outcome::Written)
+    }
+
+    /// Only that state of it from which the write follows, as [`Publisher::replace`].
+    async fn delete(&self, name: &str, published: &Published) -> Result<Outcome, kube::Error> {
+        let preconditions = Preconditions {
+            uid: Some(published.uid.clone()),
+            resource_version: Some(published.resource_version.clone()),
+        };
+        match self.api.delete(name, &DeleteParams::default().preconditions(preconditions)).await {
+            Ok(_) => Ok(Outcome::Written),
+            Err(error) if status(&error).is_some_and(|status| status.code == 404) => Ok(Outcome::NotNeeded),
+            Err(error) => Err(error),
+        }
     }
 }
 
-impl Write<'_> {
-    fn name(&self) -> &str {
-        match self {
-            Self::Create(map) | Self::Replace(map) => &map.name,
-            Self::Delete(name) => name,
-        }
-    }
-
-    fn verb(&self) -> &'static str {
-        match self {
-            Self::Create(_) => "created",
-            Self::Replace(_) => "changed",
-            Self::Delete(_) => "deleted",
-        }
-    }
+fn next_wait(last: Option<Duration>) -> Duration {
+    last.map_or(FIRST_RETRY, |last| (last * 2).min(LONGEST_RETRY))
 }
 
-/// A ConfigMap as it is applied.
-#[must_use]
-pub fn config_map_manifest(map: &ConfigMap, namespace: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": map.name,
-            "namespace": namespace,
-            "labels": {MANAGED_BY: FIELD_MANAGER, KIND: map.kind.as_str()},
-        },
-        "data": map.data,
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_minute() {
+        let waits = std::iter::successors(Some(next_wait(None)), |last| Some(next_wait(Some(*last))));
+        assert_eq!(waits.take(8).map(|wait| wait.as_secs()).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn only_what_a_loop_has_renewed_counts() {
+        let earlier = Desired { plans: Some(Arc::default()), consolidations: Some(Arc::default()) };
+        let now = Desired { plans: Some(Arc::default()), ..earlier.clone() };
+        let renewed = now.since(&earlier);
+        assert!(renewed.plans.is_some() && renewed.consolidations.is_none());
+    }
 }

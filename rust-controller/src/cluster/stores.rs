@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::access;
-use super::publisher::Published;
+use super::difference::Published;
 use super::watched::{View, Watched};
 use crate::lower::{LowerError, lower_node, lower_pod};
 use crate::model::{Node, Pod};
@@ -33,6 +33,10 @@ impl View for Pod {
 
     fn lower(raw: &RawPod) -> Result<Self, LowerError> {
         lower_pod(raw)
+    }
+
+    fn node(raw: &RawPod) -> Option<String> {
+        raw.spec.as_ref()?.node_name.clone()
     }
 }
 

@@ -24,6 +24,11 @@ pub(super) trait View: Sized + 'static {
     type Raw: kube::Resource<DynamicType = ()>;
 
     fn lower(raw: &Self::Raw) -> Result<Self, LowerError>;
+
+    /// The node that an object takes room of, even if it cannot be lowered.
+    fn node(_raw: &Self::Raw) -> Option<String> {
+        None
+    }
 }
 
 impl<T: View> Watched<T> {
@@ -34,7 +39,7 @@ impl<T: View> Watched<T> {
         let view = T::lower(raw).map(Arc::new).map_err(|error| {
             let name = namespace.as_ref().map_or_else(|| name.clone(), |namespace| format!("{namespace}/{name}"));
             let kind = <T::Raw as kube::Resource>::kind(&()).into_owned();
-            Arc::new(Skipped { kind, name, reason: error.to_string() })
+            Arc::new(Skipped { kind, name, reason: error.to_string(), node: T::node(raw) })
         });
         Self { namespace, name, view }
     }

@@ -13,9 +13,14 @@ pub(super) fn survey(
     catalog: &Catalog,
     options: &Options,
 ) -> Vec<NodePlan> {
+    let unreadable = snapshot.unreadable_nodes();
     let plan = |node: &Arc<Node>| {
         let pods = pods_by_node.get(node.name.as_str()).map_or(&[][..], Vec::as_slice);
-        node_plan(node, pods, catalog, options)
+        let mut plan = node_plan(node, pods, catalog, options);
+        if plan.underutilized && unreadable.contains(node.name.as_str()) {
+            plan.verdict = Verdict::Keep(Keep::UnreadablePod);
+        }
+        plan
     };
     snapshot.nodes().iter().map(plan).collect()
 }

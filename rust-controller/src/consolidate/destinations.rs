@@ -3,14 +3,17 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::{BlockReason, Blocker, Millionths, Move, NodePlan};
-use crate::feasibility::{Refusal, Target, refusal};
+use super::{BlockReason, Blocker, Keep, Millionths, Move, NodePlan, Verdict};
+use crate::feasibility::{Refusal, Target, may_run, refusal};
 use crate::model::{Node, Pod, Resources};
 use crate::snapshot::PodsByNode;
 
-/// The nodes as destinations, in the order of the survey.
+/// The nodes as destinations.
 pub(super) struct Destinations {
+    /// In the order of the survey.
     nodes: Vec<Destination>,
+    /// Indices of those that stay, in the order in which they are tried.
+    order: Vec<usize>,
 }
 
 struct Destination {
@@ -39,7 +42,27 @@ impl Destinations {
                 Preference { may_go: super::is_candidate(plan), utilization: Reverse(plan.utilization.largest()) };
             Destination { node: Arc::clone(node), free, removed: node.deleting || !node.ready, preference }
         };
-        Self { nodes: plans.iter().map(destination).collect() }
+        let nodes: Vec<Destination> = plans.iter().map(destination).collect();
+        let order = (0..nodes.len()).collect();
+        Self { nodes, order }
+    }
+
+    /// Keeps the room of a pod that is about to be scheduled there.
+    pub(super) fn reserve(&mut self, plans: &mut [NodePlan], node: &str, pod: &Pod) {
+        let Ok(at) = plans.binary_search_by(|plan| plan.node.name.as_str().cmp(node)) else { return };
+        self.nodes[at].free = self.nodes[at].free.less(&pod.requests);
+        if super::is_candidate(&plans[at]) {
+            plans[at].verdict = Verdict::Keep(Keep::AwaitsPods);
+            self.nodes[at].preference.may_go = false;
+        }
+    }
+
+    /// Leaves out who is gone, and puts whoever has become certain to stay before those that may go. The order is
+    /// nearly right each time, which a merge sort takes in one pass.
+    fn renew_order(&mut self) {
+        let Self { nodes, order } = self;
+        order.retain(|at| !nodes[*at].removed);
+        order.sort_by_key(|at| (nodes[*at].preference, *at));
     }
 
     /// Whether no other node would take pods once the one at `index` is gone.
@@ -52,25 +75,26 @@ impl Destinations {
     /// pods without a place are the blockers.
     pub(super) fn clear(&mut self, index: usize, pods: Vec<&Arc<Pod>>) -> Result<Vec<Move>, Vec<Blocker>> {
         self.nodes[index].removed = true;
-        let mut order: Vec<usize> = (0..self.nodes.len()).filter(|at| !self.nodes[*at].removed).collect();
-        order.sort_by_key(|at| (self.nodes[*at].preference, *at));
+        self.renew_order();
         let mut taken: Vec<(usize, Resources, Move)> = Vec::new();
         let mut blockers = Vec::new();
         for pod in pods {
-            match order.iter().copied().find(|at| self.refusal(*at, pod).is_none()) {
+            match self.order.iter().copied().find(|at| self.takes(*at, pod)) {
                 Some(at) => {
                     let before = self.nodes[at].free.clone();
                     self.nodes[at].free = before.less(&pod.requests);
                     let destination = self.nodes[at].node.name.clone();
                     taken.push((at, before, Move { pod: Arc::clone(pod), destination }));
                 }
-                None => blockers.push(self.blocker(pod, &order)),
+                None => blockers.push(self.blocker(pod)),
             }
         }
         if blockers.is_empty() {
             return Ok(self.commit(taken));
         }
         self.nodes[index].removed = false;
+        self.nodes[index].preference.may_go = false;
+        self.order.push(index);
         for (at, before, _) in taken.into_iter().rev() {
             self.nodes[at].free = before;
         }
@@ -87,14 +111,17 @@ impl Destinations {
         moves
     }
 
-    fn refusal(&self, at: usize, pod: &Pod) -> Option<Refusal> {
+    fn takes(&self, at: usize, pod: &Pod) -> bool {
         let Destination { node, free, .. } = &self.nodes[at];
-        refusal(pod, &Target::existing(node), free)
+        may_run(pod, &Target::existing(node), free)
     }
 
     /// The nearest miss is a node that is only too small, if there is one, and in as few resources as possible.
-    fn blocker(&self, pod: &Pod, order: &[usize]) -> Blocker {
-        let refusals = order.iter().filter_map(|at| Some((self.nodes[*at].node.name.clone(), self.refusal(*at, pod)?)));
+    fn blocker(&self, pod: &Pod) -> Blocker {
+        let refusals = self.order.iter().filter_map(|at| {
+            let Destination { node, free, .. } = &self.nodes[*at];
+            Some((node.name.clone(), refusal(pod, &Target::existing(node), free)?))
+        });
         let nearest = refusals.min_by_key(|(_, refusal)| match refusal {
             Refusal::TooSmall(short) => (false, short.len()),
             _ => (true, 0),

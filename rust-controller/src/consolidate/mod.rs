@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::feasibility::Refusal;
 use crate::model::{Catalog, Node, Pod, PodName};
+use crate::provision::place_on_existing;
 use crate::snapshot::Snapshot;
 use crate::units::{Cpu, Memory, Money};
 use destinations::Destinations;
@@ -88,6 +89,10 @@ pub enum Keep {
     Deleting,
     /// It has not reported what it offers.
     NoAllocatable,
+    /// A pod that runs there could not be read, so nobody knows what it takes and whether it may move.
+    UnreadablePod,
+    /// An unschedulable pod fits here as it is.
+    AwaitsPods,
     /// No other node would be left that takes pods.
     LastNode,
     /// Some of its pods cannot move; see the blockers.
@@ -174,6 +179,9 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) ->
     let pods_by_node = snapshot.pods_by_node();
     let mut plans = candidates::survey(snapshot, &pods_by_node, catalog, options);
     let mut destinations = Destinations::of(&plans, &pods_by_node);
+    for (pod, node) in place_on_existing(snapshot).fitting {
+        destinations.reserve(&mut plans, &node, pod);
+    }
     let mut order: Vec<usize> = (0..plans.len()).filter(|index| is_candidate(&plans[*index])).collect();
     order.sort_by_key(|index| (plans[*index].utilization.largest(), *index));
     let mut removals = Vec::new();

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use super::names::{consolidation_name, plan_names};
 use super::plan_json::{PlanOutcome, reason};
-use super::{NodePool, json, suggestion, summary, yaml};
+use super::{NodePool, json as json_text, suggestion, summary, yaml};
 use crate::consolidate::Consolidation;
 use crate::provision::{PodPlan, Verdict};
 use crate::snapshot::Skipped;
@@ -62,7 +64,7 @@ pub fn plan_config_maps(outcome: &PlanOutcome<'_>, max_plans: usize) -> Vec<Conf
     maps.push(ConfigMap {
         name: "summary-provisioning".to_owned(),
         kind: Kind::Summary,
-        data: summary::provisioning(outcome, left_out),
+        data: bounded(summary::provisioning(outcome, left_out)),
     });
     maps
 }
@@ -73,10 +75,10 @@ fn plan_config_map(outcome: &PlanOutcome<'_>, name: String, planned: &PodPlan) -
             outcome.plan.pools.get(pool).map(|pool| NodePool::new(pool).yaml()).unwrap_or_default()
         }
         Verdict::FitsExisting { node } => format!("# needs no new node: it fits {node} as it is\n"),
-        other => format!("# {}\n", reason(other).replace('\n', " ")),
+        other => format!("# {}\n", reason(other).replace(char::is_control, " ")),
     };
-    let data = [("plan.yaml", plan), ("info.json", json(&outcome.pod_info(planned)))];
-    ConfigMap { name, kind: Kind::Plan, data: texts(data) }
+    let data = [("plan.yaml", plan), ("info.json", json_text(&outcome.pod_info(planned)))];
+    ConfigMap { name, kind: Kind::Plan, data: bounded(texts(data)) }
 }
 
 /// `consolidation-<node>` for each underutilized node, and `summary-consolidation`.
@@ -87,21 +89,57 @@ pub fn consolidation_config_maps(consolidation: &Consolidation, skipped: &[Skipp
         .map(|plan| ConfigMap {
             name: consolidation_name(&plan.node.name),
             kind: Kind::Consolidation,
-            data: suggestion::node(plan),
+            data: bounded(suggestion::node(plan)),
         })
         .collect();
     maps.push(ConfigMap {
         name: "summary-consolidation".to_owned(),
         kind: Kind::Summary,
-        data: summary::consolidation(consolidation, skipped),
+        data: bounded(summary::consolidation(consolidation, skipped)),
     });
     maps
 }
 
-/// ConfigMap objects as one file of YAML documents.
+/// Label by which a ConfigMap of this program is known, with [`MANAGER`] as its value.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// This program, as the owner of ConfigMaps and of their fields.
+pub const MANAGER: &str = "mini-karpenter-rs";
+/// Label that tells the kinds apart.
+pub const KIND: &str = "mini-karpenter/kind";
+
+/// A ConfigMap as it is applied.
 #[must_use]
-pub fn config_maps_yaml(manifests: impl IntoIterator<Item = serde_json::Value>) -> String {
-    manifests.into_iter().map(|manifest| yaml(&manifest)).collect::<Vec<_>>().join("---\n")
+pub fn config_map_manifest(map: &ConfigMap, namespace: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": map.name,
+            "namespace": namespace,
+            "labels": {MANAGED_BY: MANAGER, KIND: map.kind.as_str()},
+        },
+        "data": map.data,
+    })
+}
+
+/// ConfigMaps as one file of YAML documents.
+#[must_use]
+pub fn config_maps_yaml(maps: &[ConfigMap], namespace: &str) -> String {
+    maps.iter().map(|map| yaml(&config_map_manifest(map, namespace))).collect::<Vec<_>>().join("---\n")
+}
+
+/// The last resort for contents that are still too large after every list was cut: the largest texts make way for a note.
+fn bounded(mut data: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    while data.values().map(String::len).sum::<usize>() > LARGEST_BYTES {
+        let Some((name, largest)) = data.iter_mut().max_by_key(|(_, text)| text.len()) else { break };
+        let bytes = largest.len();
+        *largest = if name == "info.json" {
+            json_text(&json!({"version": 1, "leftOutBytes": bytes}))
+        } else {
+            format!("# left out: {bytes} bytes, more than a ConfigMap holds\n")
+        };
+    }
+    data
 }
 
 pub(super) fn texts<const N: usize>(texts: [(&str, String); N]) -> BTreeMap<String, String> {
@@ -114,7 +152,7 @@ pub(super) fn cut<T: serde::Serialize>(entries: Vec<T>, room: usize) -> (Vec<T>,
     let mut left = room;
     let fits = |entry: &T| {
         // Indentation and the comma come on top of the compact form.
-        let size = json(entry).len() * 2;
+        let size = json_text(entry).len() * 2;
         left = left.saturating_sub(size);
         left > 0
     };
@@ -128,10 +166,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_no_cut_makes_small_enough_makes_way_for_a_note() {
+        let large = "x".repeat(LARGEST_BYTES);
+        let data = bounded(texts([("info.json", large.clone()), ("plan.yaml", "small".to_owned())]));
+        assert_eq!(data["plan.yaml"], "small");
+        let info: Value = serde_json::from_str(&data["info.json"]).unwrap();
+        assert_eq!(info["leftOutBytes"], LARGEST_BYTES);
+    }
+
+    #[test]
     fn a_list_that_is_too_long_is_cut_and_says_by_how_much() {
         let entries: Vec<String> = (0..1000).map(|number| format!("entry {number}")).collect();
         let (kept, left_out) = cut(entries, 1000);
-        assert!(json(&kept).len() <= 1000 && !kept.is_empty());
+        assert!(json_text(&kept).len() <= 1000 && !kept.is_empty());
         assert_eq!(kept.len() + left_out, 1000);
     }
 }

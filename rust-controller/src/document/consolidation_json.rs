@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::share;
 use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Verdict};
+use crate::snapshot::Skipped;
 use crate::units::Money;
 
 /// The document of `consolidate -o json`.
@@ -13,6 +14,8 @@ pub struct ConsolidationDocument<'a> {
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
     totals: Totals,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<String>,
 }
 
 /// One node's verdict.
@@ -73,14 +76,15 @@ pub(super) struct NodeInfo<'a> {
 }
 
 impl<'a> ConsolidationDocument<'a> {
-    /// The whole consolidation.
+    /// The whole consolidation, and the objects that were left out.
     #[must_use]
-    pub fn new(consolidation: &'a Consolidation) -> Self {
+    pub fn new(consolidation: &'a Consolidation, skipped: &[Skipped]) -> Self {
         Self {
             version: 1,
             nodes: consolidation.nodes.iter().map(node_entry).collect(),
             removals: &consolidation.removals,
             totals: totals(consolidation),
+            skipped: skipped.iter().map(Skipped::to_string).collect(),
         }
     }
 }
@@ -131,6 +135,8 @@ pub(super) fn reason(verdict: &Verdict) -> String {
         Keep::Cordoned => "is cordoned: somebody is at it already".to_owned(),
         Keep::Deleting => "is being deleted already".to_owned(),
         Keep::NoAllocatable => "has not reported what it offers".to_owned(),
+        Keep::UnreadablePod => "runs a pod that could not be read".to_owned(),
+        Keep::AwaitsPods => "an unschedulable pod fits it as it is".to_owned(),
         Keep::LastNode => "no other node would be left that takes pods".to_owned(),
         Keep::Blocked => "some of its pods cannot move".to_owned(),
         Keep::ReceivesPods(senders) => format!("takes the pods of {}", senders.join(", ")),

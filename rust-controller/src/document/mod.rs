@@ -12,13 +12,18 @@ mod summary;
 mod table;
 mod tables;
 
-pub use config_map::{ConfigMap, Kind, config_maps_yaml, consolidation_config_maps, plan_config_maps};
+pub use config_map::{
+    ConfigMap, KIND, Kind, MANAGED_BY, MANAGER, config_map_manifest, config_maps_yaml, consolidation_config_maps,
+    plan_config_maps,
+};
 pub use consolidation_json::ConsolidationDocument;
 pub use node_pool::{NodePool, node_pools_yaml};
 pub use plan_json::{PlanDocument, PlanOutcome};
 pub use tables::{catalog_table, consolidation_table, plan_table};
 
 use serde::Serialize;
+
+use crate::model::Pod;
 
 /// A document as YAML: texts of several lines as blocks, any other value in one line, however long.
 fn yaml(document: &impl Serialize) -> String {
@@ -32,6 +37,14 @@ fn yaml(document: &impl Serialize) -> String {
 pub fn json(document: &impl Serialize) -> String {
     serde_json::to_string_pretty(document)
         .map_or_else(|error| format!("\"cannot be written as JSON: {error}\"\n"), |text| text + "\n")
+}
+
+/// What to add to a line about a pod whose rules were not all checked.
+fn unverified(pod: &Pod) -> String {
+    match pod.unchecked_rules.as_slice() {
+        [] => String::new(),
+        rules => format!(" (unverified: {} not checked)", rules.join(", ")),
+    }
 }
 
 /// A share in millionths as a percentage with one decimal, rounded down: `12.3 %`.

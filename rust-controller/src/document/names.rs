@@ -12,15 +12,24 @@ const LONGEST: usize = 253;
 /// would be too long.
 pub(super) fn plan_names<'a>(pods: impl IntoIterator<Item = &'a PodName>) -> Vec<(&'a PodName, String)> {
     let pods: Vec<&PodName> = pods.into_iter().collect();
-    let mut bearers: BTreeMap<&str, usize> = BTreeMap::new();
-    for pod in &pods {
-        *bearers.entry(&pod.name).or_default() += 1;
+    let mut names: Vec<String> = pods.iter().map(|pod| plan_name(pod, 0)).collect();
+    // A name with a hash may be another pod's own name, or two hashes may be equal; more hashes tell them apart.
+    for hashes in 1..=4 {
+        let mut bearers: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in &names {
+            *bearers.entry(name).or_default() += 1;
+        }
+        let shared: Vec<bool> = names.iter().map(|name| bearers[name.as_str()] > 1).collect();
+        for ((name, pod), _) in names.iter_mut().zip(&pods).zip(shared).filter(|(_, shared)| *shared) {
+            *name = plan_name(pod, hashes);
+        }
     }
-    let name = |pod: &'a PodName| {
-        let shared = bearers.get(pod.name.as_str()).is_some_and(|count| *count > 1);
-        (pod, bounded(&format!("plan-{}", pod.name), &pod.to_string(), shared))
-    };
-    pods.into_iter().map(name).collect()
+    pods.into_iter().zip(names).collect()
+}
+
+fn plan_name(pod: &PodName, hashes: usize) -> String {
+    let once = bounded(&format!("plan-{}", pod.name), &pod.to_string(), hashes > 0);
+    (1..hashes).fold(once, |name, round| bounded(&name, &format!("{pod}/{round}"), true))
 }
 
 /// `consolidation-<node>`, with a hash where it would be too long.
@@ -52,6 +61,15 @@ mod tests {
         let pods = [pod("a", "web"), pod("b", "web"), pod("b", "other")];
         let names: Vec<String> = plan_names(&pods).into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, ["plan-web-e813ae4d", "plan-web-a6b255f8", "plan-other"]);
+    }
+
+    #[test]
+    fn no_two_pods_share_a_name_even_if_one_is_called_like_the_hash_of_another() {
+        let pods = [pod("a", "web"), pod("b", "web"), pod("c", "web-e813ae4d")];
+        let mut names: Vec<String> = plan_names(&pods).into_iter().map(|(_, name)| name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 3, "{names:?}");
     }
 
     #[test]

@@ -86,10 +86,12 @@ pub(super) struct PodEntry<'a> {
 #[serde(rename_all = "camelCase")]
 struct NearestMissEntry<'a> {
     instance_type: &'a str,
-    zone: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<&'a str>,
     rule: &'static str,
     reason: String,
-    refused_types: &'a BTreeMap<&'static str, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_types: Option<&'a BTreeMap<&'static str, usize>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -159,7 +161,7 @@ struct FitEntry<'a> {
     price_per_hour: Option<Money>,
     allocatable: BTreeMap<String, String>,
     daemon_requests: BTreeMap<String, String>,
-    daemon_pods: Vec<String>,
+    daemon_sets: Vec<String>,
     waste: f64,
 }
 
@@ -272,7 +274,7 @@ pub(super) fn reason(verdict: &Verdict) -> String {
         Verdict::Planned { .. } | Verdict::FitsExisting { .. } => String::new(),
         Verdict::Ignored(ignored) => ignored.to_string(),
         Verdict::Unplaceable(unplaceable) => match &**unplaceable {
-            Unplaceable::Shape(error) => error.to_string(),
+            Unplaceable::Shape { error, .. } => error.to_string(),
             Unplaceable::NoType(NearestMiss { instance_type, refusal, .. }) => {
                 format!("no node type fits; the nearest, {instance_type}: {refusal}")
             }
@@ -283,10 +285,23 @@ pub(super) fn reason(verdict: &Verdict) -> String {
 
 fn nearest_miss(verdict: &Verdict) -> Option<NearestMissEntry<'_>> {
     let Verdict::Unplaceable(unplaceable) = verdict else { return None };
-    let Unplaceable::NoType(NearestMiss { instance_type, zone, refusal, refused_types }) = &**unplaceable else {
-        return None;
-    };
-    Some(NearestMissEntry { instance_type, zone, rule: refusal.rule(), reason: refusal.to_string(), refused_types })
+    match &**unplaceable {
+        Unplaceable::NoType(NearestMiss { instance_type, zone, refusal, refused_types }) => Some(NearestMissEntry {
+            instance_type,
+            zone: Some(zone),
+            rule: refusal.rule(),
+            reason: refusal.to_string(),
+            refused_types: Some(refused_types),
+        }),
+        Unplaceable::Shape { error, nearest } => Some(NearestMissEntry {
+            instance_type: nearest.as_ref()?,
+            zone: None,
+            rule: "NodeAffinity",
+            reason: error.to_string(),
+            refused_types: None,
+        }),
+        Unplaceable::NoTypes => None,
+    }
 }
 
 fn node_entry(node: &PlannedNode) -> NodeEntry<'_> {
@@ -308,7 +323,7 @@ fn fit_entry(fit: &Fit) -> FitEntry<'_> {
         price_per_hour: fit.price_per_hour(),
         allocatable: amounts(&fit.allocatable),
         daemon_requests: amounts(&fit.daemon_requests),
-        daemon_pods: fit.daemon_pods.iter().map(PodName::to_string).collect(),
+        daemon_sets: fit.daemon_sets.iter().map(PodName::to_string).collect(),
         waste: share(fit.score.waste_millionths),
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{block_reason, node_info, reason};
-use super::{json, percent, yaml};
+use super::{json, percent, unverified, yaml};
 use crate::consolidate::{NodePlan, Verdict};
 use crate::model::printed_amount;
 
@@ -50,13 +50,8 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
         format!("{} ({requested} of {offered})", percent(millionths))
     };
     let utilization = &plan.utilization;
-    let moves = plan.moves.iter().map(|each| {
-        let unchecked = match each.pod.unchecked_rules.as_slice() {
-            [] => String::new(),
-            rules => format!(" (unverified: {} not checked)", rules.join(", ")),
-        };
-        format!("{} -> {}{unchecked}", each.pod.name, each.destination)
-    });
+    let moves =
+        plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, unverified(&each.pod)));
     let (moves, moves_left_out) = cut(moves.collect(), LARGEST_BYTES / 4);
     Suggestion {
         node: name.clone(),

@@ -76,7 +76,9 @@ fn pod_line(planned: &PodPlan) -> PodLine {
 struct ConsolidationSummary<'a> {
     version: u32,
     totals: consolidation_json::Totals,
-    removals: &'a [String],
+    removals: Vec<&'a str>,
+    /// Removals that the list above leaves out for its size.
+    removals_left_out: usize,
     skipped: Vec<String>,
     nodes: Vec<NodeLine<'a>>,
     /// Nodes that the list above leaves out for its size.
@@ -97,11 +99,14 @@ struct NodeLine<'a> {
 
 pub(super) fn consolidation(consolidation: &Consolidation, skipped_objects: &[Skipped]) -> BTreeMap<String, String> {
     let (skipped, skipped_left_out) = cut(lines(skipped_objects), LARGEST_TEXT / 4);
-    let (nodes, nodes_left_out) = cut(consolidation.nodes.iter().map(node_line).collect(), LARGEST_TEXT / 2);
+    let (removals, removals_left_out) =
+        cut(consolidation.removals.iter().map(String::as_str).collect(), LARGEST_TEXT / 4);
+    let (nodes, nodes_left_out) = cut(consolidation.nodes.iter().map(node_line).collect(), LARGEST_TEXT / 4);
     let summary = ConsolidationSummary {
         version: 1,
         totals: consolidation_json::totals(consolidation),
-        removals: &consolidation.removals,
+        removals,
+        removals_left_out,
         skipped: with_rest(skipped, skipped_left_out),
         nodes,
         nodes_left_out,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::consolidation_json::{block_reason, reason as keep_reason};
-use super::percent;
 use super::plan_json::{PlanOutcome, reason, verdict_and_node};
 use super::suggestion::steps;
 use super::table::Table;
+use super::{percent, unverified};
 use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
 use crate::model::{Catalog, printed_amount};
 use crate::provision::{Plan, PodPlan, Verdict};
@@ -89,10 +89,7 @@ fn outcome_of(plan: &Plan, planned: &PodPlan) -> String {
         Verdict::FitsExisting { node } => node.clone(),
         other => reason(other),
     };
-    match planned.pod.unchecked_rules.as_slice() {
-        [] => outcome,
-        rules => format!("{outcome} (unverified: {} not checked)", rules.join(", ")),
-    }
+    outcome + &unverified(&planned.pod)
 }
 
 fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
@@ -184,7 +181,8 @@ fn removal(plan: &NodePlan) -> String {
         let requests = &each.pod.requests;
         let size = [("cpu", requests.cpu.get()), ("memory", requests.memory.get())]
             .map(|(resource, amount)| printed_amount(resource, amount));
-        let _ = writeln!(text, "  {} ({} cpu, {}) -> {}", each.pod.name, size[0], size[1], each.destination);
+        let unchecked = unverified(&each.pod);
+        let _ = writeln!(text, "  {} ({} cpu, {}) -> {}{unchecked}", each.pod.name, size[0], size[1], each.destination);
     }
     for step in steps(name) {
         let _ = writeln!(text, "  $ {step}");

@@ -68,14 +68,16 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Whether `pod` may run on the node, of whose allocatable `free` is left. Faster than asking for the reason.
+#[must_use]
+pub fn may_run(pod: &Pod, target: &Target<'_>, free: &Resources) -> bool {
+    pod.requests.fits(free) && placement_refusal(&pod.placement, target).is_none()
+}
+
 /// Why `pod` may not run on the node, of whose allocatable `free` is left; `None` where it may.
 #[must_use]
 pub fn refusal(pod: &Pod, target: &Target<'_>, free: &Resources) -> Option<Refusal> {
-    if pod.requests.fits(free) {
-        placement_refusal(&pod.placement, target)
-    } else {
-        placement_refusal(&pod.placement, target).or_else(|| resource_refusal(&pod.requests, free))
-    }
+    placement_refusal(&pod.placement, target).or_else(|| resource_refusal(&pod.requests, free))
 }
 
 /// Why the node's taints, labels or name refuse the pod.

@@ -4,7 +4,7 @@
 //! Kubernetes 1.36.
 
 use super::{Refusal, Target};
-use crate::model::{NodeSelectorTerm, Operator, Placement, Requirement};
+use crate::model::{NodeSelectorTerm, Operator, Placement, Requirement, is_label_value};
 
 /// The first requirement of the node selector, or of the first affinity term, that does not hold.
 pub(super) fn refusal(placement: &Placement, target: &Target<'_>) -> Option<Refusal> {
@@ -48,13 +48,18 @@ fn first_unmatched(term: &NodeSelectorTerm, target: &Target<'_>) -> Option<Refus
 pub fn requirement_matches(requirement: &Requirement, found: Option<&str>) -> bool {
     let values = &requirement.values;
     match requirement.operator {
-        Operator::In => found.is_some_and(|found| values.iter().any(|value| value == found)),
-        Operator::NotIn => !values.is_empty() && found.is_none_or(|found| values.iter().all(|value| value != found)),
+        Operator::In => acceptable(values) && found.is_some_and(|found| values.iter().any(|value| value == found)),
+        Operator::NotIn => acceptable(values) && found.is_none_or(|found| values.iter().all(|value| value != found)),
         Operator::Exists => values.is_empty() && found.is_some(),
         Operator::DoesNotExist => values.is_empty() && found.is_none(),
         Operator::Gt => compare(values, found).is_some_and(|(found, bound)| found > bound),
         Operator::Lt => compare(values, found).is_some_and(|(found, bound)| found < bound),
     }
+}
+
+/// Kubernetes refuses a selector without values, or with one that no label can have.
+fn acceptable(values: &[String]) -> bool {
+    !values.is_empty() && values.iter().all(|value| is_label_value(value))
 }
 
 fn compare(values: &[String], found: Option<&str>) -> Option<(i64, i64)> {

@@ -2,7 +2,7 @@
 
 mod outcome;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ pub use outcome::{CatalogChoice, Settings, checked_consolidation, checked_plan};
 use crate::cluster::{Desired, Stores};
 use crate::document::{PlanOutcome, consolidation_config_maps, plan_config_maps};
 use crate::provision::LowerBound;
+use crate::snapshot::Skipped;
 
 /// Where the loops put what should be published.
 pub type DesiredSender = Arc<watch::Sender<Desired>>;
@@ -27,10 +28,13 @@ pub async fn pending_loop(
     every: Duration,
     desired: DesiredSender,
 ) -> anyhow::Result<()> {
+    let skipped = Arc::new(Mutex::new(Vec::new()));
     at_every_tick(&stores, every, || {
         let (stores, settings, desired) = (stores.clone(), Arc::clone(&settings), Arc::clone(&desired));
+        let skipped = Arc::clone(&skipped);
         move || {
             let snapshot = stores.snapshot();
+            name_skipped(&skipped, snapshot.skipped());
             let catalog = settings.catalog.resolve(&snapshot);
             let Some(plan) = checked_plan(&snapshot, &catalog, &settings.provision) else { return };
             let outcome = PlanOutcome {
@@ -70,6 +74,17 @@ pub async fn consolidation_loop(
     .await
 }
 
+/// Logs the objects that are left out, once, until others are.
+fn name_skipped(last: &Mutex<Vec<Skipped>>, now: &[Skipped]) {
+    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+    if *last != now {
+        for skipped in now {
+            tracing::warn!("skipped: {skipped}");
+        }
+        *last = now.to_vec();
+    }
+}
+
 /// Runs `work` on a thread of its own, first when the stores are ready and then at every tick. A tick that is missed
 /// because the last one took too long is left out.
 async fn at_every_tick<W>(stores: &Stores, every: Duration, work: impl Fn() -> W) -> anyhow::Result<()>
@@ -83,30 +98,4 @@ where
         ticks.tick().await;
         tokio::task::spawn_blocking(work()).await?;
     }
-}
-
-/// Ends well on the first of SIGINT and SIGTERM.
-///
-/// # Errors
-/// Where the process cannot listen for signals.
-pub async fn until_signal() -> anyhow::Result<()> {
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        terminated = terminated() => terminated?,
-    }
-    Ok(())
-}
-
-/// How the kubelet asks a process to end.
-#[cfg(unix)]
-async fn terminated() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    signal(SignalKind::terminate())?.recv().await;
-    Ok(())
-}
-
-/// Only Unix has that signal.
-#[cfg(not(unix))]
-async fn terminated() -> anyhow::Result<()> {
-    std::future::pending().await
 }

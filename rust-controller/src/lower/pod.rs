@@ -19,7 +19,6 @@ pub fn lower_pod(raw: &RawPod) -> Result<Pod, LowerError> {
             namespace: metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
             name: metadata.name.clone().ok_or(LowerError::Missing("metadata.name"))?,
         },
-        labels: metadata.labels.clone().unwrap_or_default(),
         owner: owner.map(|owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() }),
         requests: effective_requests(raw, spec)?,
         priority: spec.priority.unwrap_or(0),
@@ -53,15 +52,12 @@ fn scheduling_state(spec: &PodSpec, status: Option<&PodStatus>) -> SchedulingSta
         return SchedulingState::Nominated(node.clone());
     }
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let refused = conditions.iter().find(|condition| {
+    let refused = conditions.iter().any(|condition| {
         condition.type_ == "PodScheduled"
             && condition.status == "False"
             && condition.reason.as_deref() == Some("Unschedulable")
     });
-    match refused {
-        Some(condition) => SchedulingState::Unschedulable(condition.message.clone().unwrap_or_default()),
-        None => SchedulingState::Unjudged,
-    }
+    if refused { SchedulingState::Unschedulable } else { SchedulingState::Unjudged }
 }
 
 /// The scheduler plugins that would look at this pod and whose rules this program does not check yet.

@@ -147,15 +147,15 @@ mod tests {
         Ok(requests.amounts().filter(|(_, amount)| *amount > 0).map(printed).collect::<Vec<_>>().join(" "))
     }
 
-    fn container(name: &str, requests: Value) -> Value {
+    fn container(name: &str, requests: &Value) -> Value {
         json!({"name": name, "resources": {"requests": requests}})
     }
 
     #[test]
     fn sums_are_exact_and_only_the_total_is_rounded_up() {
         let spec = json!({"containers": [
-            container("a", json!({"cpu": "100u", "memory": "0.4"})),
-            container("b", json!({"cpu": "300u", "memory": "0.4"})),
+            container("a", &json!({"cpu": "100u", "memory": "0.4"})),
+            container("b", &json!({"cpu": "300u", "memory": "0.4"})),
         ]});
         assert_eq!(requests(json!({"spec": spec})).unwrap(), "cpu=1m memory=1 pods=1");
     }
@@ -164,8 +164,8 @@ mod tests {
     fn an_init_container_counts_with_the_sidecars_started_before_it() {
         let sidecar = json!({"name": "s", "restartPolicy": "Always", "resources": {"requests": {"cpu": "200m"}}});
         let spec = json!({
-            "initContainers": [container("first", json!({"cpu": "1"})), sidecar, container("last", json!({"cpu": "900m"}))],
-            "containers": [container("main", json!({"cpu": "500m", "nvidia.com/gpu": "1"}))],
+            "initContainers": [container("first", &json!({"cpu": "1"})), sidecar, container("last", &json!({"cpu": "900m"}))],
+            "containers": [container("main", &json!({"cpu": "500m", "nvidia.com/gpu": "1"}))],
         });
         assert_eq!(requests(json!({"spec": spec})).unwrap(), "cpu=1100m pods=1 nvidia.com/gpu=1");
     }
@@ -175,7 +175,7 @@ mod tests {
         let spec = json!({
             "resources": {"requests": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "9Gi"}},
             "overhead": {"cpu": "250m", "memory": "64Mi"},
-            "containers": [container("main", json!({"cpu": "500m", "ephemeral-storage": "1Gi"}))],
+            "containers": [container("main", &json!({"cpu": "500m", "ephemeral-storage": "1Gi"}))],
         });
         assert_eq!(requests(json!({"spec": spec})).unwrap(), "cpu=2250m memory=1088Mi ephemeral-storage=1Gi pods=1");
     }
@@ -191,14 +191,14 @@ mod tests {
                 }],
             })
         };
-        let spec = json!({"containers": [container("main", json!({"cpu": "2"}))]});
+        let spec = json!({"containers": [container("main", &json!({"cpu": "2"}))]});
         assert_eq!(requests(json!({"spec": spec, "status": status("Deferred")})).unwrap(), "cpu=2 pods=1");
         assert_eq!(requests(json!({"spec": spec, "status": status("Infeasible")})).unwrap(), "cpu=600m pods=1");
     }
 
     #[test]
     fn a_bad_quantity_is_an_error_with_its_field() {
-        let spec = json!({"containers": [container("main", json!({"cpu": "2x"}))]});
+        let spec = json!({"containers": [container("main", &json!({"cpu": "2x"}))]});
         let error = requests(json!({"spec": spec})).unwrap_err();
         assert_eq!(
             error.to_string(),

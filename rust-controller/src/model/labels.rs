@@ -27,6 +27,10 @@ pub mod key {
     pub const NODE_POOL: &str = "karpenter.sh/nodepool";
     /// Present on nodes that run the control plane.
     pub const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+    /// Keys that every new node has with a value that nobody knows beforehand.
+    pub const UNKNOWN_BEFOREHAND: [&str; 2] = [HOSTNAME, NODE_POOL];
+    /// Stands for such a value: no label value, so that no requirement can name it.
+    pub const UNKNOWN_VALUE: &str = "(unknown)";
     /// Keys from before the stable ones, each with the stable key that Karpenter reads it as.
     pub const OLD: [(&str, &str); 5] = [
         ("beta.kubernetes.io/arch", ARCH),

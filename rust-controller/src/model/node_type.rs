@@ -58,7 +58,9 @@ pub struct Offering {
 }
 
 impl NodeType {
-    /// The labels that a node of this type joins with when it is launched as `offering`.
+    /// The labels that a node of this type joins with when it is launched as `offering`; its host name and the name of
+    /// its `NodePool` are there with [`key::UNKNOWN_VALUE`], and the old forms of keys, under which kubelets and clouds
+    /// repeat them, too.
     #[must_use]
     pub fn labels_as(&self, offering: &Offering) -> Labels {
         let mut labels = self.labels.clone();
@@ -67,6 +69,12 @@ impl NodeType {
             labels.insert(key::ZONE.to_owned(), offering.zone.clone());
         }
         labels.insert(key::CAPACITY_TYPE.to_owned(), offering.capacity_type.clone());
+        labels.extend(key::UNKNOWN_BEFOREHAND.map(|key| (key.to_owned(), key::UNKNOWN_VALUE.to_owned())));
+        for (old, stable) in key::OLD {
+            if let Some(value) = labels.get(stable).cloned() {
+                labels.insert(old.to_owned(), value);
+            }
+        }
         labels
     }
 }

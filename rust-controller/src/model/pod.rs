@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::{Labels, Placement, Resources};
+use crate::model::{Placement, Resources};
 
 /// Namespace and name: what tells one pod from every other. Ordered by namespace, then name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,8 +18,6 @@ pub struct PodName {
 pub struct Pod {
     /// Namespace and name.
     pub name: PodName,
-    /// Labels.
-    pub labels: Labels,
     /// The controller that would make it again.
     pub owner: Option<Owner>,
     /// Effective requests as the scheduler counts them, with one pod slot.
@@ -67,8 +65,8 @@ pub enum SchedulingState {
     Unjudged,
     /// Scheduling gates hold it back, by name.
     Gated(Vec<String>),
-    /// The scheduler found no node; its message.
-    Unschedulable(String),
+    /// The scheduler found no node.
+    Unschedulable,
     /// Lower-priority pods are being evicted from this node to make room for it.
     Nominated(String),
     /// Runs, or is about to run, on this node.
@@ -82,7 +80,7 @@ impl Pod {
         match &self.scheduling {
             _ if self.phase == Phase::Finished => None,
             SchedulingState::Bound(node) | SchedulingState::Nominated(node) => Some(node),
-            SchedulingState::Unjudged | SchedulingState::Gated(_) | SchedulingState::Unschedulable(_) => None,
+            SchedulingState::Unjudged | SchedulingState::Gated(_) | SchedulingState::Unschedulable => None,
         }
     }
 

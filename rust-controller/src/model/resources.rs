@@ -42,6 +42,23 @@ impl Resources {
         total
     }
 
+    /// The larger amount of each resource.
+    #[must_use]
+    pub fn largest(&self, other: &Self) -> Self {
+        let mut extended = self.extended.clone();
+        for (name, amount) in &other.extended {
+            let largest = extended.entry(name.clone()).or_default();
+            *largest = (*largest).max(*amount);
+        }
+        Self {
+            cpu: self.cpu.max(other.cpu),
+            memory: self.memory.max(other.memory),
+            ephemeral_storage: self.ephemeral_storage.max(other.ephemeral_storage),
+            pods: self.pods.max(other.pods),
+            extended,
+        }
+    }
+
     /// Takes `other` on top.
     pub fn add(&mut self, other: &Self) {
         self.cpu = self.cpu.saturating_add(other.cpu);

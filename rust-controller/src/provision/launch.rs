@@ -1,12 +1,11 @@
 //! Nodes as they would join: each node type in each of its offerings, with the daemon pods that come with it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::{Options, Shape};
 use crate::feasibility::{Target, placement_refusal};
-use crate::model::{Catalog, Labels, NodeSelectorTerm, NodeType, Offering, Placement, Pod, Resources, key};
+use crate::model::{Catalog, Labels, NodeSelectorTerm, NodeType, Offering, Placement, Pod, PodName, Resources, key};
 use crate::snapshot::Snapshot;
 
 /// A node type in one of its offerings.
@@ -45,24 +44,40 @@ impl<'c> Launch<'c> {
     }
 }
 
-/// The daemon pods of the cluster: one for each `DaemonSet`, its largest.
+/// The daemon pods of the cluster: one for each `DaemonSet`.
 #[derive(Debug)]
 pub(super) struct Daemons {
-    each: Vec<(Arc<Pod>, Placement)>,
+    each: Vec<Daemon>,
+}
+
+/// What stands for a `DaemonSet`.
+#[derive(Debug)]
+struct Daemon {
+    /// Its namespace and name.
+    name: PodName,
+    /// The most that any of its pods requests of each resource.
+    requests: Resources,
+    placement: Placement,
 }
 
 impl Daemons {
     pub(super) fn of(snapshot: &Snapshot) -> Self {
-        let mut largest: BTreeMap<(&str, &str), &Arc<Pod>> = BTreeMap::new();
+        let mut each: BTreeMap<(&str, &str), Daemon> = BTreeMap::new();
         for pod in snapshot.pods().iter().filter(|pod| pod.is_daemon() && !pod.deleting) {
             let Some(owner) = &pod.owner else { continue };
-            let entry = largest.entry((&pod.name.namespace, &owner.name)).or_insert(pod);
-            if pod.requests > entry.requests {
-                *entry = pod;
+            match each.entry((&pod.name.namespace, &owner.name)) {
+                Entry::Vacant(entry) => drop(entry.insert(Daemon {
+                    name: PodName { namespace: pod.name.namespace.clone(), name: owner.name.clone() },
+                    requests: pod.requests.clone(),
+                    placement: template_placement(pod),
+                })),
+                Entry::Occupied(mut entry) => {
+                    let daemon = entry.get_mut();
+                    daemon.requests = daemon.requests.largest(&pod.requests);
+                }
             }
         }
-        let each = largest.into_values().map(|pod| (Arc::clone(pod), template_placement(pod)));
-        Self { each: each.collect() }
+        Self { each: each.into_values().collect() }
     }
 
     /// What those that would run on such a node request together, pod slots included.
@@ -74,13 +89,16 @@ impl Daemons {
     }
 
     fn sum_on(&self, target: &Target<'_>) -> Resources {
-        Resources::sum(self.running_on(target).map(|pod| &pod.requests))
+        Resources::sum(self.running_on(target).map(|daemon| &daemon.requests))
     }
 
-    /// Those that would run on such a node.
-    pub(super) fn running_on<'a>(&'a self, target: &'a Target<'_>) -> impl Iterator<Item = &'a Arc<Pod>> {
-        let each = self.each.iter();
-        each.filter(|(_, placement)| placement_refusal(placement, target).is_none()).map(|(pod, _)| pod)
+    /// Namespace and name of each set that would run on such a node.
+    pub(super) fn names_on(&self, target: &Target<'_>) -> Vec<PodName> {
+        self.running_on(target).map(|daemon| daemon.name.clone()).collect()
+    }
+
+    fn running_on<'a>(&'a self, target: &'a Target<'_>) -> impl Iterator<Item = &'a Daemon> {
+        self.each.iter().filter(|daemon| placement_refusal(&daemon.placement, target).is_none())
     }
 }
 

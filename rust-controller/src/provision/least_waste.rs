@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use super::launch::{Daemons, Launch};
 use super::shape::Shape;
 use crate::feasibility::{Refusal, placement_refusal, resource_refusal};
-use crate::model::{Labels, Placement, PodName, Resources};
+use crate::model::{Labels, Offering, Placement, PodName, Resources};
 use crate::units::Money;
 
 /// The formula, for documents.
@@ -41,8 +41,8 @@ pub struct Fit {
     pub allocatable: Resources,
     /// What its daemon pods request.
     pub daemon_requests: Resources,
-    /// Those daemon pods.
-    pub daemon_pods: Vec<PodName>,
+    /// Namespaces and names of their DaemonSets.
+    pub daemon_sets: Vec<PodName>,
     /// Order of preference.
     pub score: Score,
     /// The node as it would have to be.
@@ -51,17 +51,14 @@ pub struct Fit {
     pub type_labels: Labels,
 }
 
-/// Order of preference among fitting node types: the smallest is the best.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Order of preference among fitting node types: the smallest is the best. Among equals the type's name has the last
+/// word, then the zone's, then the capacity type's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Score {
     /// Waste in millionths of the node.
     pub waste_millionths: u64,
     /// Per hour; see [`Price`].
     pub price_per_hour: Price,
-    /// The last word among equals.
-    pub instance_type: String,
-    /// And among the zones of one type.
-    pub zone: String,
 }
 
 /// A price that sorts after every known one where it is not known.
@@ -146,13 +143,11 @@ fn score(requests: &Resources, usable: &Resources, launch: &Launch<'_>) -> Score
     Score {
         waste_millionths: u64::try_from(sum / count.max(1)).unwrap_or(u64::MAX),
         price_per_hour: launch.offering.price_per_hour.map_or(Price::Unknown, Price::Known),
-        instance_type: launch.kind.name.clone(),
-        zone: launch.offering.zone.clone(),
     }
 }
 
-/// A node type that fits, in one of its offerings. The smallest is the best: by score, and where alternatives of a
-/// pod's affinity score the same, by capacity type and shape.
+/// A node type that fits, in one of its offerings. The smallest is the best; alternatives of a pod's affinity that are
+/// equal in everything else are in the order of their shape.
 struct Candidate<'a> {
     score: Score,
     launch: &'a Launch<'a>,
@@ -160,8 +155,9 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    fn order(&self) -> (&Score, &str, &Shape) {
-        (&self.score, &self.launch.offering.capacity_type, self.shape)
+    fn order(&self) -> (Score, &str, &str, &str, &Shape) {
+        let Offering { zone, capacity_type, .. } = self.launch.offering;
+        (self.score, &self.launch.kind.name, zone, capacity_type, self.shape)
     }
 
     fn fit(self, daemons: &Daemons) -> Fit {
@@ -173,7 +169,7 @@ impl Candidate<'_> {
             capacity_type: launch.offering.capacity_type.clone(),
             allocatable: launch.kind.allocatable.clone(),
             daemon_requests: daemons.requests_on(launch, shape).into_owned(),
-            daemon_pods: daemons.running_on(&target).map(|pod| pod.name.clone()).collect(),
+            daemon_sets: daemons.names_on(&target),
             score,
             shape: shape.clone(),
             type_labels: launch.kind.labels.clone(),
@@ -214,7 +210,6 @@ impl Fit {
 
 /// A type that does not fit. The nearest is one whose labels suit and whose room is short by the smallest share; then
 /// one that is refused for its labels.
-#[derive(Debug, PartialEq, Eq)]
 struct Miss {
     refused_by_labels: bool,
     /// The largest share of a request that is missing, in millionths of the request.
@@ -225,6 +220,10 @@ struct Miss {
 }
 
 impl Miss {
+    fn order(&self) -> (bool, u128, &str, &str) {
+        (self.refused_by_labels, self.short_millionths, &self.instance_type, &self.zone)
+    }
+
     fn of(refusal: Refusal, requests: &Resources, launch: &Launch<'_>) -> Self {
         let (refused_by_labels, missing): (bool, Vec<_>) = match &refusal {
             Refusal::TooSmall(short) => (false, short.clone()),
@@ -246,11 +245,13 @@ impl Miss {
     }
 }
 
-impl Miss {
-    fn order(&self) -> (bool, u128, &str, &str) {
-        (self.refused_by_labels, self.short_millionths, &self.instance_type, &self.zone)
+impl PartialEq for Miss {
+    fn eq(&self, other: &Self) -> bool {
+        self.order() == other.order()
     }
 }
+
+impl Eq for Miss {}
 
 impl PartialOrd for Miss {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {

@@ -27,6 +27,7 @@ use crate::model::{Catalog, Placement, Pod, PodName, Resources};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
 use launch::{Daemons, Launch};
+use pack::PlannedNodes;
 use pending::{Need, need};
 use shape::Shaper;
 
@@ -77,7 +78,12 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unplaceable {
     /// No new node can have the labels that it asks for.
-    Shape(ShapeError),
+    Shape {
+        /// Why not.
+        error: ShapeError,
+        /// The node type that comes nearest: the one that would do without that label.
+        nearest: Option<String>,
+    },
     /// Every node type is too small or of the wrong labels.
     NoType(NearestMiss),
     /// The options leave no node type at all.
@@ -127,32 +133,28 @@ impl Plan {
 /// `O(c·t + p·(n + planned nodes of the pod's kind))`.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
-    let mut verdicts: BTreeMap<PodName, Verdict> = BTreeMap::new();
-    let mut waiting: Vec<&Arc<Pod>> = Vec::new();
+    let mut verdicts: BTreeMap<&PodName, Verdict> = BTreeMap::new();
     for pod in snapshot.pods() {
-        match need(pod) {
-            Need::Node => waiting.push(pod),
-            Need::None(ignored) => drop(verdicts.insert(pod.name.clone(), Verdict::Ignored(ignored))),
-            Need::NotPending => {}
+        if let Need::None(ignored) = need(pod) {
+            verdicts.insert(&pod.name, Verdict::Ignored(ignored));
         }
     }
-    waiting.sort_by(|left, right| pack::most_urgent_first(left, right));
-    let mut rest = Vec::new();
-    let mut existing = pack::ExistingNodes::of(snapshot);
-    for pod in waiting {
-        match existing.place(pod) {
-            Some(node) => drop(verdicts.insert(pod.name.clone(), Verdict::FitsExisting { node })),
-            None => rest.push(pod),
-        }
+    let OnExisting { fitting, rest } = place_on_existing(snapshot);
+    for (pod, node) in fitting {
+        verdicts.insert(&pod.name, Verdict::FitsExisting { node });
     }
-    let choices = choose_by_class(&rest, snapshot, catalog, options);
-    let mut planned = pack::PlannedNodes::new(catalog);
+    let mut choices = choose_by_class(&rest, snapshot, catalog, options);
+    let mut planned = PlannedNodes::default();
     for pod in rest {
-        let verdict = match &choices[&Class::of(pod)] {
-            Ok(choice) => planned.place(pod, choice),
+        let Some(class) = choices.get_mut(&Class::of(pod)) else { continue };
+        let verdict = match &class.choice {
+            Ok(choice) => {
+                let pool = class.pool.get_or_insert_with(|| planned.pool(choice, catalog));
+                planned.place(pod, choice, pool, &mut class.cursor)
+            }
             Err(unplaceable) => Verdict::Unplaceable(Arc::clone(unplaceable)),
         };
-        verdicts.insert(pod.name.clone(), verdict);
+        verdicts.insert(&pod.name, verdict);
     }
     let pods = snapshot.pods().iter().filter_map(|pod| {
         let verdict = verdicts.remove(&pod.name)?;
@@ -161,6 +163,31 @@ pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
     let pods = pods.collect();
     let (nodes, pools) = planned.into_parts();
     Plan { pods, nodes, pools }
+}
+
+/// Which unschedulable pods need no new node. Both lists are in order of urgency.
+#[derive(Debug, Default)]
+pub struct OnExisting<'a> {
+    /// Those that fit existing nodes as they are, all together, each with its node.
+    pub fitting: Vec<(&'a Arc<Pod>, String)>,
+    /// Those that do not.
+    pub rest: Vec<&'a Arc<Pod>>,
+}
+
+/// Finds room on existing nodes for the unschedulable pods.
+#[must_use]
+pub fn place_on_existing(snapshot: &Snapshot) -> OnExisting<'_> {
+    let mut waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
+    waiting.sort_by(|left, right| pack::most_urgent_first(left, right));
+    let mut existing = pack::ExistingNodes::of(snapshot);
+    let mut placed = OnExisting::default();
+    for pod in waiting {
+        match existing.place(pod) {
+            Some(node) => placed.fitting.push((pod, node)),
+            None => placed.rest.push(pod),
+        }
+    }
+    placed
 }
 
 /// Pods that no rule can tell apart.
@@ -176,7 +203,15 @@ impl<'a> Class<'a> {
     }
 }
 
-type Choices<'a> = BTreeMap<Class<'a>, Result<Arc<Choice>, Arc<Unplaceable>>>;
+type Choices<'a> = BTreeMap<Class<'a>, ClassPlan>;
+
+/// What is decided once for a whole class.
+struct ClassPlan {
+    choice: Result<Arc<Choice>, Arc<Unplaceable>>,
+    /// Name of the kind of node, once one pod has needed it.
+    pool: Option<String>,
+    cursor: pack::Cursor,
+}
 
 fn choose_by_class<'a>(
     pods: &[&'a Arc<Pod>],
@@ -194,7 +229,7 @@ fn choose_by_class<'a>(
     for pod in pods {
         let class = Class::of(pod);
         let choice = || choose(class, &launches, &daemons, &shaper).map(Arc::new).map_err(Arc::new);
-        choices.entry(class).or_insert_with(choice);
+        choices.entry(class).or_insert_with(|| ClassPlan { choice: choice(), pool: None, cursor: 0 });
     }
     choices
 }
@@ -205,12 +240,23 @@ fn choose(
     daemons: &Daemons,
     shaper: &Shaper<'_>,
 ) -> Result<Choice, Unplaceable> {
-    let alternatives = shaper.shapes(class.placement).map_err(Unplaceable::Shape)?;
-    let with_placement = |shape: Shape| {
-        let placement = shape.placement(class.placement);
-        (shape, placement)
+    let among = |shapes: Vec<Shape>| {
+        let with_placement = |shape: Shape| {
+            let placement = shape.placement(&class.placement.tolerations);
+            (shape, placement)
+        };
+        let alternatives: Vec<(Shape, Placement)> = shapes.into_iter().map(with_placement).collect();
+        least_waste::choose(class.requests, &alternatives, launches, daemons)
     };
-    let alternatives: Vec<(Shape, Placement)> = alternatives.into_iter().map(with_placement).collect();
-    least_waste::choose(class.requests, &alternatives, launches, daemons)
-        .map_err(|miss| miss.map_or(Unplaceable::NoTypes, Unplaceable::NoType))
+    match shaper.shapes(class.placement) {
+        Ok(alternatives) => among(alternatives).map_err(|miss| miss.map_or(Unplaceable::NoTypes, Unplaceable::NoType)),
+        Err(error) => {
+            // What would do, were it not for the label that no new node can have.
+            let nearest = match among(vec![shaper.any_shape()]) {
+                Ok(choice) => Some(choice.best.instance_type),
+                Err(miss) => miss.map(|miss| miss.instance_type),
+            };
+            Err(Unplaceable::Shape { error, nearest })
+        }
+    }
 }

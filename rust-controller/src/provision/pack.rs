@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::least_waste::Choice;
 use super::{PlannedNode, Pool, Verdict};
-use crate::feasibility::{Target, refusal};
+use crate::feasibility::{Target, may_run};
 use crate::model::{Catalog, Node, Pod, Resources};
 use crate::snapshot::Snapshot;
 
@@ -16,7 +16,8 @@ pub(super) fn most_urgent_first(left: &Pod, right: &Pod) -> Ordering {
     key(left).cmp(&key(right)).then_with(|| left.name.cmp(&right.name))
 }
 
-/// The cluster's nodes and the room that is left on them.
+/// The cluster's nodes and the room that is left on them. A node with a pod that could not be read has an unknown room,
+/// and is left out.
 pub(super) struct ExistingNodes<'a> {
     nodes: Vec<(&'a Node, Resources)>,
 }
@@ -28,7 +29,9 @@ impl<'a> ExistingNodes<'a> {
             let pods = pods_by_node.get(node.name.as_str()).into_iter().flatten();
             node.allocatable.less(&Resources::sum(pods.map(|pod| &pod.requests)))
         };
-        let nodes = snapshot.nodes().iter().filter(|node| !node.deleting);
+        let unreadable = snapshot.unreadable_nodes();
+        let usable = |node: &&Arc<Node>| !node.deleting && !unreadable.contains(node.name.as_str());
+        let nodes = snapshot.nodes().iter().filter(usable);
         Self { nodes: nodes.map(|node| (&**node, free(node))).collect() }
     }
 
@@ -40,7 +43,7 @@ impl<'a> ExistingNodes<'a> {
         if !pod.unchecked_rules.is_empty() {
             return None;
         }
-        let fits = |(node, free): &&mut (&Node, Resources)| refusal(pod, &Target::existing(node), free).is_none();
+        let fits = |(node, free): &&mut (&Node, Resources)| may_run(pod, &Target::existing(node), free);
         let (node, free) = self.nodes.iter_mut().find(fits)?;
         *free = free.less(&pod.requests);
         Some(node.name.clone())
@@ -48,31 +51,34 @@ impl<'a> ExistingNodes<'a> {
 }
 
 /// Nodes planned so far, by kind.
-pub(super) struct PlannedNodes<'a> {
-    catalog: &'a Catalog,
+#[derive(Default)]
+pub(super) struct PlannedNodes {
     nodes: Vec<PlannedNode>,
     free: Vec<Resources>,
     pools: BTreeMap<String, Pool>,
-    of_pool: BTreeMap<String, Vec<usize>>,
+    /// Indices of the nodes of each kind and zone, in the order they were opened.
+    siblings: BTreeMap<(String, String), Vec<usize>>,
 }
 
-impl<'a> PlannedNodes<'a> {
-    pub(super) fn new(catalog: &'a Catalog) -> Self {
-        Self { catalog, nodes: Vec::new(), free: Vec::new(), pools: BTreeMap::new(), of_pool: BTreeMap::new() }
+/// How far a class of equal pods has come: siblings before this one have no room for it, and never will.
+pub(super) type Cursor = usize;
+
+impl PlannedNodes {
+    /// The name of the kind of node that a choice needs, which from now on is among the pools.
+    pub(super) fn pool(&mut self, choice: &Choice, catalog: &Catalog) -> String {
+        let kind = Pool::of(&choice.best, catalog);
+        let name = kind.name();
+        self.pools.entry(name.clone()).or_insert(kind);
+        name
     }
 
     /// Puts the pod on the first planned node of its kind that has room, or on a new one.
-    pub(super) fn place(&mut self, pod: &Pod, choice: &Arc<Choice>) -> Verdict {
-        let kind = Pool::of(&choice.best, self.catalog);
-        let pool = kind.name();
-        self.pools.entry(pool.clone()).or_insert(kind);
-        let siblings = self.of_pool.entry(pool.clone()).or_default();
-        let with_room = siblings
-            .iter()
-            .copied()
-            .find(|index| self.nodes[*index].zone == choice.best.zone && pod.requests.fits(&self.free[*index]));
-        let index = with_room.unwrap_or_else(|| {
-            let node = new_node(self.nodes.len() + 1, &pool, choice);
+    pub(super) fn place(&mut self, pod: &Pod, choice: &Arc<Choice>, pool: &str, cursor: &mut Cursor) -> Verdict {
+        let siblings = self.siblings.entry((pool.to_owned(), choice.best.zone.clone())).or_default();
+        let full = |index: &&usize| !pod.requests.fits(&self.free[**index]);
+        *cursor += siblings[*cursor..].iter().take_while(full).count();
+        let index = siblings.get(*cursor).copied().unwrap_or_else(|| {
+            let node = new_node(self.nodes.len() + 1, pool, choice);
             siblings.push(self.nodes.len());
             self.free.push(node.allocatable.less(&node.daemon_requests));
             self.nodes.push(node);
@@ -80,7 +86,7 @@ impl<'a> PlannedNodes<'a> {
         });
         self.free[index] = self.free[index].less(&pod.requests);
         self.nodes[index].pods.push(pod.name.clone());
-        Verdict::Planned { node: self.nodes[index].name.clone(), pool, choice: Arc::clone(choice) }
+        Verdict::Planned { node: self.nodes[index].name.clone(), pool: pool.to_owned(), choice: Arc::clone(choice) }
     }
 
     pub(super) fn into_parts(mut self) -> (Vec<PlannedNode>, BTreeMap<String, Pool>) {

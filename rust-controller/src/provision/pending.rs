@@ -44,7 +44,7 @@ pub(super) fn need(pod: &Pod) -> Need {
         SchedulingState::Gated(gates) => Ignored::Gated(gates.clone()),
         SchedulingState::Nominated(node) => Ignored::Nominated(node.clone()),
         SchedulingState::Unjudged => Ignored::Unjudged,
-        SchedulingState::Unschedulable(_) => return Need::Node,
+        SchedulingState::Unschedulable => return Need::Node,
     };
     Need::None(ignored)
 }

@@ -5,7 +5,8 @@ use std::fmt;
 
 use crate::feasibility::requirement_matches;
 use crate::model::{
-    Catalog, Labels, NodeSelectorTerm, Operator, Placement, Requirement, is_label_value, key, normalized_key,
+    Catalog, Labels, NodeSelectorTerm, Operator, Placement, Requirement, Toleration, is_label_value, key,
+    normalized_key,
 };
 
 /// One way to satisfy a pod's node selector and required node affinity on a new node.
@@ -18,8 +19,8 @@ pub struct Shape {
     pub requirements: Vec<Requirement>,
     /// Labels on other keys that the pod asks for. They become labels of the `NodePool`'s template.
     pub template_labels: Labels,
-    /// Required to differ from these node names; any new node does.
-    pub node_affinity: NodeSelectorTerm,
+    /// Node names that it must not have, which no new node has.
+    pub other_names: Vec<Requirement>,
 }
 
 /// Why no new node can be what the pod asks for.
@@ -36,6 +37,8 @@ pub enum ShapeError {
     NamedNodePool(Requirement),
     /// One node by its name, which no new node will have.
     NamedNode(Requirement),
+    /// The absence of a label that every new node has.
+    AlwaysPresent(Requirement),
     /// Requirements on one label that exclude one another.
     Contradiction(Vec<Requirement>),
     /// A required node affinity that matches no node at all.
@@ -86,6 +89,12 @@ impl<'a> Shaper<'a> {
             || domain(key).is_some_and(|domain| PROVIDER_DOMAINS.contains(&domain))
     }
 
+    /// What a pod that asks for nothing needs.
+    #[must_use]
+    pub fn any_shape(&self) -> Shape {
+        Shape { requirements: self.defaults.clone(), ..Shape::default() }
+    }
+
     /// The shapes that satisfy a placement, in the order of its affinity terms.
     ///
     /// # Errors
@@ -127,8 +136,8 @@ impl<'a> Shaper<'a> {
         }
         let mut shape = Shape::default();
         for (key, requirements) in by_key {
-            if key == key::HOSTNAME {
-                any_host_name(requirements)?;
+            if key::UNKNOWN_BEFOREHAND.contains(&key) {
+                any_value(key, requirements)?;
             } else if self.is_well_known(key) {
                 shape.requirements.extend(requirements);
             } else if let Some(value) = template_label(key, requirements)? {
@@ -140,7 +149,7 @@ impl<'a> Shaper<'a> {
         shape.requirements.extend(defaults);
         shape.requirements.sort();
         shape.requirements.dedup();
-        shape.node_affinity.fields.clone_from(&term.fields);
+        shape.other_names.clone_from(&term.fields);
         match term.fields.iter().find(|field| field.operator != Operator::NotIn) {
             Some(named) => Err(ShapeError::NamedNode(named.clone())),
             None => Ok(shape),
@@ -148,12 +157,15 @@ impl<'a> Shaper<'a> {
     }
 }
 
-/// A new node has a host name that nobody can know: any requirement on it holds, except to be a certain one or none.
-fn any_host_name(requirements: Vec<Requirement>) -> Result<(), ShapeError> {
-    let unknown = Some("");
-    match requirements.into_iter().find(|requirement| !requirement_matches(requirement, unknown)) {
-        Some(named) => Err(ShapeError::NamedNode(named)),
+/// A new node has a host name and belongs to a `NodePool`, of names that nobody can know: any requirement on them holds,
+/// except to be a certain one or none.
+fn any_value(key: &str, requirements: Vec<Requirement>) -> Result<(), ShapeError> {
+    let unmet = |requirement: &Requirement| !requirement_matches(requirement, Some(key::UNKNOWN_VALUE));
+    match requirements.into_iter().find(unmet) {
         None => Ok(()),
+        Some(absent) if absent.operator == Operator::DoesNotExist => Err(ShapeError::AlwaysPresent(absent)),
+        Some(named) if key == key::NODE_POOL => Err(ShapeError::NamedNodePool(named)),
+        Some(named) => Err(ShapeError::NamedNode(named)),
     }
 }
 
@@ -162,9 +174,6 @@ fn template_label(key: &str, requirements: Vec<Requirement>) -> Result<Option<St
     let satisfied_by = |value: Option<&str>| requirements.iter().all(|each| requirement_matches(each, value));
     if satisfied_by(None) {
         return Ok(None);
-    }
-    if key == key::NODE_POOL {
-        return Err(ShapeError::NamedNodePool(requirements.into_iter().next().unwrap_or_else(|| present(key))));
     }
     if let Some(domain) = restricted_domain(key) {
         let requirement = requirements.into_iter().next().unwrap_or_else(|| present(key));
@@ -215,14 +224,13 @@ fn present(key: &str) -> Requirement {
 impl Shape {
     /// The same, as the placement that a new node is held against.
     #[must_use]
-    pub fn placement(&self, tolerations: &Placement) -> Placement {
-        let mut term = self.node_affinity.clone();
-        term.labels.clone_from(&self.requirements);
+    pub fn placement(&self, tolerations: &[Toleration]) -> Placement {
+        let term = NodeSelectorTerm { labels: self.requirements.clone(), fields: self.other_names.clone() };
         let asks_something = !term.labels.is_empty() || !term.fields.is_empty();
         Placement {
             node_selector: self.template_labels.clone(),
             node_affinity: asks_something.then(|| vec![term]),
-            tolerations: tolerations.tolerations.clone(),
+            tolerations: tolerations.to_vec(),
         }
     }
 }
@@ -243,6 +251,7 @@ impl fmt::Display for ShapeError {
             Self::NamedNode(requirement) => {
                 write!(out, "asks for one node by name ({requirement}); a new node has another")
             }
+            Self::AlwaysPresent(requirement) => write!(out, "asks for {requirement}, and every new node has it"),
             Self::Contradiction(requirements) => {
                 let all: Vec<String> = requirements.iter().map(Requirement::to_string).collect();
                 write!(out, "asks for what no label value is: {}", all.join(" and "))
@@ -330,6 +339,6 @@ mod tests {
         assert!(on_host(Operator::NotIn, &["n1"]).is_ok());
         assert!(on_host(Operator::Exists, &[]).is_ok());
         assert!(matches!(on_host(Operator::In, &["n1"]), Err(ShapeError::NamedNode(_))));
-        assert!(matches!(on_host(Operator::DoesNotExist, &[]), Err(ShapeError::NamedNode(_))));
+        assert!(matches!(on_host(Operator::DoesNotExist, &[]), Err(ShapeError::AlwaysPresent(_))));
     }
 }

@@ -152,21 +152,21 @@ mod tests {
     #[test]
     fn amounts_beyond_63_bits_are_cut_as_the_api_server_cuts_them() {
         for text in ["9223372036854775808", "8Ei", "1e30", "1e9999", "99999999999999999999999999999999Ei"] {
-            assert_eq!(text.parse::<Quantity>().map(|quantity| quantity.thousandths()), Ok(i64::MAX as u64), "{text}");
+            assert_eq!(text.parse::<Quantity>().map(Quantity::thousandths), Ok(i64::MAX as u64), "{text}");
         }
     }
 
     #[test]
     fn the_smallest_amounts_round_up_to_one() {
         for text in ["1n", "1e-9999", ".000000000000001"] {
-            assert_eq!(text.parse::<Quantity>().map(|quantity| quantity.units()), Ok(1), "{text}");
+            assert_eq!(text.parse::<Quantity>().map(Quantity::units), Ok(1), "{text}");
         }
-        assert_eq!("0e-9999".parse::<Quantity>().map(|quantity| quantity.units()), Ok(0));
+        assert_eq!("0e-9999".parse::<Quantity>().map(Quantity::units), Ok(0));
     }
 
     #[test]
     fn a_fraction_of_a_binary_unit_is_exact() {
-        assert_eq!("1.1Ki".parse::<Quantity>().map(|quantity| quantity.units()), Ok(1127));
-        assert_eq!("0.5Mi".parse::<Quantity>().map(|quantity| quantity.units()), Ok(524_288));
+        assert_eq!("1.1Ki".parse::<Quantity>().map(Quantity::units), Ok(1127));
+        assert_eq!("0.5Mi".parse::<Quantity>().map(Quantity::units), Ok(524_288));
     }
 }

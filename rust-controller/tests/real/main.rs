@@ -1,6 +1,10 @@
 //! The program against a real API server, a real scheduler and the RBAC of `k8s/`.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "what fails, fails the test; time and files are what these tests are about"
+)]
 
 mod consolidation;
 mod controller;

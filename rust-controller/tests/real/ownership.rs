@@ -19,7 +19,33 @@ fn a_config_map_without_the_label_is_never_touched() {
         assert!(config_map["metadata"]["labels"].is_null(), "{name}");
     }
     let log = controller.log();
-    assert!(log.contains("ConfigMap plan-mine exists without the label"), "{log}");
+    let warning = "ConfigMap plan-mine exists without the labels app.kubernetes.io/managed-by=mini-karpenter-rs and \
+                   mini-karpenter/kind: not touched";
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+}
+
+#[test]
+fn what_somebody_adds_stays_and_causes_no_writes() {
+    let plane = Plane::with_nodes(&["node-1"]);
+    let controller = Controller::start(&plane);
+    plane.wait_for_config_map("consolidation-node-1");
+    plane.kubectl(&[
+        "patch",
+        "configmap",
+        "consolidation-node-1",
+        "-n",
+        NAMESPACE,
+        "-p",
+        r#"{"data":{"note":"mine"}}"#,
+    ]);
+    let added = plane.config_map("consolidation-node-1").unwrap();
+    // Both loops tick at one pace: by the third of these the other has ticked too.
+    for name in ["first", "second", "third"] {
+        plane.create_large_pod(NAMESPACE, name);
+        plane.wait_for_config_map(&format!("plan-{name}"));
+    }
+    assert_eq!(plane.config_map("consolidation-node-1").unwrap(), added);
+    assert!(!controller.log().contains("cannot write"), "{}", controller.log());
 }
 
 #[test]

@@ -30,8 +30,8 @@ fn the_sample_gets_a_plan_within_ten_seconds_and_other_objects_stay_as_they_are(
     assert!(unschedulable_since.elapsed() < Duration::from_secs(11), "{:?}", unschedulable_since.elapsed());
     assert_eq!(specs(&plane, "nodes"), nodes_before, "nodes were touched");
 
-    let plans: Vec<Value> = pods.iter().map(|pod| plane.config_map(&format!("plan-{pod}")).unwrap()).collect();
-    assert_eq!(data(&plans[0], "plan.yaml"), data(&plans[1], "plan.yaml"), "pods of one kind share a NodePool");
+    let published: Vec<Value> = pods.iter().map(|pod| plane.config_map(&format!("plan-{pod}")).unwrap()).collect();
+    assert_eq!(data(&published[0], "plan.yaml"), data(&published[1], "plan.yaml"), "pods of one kind share a NodePool");
     assert_eq!(controller.terminate(&plane).code(), Some(0));
 }
 
@@ -63,12 +63,12 @@ fn two_pods_of_one_name_get_a_plan_each() {
     plane.wait_for_config_map("plan-twin");
     plane.create_large_pod("other", "twin");
     plane.wait_until_gone("plan-twin");
-    let plans = plane.wait("both plans", || {
+    let both = plane.wait("both plans", || {
         let list =
             plane.control_plane.kubectl_json(&["get", "configmaps", "-n", NAMESPACE, "-l", "mini-karpenter/kind=plan"]);
         list.ok()?["items"].as_array().filter(|items| items.len() == 2).cloned()
     });
-    let mut pods: Vec<String> = plans.iter().map(|plan| info(plan)["pod"].as_str().unwrap().to_owned()).collect();
+    let mut pods: Vec<String> = both.iter().map(|plan| info(plan)["pod"].as_str().unwrap().to_owned()).collect();
     pods.sort();
     assert_eq!(pods, [format!("{NAMESPACE}/twin"), "other/twin".to_owned()]);
     plane.kubectl(&["delete", "pod", "twin", "-n", "other", "--now"]);

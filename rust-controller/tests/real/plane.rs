@@ -32,7 +32,7 @@ impl Plane {
     /// With nodes of 4 CPU and 16Gi of these names, ready.
     pub(crate) fn with_nodes(names: &[&str]) -> Self {
         let plane = Self::start();
-        let nodes: Vec<FakeNode> = names.iter().map(|name| FakeNode::new(*name).cpu("4").memory("16Gi")).collect();
+        let nodes: Vec<FakeNode> = names.iter().map(|name| FakeNode::new(name).cpu("4").memory("16Gi")).collect();
         plane.control_plane.create_fake_nodes(&nodes).unwrap();
         plane
     }

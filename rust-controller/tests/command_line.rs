@@ -1,0 +1,273 @@
+//! The program as a user meets it: exit statuses, messages, standard input, environment variables, and clusters that
+//! are not there.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails, fails the test")]
+
+#[path = "common/program.rs"]
+mod program;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use program::{Outcome, run};
+use serde_json::Value;
+
+const POD: &str = "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, resources: {requests: {cpu: 1}}}]}\n";
+const GIANT: &str =
+    "kind: Pod\nmetadata: {name: giant}\nspec: {containers: [{name: c, resources: {requests: {cpu: 9999}}}]}\n";
+
+/// A file of this test run.
+fn file(name: &str, contents: &[u8]) -> String {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("command-line");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    fs::write(&path, contents).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn on_input(arguments: &[&str], input: &str) -> Outcome {
+    run(arguments, &[], input)
+}
+
+/// What is wrong with a run that should have ended with this status and these words in its last message.
+fn assert_fails(outcome: &Outcome, status: i32, words: &[&str]) {
+    assert_eq!(outcome.status, Some(status), "{outcome:?}");
+    for word in words {
+        assert!(outcome.stderr.contains(word), "{word:?} is not in:\n{}", outcome.stderr);
+    }
+    assert_eq!(outcome.stdout, "", "a command that fails prints no document");
+    assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+}
+
+fn document(outcome: &Outcome) -> Value {
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"))
+}
+
+#[test]
+fn the_exit_status_says_whether_every_pod_can_be_placed() {
+    assert_eq!(on_input(&["plan", "-f", "-"], POD).status, Some(0));
+    assert_eq!(on_input(&["plan", "-f", "-"], "").status, Some(0));
+    assert_eq!(on_input(&["plan", "-f", "-"], "---\n# nothing\n").status, Some(0));
+    assert_eq!(on_input(&["plan", "-f", "-"], GIANT).status, Some(3));
+    assert_eq!(on_input(&["plan", "-f", "-", "-o", "configmaps"], GIANT).status, Some(3));
+    assert_eq!(on_input(&["plan", "-f", "-"], &format!("{POD}---\n{GIANT}")).status, Some(3));
+    assert_eq!(on_input(&["consolidate", "-f", "-"], GIANT).status, Some(0));
+    assert_eq!(on_input(&["catalog"], "").status, Some(0));
+    assert_eq!(on_input(&["--version"], "").status, Some(0));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let missing = on_input(&["plan", "-f", "no/such/file.yaml"], "");
+    assert_fails(&missing, 2, &["no/such/file.yaml", "No such file"]);
+    assert_fails(&on_input(&["consolidate", "-f", "src"], ""), 2, &["src", "directory"]);
+    let binary = file("binary", &[0xff, 0xfe, 0]);
+    assert_fails(&on_input(&["plan", "-f", &binary], ""), 2, &[&binary, "UTF-8"]);
+}
+
+#[test]
+fn wrong_json_and_yaml_are_named_by_file_document_and_field() {
+    for (name, text, words) in [
+        ("broken.json", "{\"kind\": ", &["broken.json", "JSON", "line 1"][..]),
+        ("broken.yaml", "kind: [Pod\n", &["broken.yaml", "YAML", "line"]),
+        ("words.yaml", "hello\n", &["words.yaml", "document 1", "not a Kubernetes object"]),
+        ("no-kind.yaml", &format!("{POD}---\nmetadata: {{name: x}}\n"), &["no-kind.yaml", "document 2", "no kind"]),
+        (
+            "field.yaml",
+            &format!("{POD}---\nkind: Pod\nmetadata: {{name: bad}}\nspec: {{containers: {{}}}}\n"),
+            &["field.yaml", "document 2", "Pod bad", "spec.containers", "sequence"],
+        ),
+        (
+            "field.json",
+            r#"{"kind": "NodeList", "items": [{"metadata": {"name": "n"}, "spec": {"taints": [{"key": 5}]}}]}"#,
+            &["field.json", "document 1", "Node n", "spec.taints[0].key", "string"],
+        ),
+    ] {
+        let path = file(name, text.as_bytes());
+        for command in ["plan", "consolidate"] {
+            assert_fails(&on_input(&[command, "-f", &path], ""), 2, words);
+        }
+    }
+}
+
+#[test]
+fn a_bad_quantity_costs_its_object_and_no_other() {
+    let bad_pod = POD.replace("name: p", "name: bad, namespace: x").replace("cpu: 1", "cpu: 1x");
+    let bad_node = "kind: Node\nmetadata: {name: odd}\nstatus: {allocatable: {memory: 1Gb}}\n";
+    let input = format!("{bad_pod}---\n{bad_node}---\n{POD}");
+    let outcome = on_input(&["plan", "-f", "-", "-o", "json"], &input);
+    assert_eq!(outcome.status, Some(0));
+    let document = document(&outcome);
+    assert_eq!(document["pods"].as_array().unwrap().len(), 1);
+    let skipped: Vec<&str> = document["skipped"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(skipped[0].starts_with("Node odd: status.allocatable.memory: \"1Gb\" is not a quantity"), "{skipped:?}");
+    assert!(skipped[1].starts_with("Pod x/bad: spec.containers[0].resources.requests.cpu: \"1x\""), "{skipped:?}");
+    for command in ["plan", "consolidate"] {
+        for output in ["table", "configmaps"] {
+            let outcome = on_input(&[command, "-f", "-", "-o", output], &input);
+            assert!(outcome.stdout.contains("Pod x/bad: spec.containers[0]"), "{command} {output}: {}", outcome.stdout);
+        }
+    }
+}
+
+#[test]
+fn wrong_options_are_refused_with_their_name_and_what_would_be_right() {
+    let field = file("field.catalog", b"version: 1\nnodeClassRef: {group: g, kind: k, name: n}\ntypes:\n- {name: a, arch: amd64, allocatable: {cpu: 2x, memory: 1Gi}}\n");
+    let words = file("words.catalog", b"hello");
+    for (arguments, words) in [
+        (&["plan", "--catalog", "nothing", "-f", "-"][..], &["--catalog", "nothing", "generic, aws, azure, gcp"][..]),
+        (&["plan", "--catalog", &field, "-f", "-"], &["field.catalog", "\"a\"", "allocatable.cpu", "2x"]),
+        (&["plan", "--catalog", &words, "-f", "-"], &["words.catalog"]),
+        (&["catalog", "auto"], &["auto"]),
+        (&["plan", "--exclude-types", "a(", "-f", "-"], &["--exclude-types", "a("]),
+        (&["consolidate", "--threshold", "20", "-f", "-"], &["--threshold", "0 to 1", "0% to 100%"]),
+        (&["consolidate", "--threshold", "some", "-f", "-"], &["--threshold", "0.2, 20%"]),
+        (&["plan", "--capacity-type", "cheap", "-f", "-"], &["--capacity-type", "cheap", "on-demand, spot"]),
+        (&["plan", "-o", "xml", "-f", "-"], &["--output", "table, json, configmaps, nodepools"]),
+        (&["consolidate", "-o", "nodepools", "-f", "-"], &["--output", "table, json, configmaps"]),
+        (&["plan", "--nonsense"], &["--nonsense", "--help"]),
+        (&["nonsense"], &["nonsense", "--help"]),
+        (&["plan", "-f"], &["--filename"]),
+        (&["--pending-interval", "soon"], &["--pending-interval", "10s"]),
+        (&["--consolidation-interval", "0s"], &["--consolidation-interval"]),
+        (&["--listen", "everywhere"], &["--listen"]),
+    ] {
+        assert_fails(&on_input(arguments, POD), 2, words);
+    }
+}
+
+#[test]
+fn several_files_and_standard_input_are_read_as_one() {
+    let node = "kind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi, pods: 10}}\n";
+    let node = file("node.yaml", node.as_bytes());
+    for files in [&["-f", &node, "-"][..], &["-f", "-", "-f", &node]] {
+        let outcome = on_input(&[&["plan", "-o", "json"], files].concat(), POD);
+        assert_eq!(document(&outcome)["pods"][0]["verdict"], "fitsExisting", "{outcome:?}");
+    }
+}
+
+#[test]
+fn every_option_can_be_set_by_its_environment_variable() {
+    let environment = [
+        ("MINI_KARPENTER_CATALOG", "aws"),
+        ("MINI_KARPENTER_EXCLUDE_TYPES", "^c"),
+        ("MINI_KARPENTER_ARCH", "arm64,amd64"),
+        ("MINI_KARPENTER_CAPACITY_TYPE", "spot,on-demand"),
+        ("MINI_KARPENTER_OUTPUT", "json"),
+    ];
+    let plan = document(&run(&["plan", "-f", "-"], &environment, POD));
+    assert_eq!(plan["catalog"], "aws");
+    assert_eq!(plan["options"]["excludeTypes"], "^c");
+    assert_eq!(plan["options"]["arch"], serde_json::json!(["amd64", "arm64"]));
+    assert_eq!(plan["options"]["capacityTypes"], serde_json::json!(["on-demand", "spot"]));
+    let argument_wins = document(&run(&["plan", "-f", "-", "--catalog", "gcp"], &environment, POD));
+    assert_eq!(argument_wins["catalog"], "gcp");
+
+    let environment = [("MINI_KARPENTER_NAMESPACE", "elsewhere"), ("MINI_KARPENTER_OUTPUT", "configmaps")];
+    assert!(run(&["plan", "-f", "-"], &environment, POD).stdout.contains("namespace: elsewhere\n"));
+
+    let nodes = "kind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi}}\n---\n";
+    let half = format!("{nodes}{}", POD.replace("spec: {", "spec: {nodeName: n, "));
+    let verdict = |threshold: &str| {
+        let environment = [("MINI_KARPENTER_THRESHOLD", threshold), ("MINI_KARPENTER_OUTPUT", "json")];
+        document(&run(&["consolidate", "-f", "-"], &environment, &half))["nodes"][0]["underutilized"].clone()
+    };
+    assert_eq!([verdict("25%"), verdict("0.26")], [false, true]);
+    assert_fails(&run(&["consolidate", "-f", "-"], &[("MINI_KARPENTER_THRESHOLD", "x")], POD), 2, &["threshold"]);
+}
+
+/// All options but that for files, whose place is the command line.
+#[test]
+fn the_help_names_the_environment_variable_of_every_option() {
+    for command in [&["--help"][..], &["run", "--help"], &["plan", "--help"], &["consolidate", "--help"]] {
+        let help = on_input(command, "").stdout;
+        let options: Vec<&str> = help
+            .split_whitespace()
+            .filter_map(|word| word.strip_prefix("--"))
+            .filter(|option| option.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'))
+            .filter(|option| !["help", "version", "filename", ""].contains(option))
+            .collect();
+        assert!(options.len() > 3, "{help}");
+        for option in options {
+            let variable = format!("[env: MINI_KARPENTER_{}=", option.to_uppercase().replace('-', "_"));
+            assert!(help.contains(&variable), "{command:?}: {variable}");
+        }
+    }
+}
+
+/// Commands that need a cluster, each with an address of its own.
+const ON_THE_CLUSTER: [&[&str]; 4] =
+    [&["plan"], &["consolidate"], &["run", "--listen", "127.0.0.1:0"], &["--listen", "127.0.0.1:0"]];
+
+fn empty_home() -> String {
+    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("empty-home");
+    fs::create_dir_all(&home).unwrap();
+    home.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn without_a_kubeconfig_the_message_says_what_to_set() {
+    let home = empty_home();
+    let missing = format!("{home}/no-such-kubeconfig");
+    for environment in [&[("HOME", home.as_str())][..], &[("HOME", &home), ("KUBECONFIG", &missing)]] {
+        for command in ON_THE_CLUSTER {
+            let outcome = run(command, environment, "");
+            assert_fails(&outcome, 2, &["no cluster to talk to", "KUBECONFIG", "~/.kube/config"]);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_kubeconfig_is_an_error_and_not_a_missing_one() {
+    let home = empty_home();
+    let broken = file("broken-kubeconfig", b"clusters: 5\n");
+    for command in ON_THE_CLUSTER {
+        let outcome = run(command, &[("HOME", &home), ("KUBECONFIG", &broken)], "");
+        assert_fails(&outcome, 2, &["clusters"]);
+    }
+}
+
+/// A server that nobody runs: the port was free a moment ago.
+fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn an_unreachable_server_is_named_and_no_command_waits_for_it() {
+    let server = format!("http://127.0.0.1:{}", closed_port());
+    let kubeconfig = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: '{server}'}}}}]\n\
+         users: [{{name: u, user: {{token: t}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n"
+    );
+    let kubeconfig = file("unreachable-kubeconfig", kubeconfig.as_bytes());
+    for command in ON_THE_CLUSTER {
+        let outcome = run(command, &[("HOME", &empty_home()), ("KUBECONFIG", &kubeconfig)], "");
+        assert_ne!(outcome.status, Some(0), "{outcome:?}");
+        assert_fails(&outcome, outcome.status.unwrap(), &["cannot reach the API server", &server, "refused"]);
+    }
+}
+
+#[test]
+fn a_busy_address_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = listener.local_addr().unwrap().to_string();
+    assert_fails(&run(&["--listen", &busy], &[("HOME", &empty_home())], ""), 2, &["--listen", &busy, "in use"]);
+}
+
+#[test]
+fn what_is_logged_to_a_file_has_no_colours() {
+    let service = "kind: Service\nmetadata: {name: s}\n";
+    let outcome = on_input(&["plan", "-f", "-"], service);
+    assert!(outcome.stderr.contains("Service"), "{outcome:?}");
+    assert!(!outcome.stderr.contains('\u{1b}'), "{outcome:?}");
+}
+
+#[test]
+fn catalogs_are_shown_by_name_and_from_files() {
+    for name in ["generic", "aws", "azure", "gcp", "tests/data/catalog/prices.yaml", "tests/data/catalog/kwok.json"] {
+        let outcome = on_input(&["catalog", name], "");
+        assert_eq!(outcome.status, Some(0), "{outcome:?}");
+        assert!(outcome.stdout.lines().count() > 2, "{outcome:?}");
+    }
+}

@@ -1,0 +1,344 @@
+//! Laws of consolidations, on random small clusters: a naive simulator can do what they say, step by step.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails, fails the test")]
+
+#[path = "common/clusters.rs"]
+mod clusters;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use clusters::{Amounts, Case, Random, accepts, any_case, for_each_case, free_on, has_room, subtract};
+use mini_karpenter::check::check_consolidation;
+use mini_karpenter::consolidate::{BlockReason, Consolidation, NodePlan, Options, Verdict, consolidate};
+use mini_karpenter::document::{
+    ConsolidationDocument, config_maps_yaml, consolidation_config_maps, consolidation_table, json,
+};
+use mini_karpenter::model::{Node, Owner, Phase, Placement, Pod, PodName, SchedulingState, key};
+use mini_karpenter::provision;
+use mini_karpenter::units::{Cpu, Memory};
+use serde_json::Value;
+
+const CASES: u64 = 1500;
+
+/// A cluster of which most pods run.
+fn running_case(random: &mut Random) -> Case {
+    let mut case = any_case(random);
+    let nodes = case.nodes.clone();
+    let scale = *random.pick(&[1, 2, 4, 8]);
+    for pod in &mut case.pods {
+        let pod = Arc::make_mut(pod);
+        if pod.scheduling == SchedulingState::Unschedulable && !nodes.is_empty() && random.chance(90) {
+            pod.phase = Phase::Running;
+            pod.scheduling = SchedulingState::Bound(random.pick(&nodes).name.clone());
+        }
+        // Few pods that block their node by themselves, and many that could go to several others.
+        if pod.owner.is_none() && random.chance(70) {
+            pod.owner = Some(Owner { kind: "StatefulSet".to_owned(), name: "s".to_owned() });
+        }
+        if random.chance(60) && !ends_with_its_node(pod) {
+            pod.placement = Placement::default();
+        }
+        pod.requests.cpu = Cpu::millicores(pod.requests.cpu.get() / scale);
+        pod.requests.memory = Memory::bytes(pod.requests.memory.get() / scale);
+    }
+    case
+}
+
+fn options(random: &mut Random) -> Options {
+    Options { threshold: *random.pick(&[200_000, 500_000, 800_000, 1_000_000]) }
+}
+
+fn consolidation(case: &Case, options: &Options) -> Consolidation {
+    consolidate(&case.snapshot(), &case.catalog, options)
+}
+
+fn node<'a>(case: &'a Case, name: &str) -> Option<&'a Node> {
+    case.nodes.iter().find(|node| node.name == name).map(|node| &**node)
+}
+
+fn pods_on<'a>(case: &'a Case, name: &str) -> Vec<&'a Pod> {
+    let here = |pod: &&Pod| match &pod.scheduling {
+        SchedulingState::Bound(at) | SchedulingState::Nominated(at) => pod.phase != Phase::Finished && at == name,
+        _ => false,
+    };
+    case.pods.iter().map(|pod| &**pod).filter(here).collect()
+}
+
+/// Pods that end with their node: its own, static ones, and those that are ending already.
+fn ends_with_its_node(pod: &Pod) -> bool {
+    pod.mirror || pod.deleting || pod.owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet")
+}
+
+/// Whether a node may go, destinations aside.
+fn may_go(case: &Case, node: &Node, threshold: u64) -> bool {
+    let bound = |pod: &&Pod| matches!(pod.scheduling, SchedulingState::Bound(_));
+    let (mut cpu, mut memory) = (0, 0);
+    for pod in pods_on(case, &node.name).into_iter().filter(bound) {
+        cpu += pod.requests.cpu.get();
+        memory += pod.requests.memory.get();
+    }
+    let under = |used: u64, of: u64| u128::from(used) * 1_000_000 < u128::from(threshold) * u128::from(of);
+    let pods = pods_on(case, &node.name);
+    let stuck = |pod: &&Pod| pod.owner.is_none() || matches!(pod.scheduling, SchedulingState::Nominated(_));
+    under(cpu, node.allocatable.cpu.get())
+        && under(memory, node.allocatable.memory.get())
+        && node.ready
+        && !node.deleting
+        && !node.unschedulable
+        && !node.labels.contains_key(key::CONTROL_PLANE)
+        && !awaited(case).iter().any(|(_, at)| *at == node.name)
+        && !pods.into_iter().filter(|pod| !ends_with_its_node(pod)).any(|pod| stuck(&pod))
+}
+
+/// Unschedulable pods that a plan sends to existing nodes, each with its node.
+fn awaited(case: &Case) -> Vec<(Arc<Pod>, String)> {
+    let options = provision::Options::default();
+    let plan = provision::plan(&case.snapshot(), &case.catalog, &options);
+    let awaited = plan.pods.into_iter().filter_map(|planned| match planned.verdict {
+        provision::Verdict::FitsExisting { node } => Some((planned.pod, node)),
+        _ => None,
+    });
+    awaited.collect()
+}
+
+/// Nodes that pods may move to, with the room that is left beside the pods that a plan sends there.
+fn rooms(case: &Case, removed: &BTreeSet<&str>) -> BTreeMap<String, Amounts> {
+    let stays = |node: &&Arc<Node>| node.ready && !node.deleting && !removed.contains(node.name.as_str());
+    let mut rooms: BTreeMap<String, Amounts> =
+        case.nodes.iter().filter(stays).map(|node| (node.name.clone(), free_on(node, &case.pods))).collect();
+    for (pod, node) in awaited(case) {
+        if let Some(room) = rooms.get_mut(&node) {
+            subtract(room, &pod.requests);
+        }
+    }
+    rooms
+}
+
+/// Whether some node is left that takes pods of any kind.
+fn some_node_stays(case: &Case, removed: &BTreeSet<&str>) -> bool {
+    case.nodes
+        .iter()
+        .any(|node| node.ready && !node.deleting && !node.unschedulable && !removed.contains(node.name.as_str()))
+}
+
+#[test]
+fn the_checker_finds_nothing() {
+    for_each_case(CASES, running_case, |case, random| {
+        let found = check_consolidation(&case.snapshot(), &consolidation(case, &options(random)));
+        found.iter().map(ToString::to_string).collect()
+    });
+}
+
+/// Does what a consolidation says, and writes down what cannot be done.
+fn replay(case: &Case, consolidation: &Consolidation, threshold: u64) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut rooms = rooms(case, &BTreeSet::new());
+    let mut moved: BTreeSet<&PodName> = BTreeSet::new();
+    let plans: BTreeMap<&str, &NodePlan> =
+        consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
+    for removed in &consolidation.removals {
+        let plan = plans[removed.as_str()];
+        if rooms.remove(removed).is_none() || !may_go(case, node(case, removed).unwrap(), threshold) {
+            complaints.push(format!("{removed} may not go"));
+        }
+        let mut destinations: BTreeMap<&PodName, &str> =
+            plan.moves.iter().map(|each| (&each.pod.name, each.destination.as_str())).collect();
+        for pod in pods_on(case, removed).into_iter().filter(|pod| !ends_with_its_node(pod)) {
+            let Some(destination) = destinations.remove(&pod.name) else {
+                complaints.push(format!("{} is left behind", pod.name));
+                continue;
+            };
+            let Some(room) = rooms.get_mut(destination) else {
+                complaints.push(format!("{} moves to {destination}, which is no place to be", pod.name));
+                continue;
+            };
+            if !has_room(room, &pod.requests) || !accepts(node(case, destination).unwrap(), pod) {
+                complaints.push(format!("{} does not fit {destination}", pod.name));
+            }
+            subtract(room, &pod.requests);
+            if !moved.insert(&pod.name) {
+                complaints.push(format!("{} moves twice", pod.name));
+            }
+        }
+        complaints.extend(destinations.keys().map(|pod| format!("{pod} is not on {removed} and moves")));
+    }
+    let removed: BTreeSet<&str> = consolidation.removals.iter().map(String::as_str).collect();
+    if !removed.is_empty() && !some_node_stays(case, &removed) {
+        complaints.push("no node is left".to_owned());
+    }
+    for plan in &consolidation.nodes {
+        let goes = consolidation.removals.contains(&plan.node.name);
+        if goes != (plan.verdict == Verdict::Remove) || (!goes && !plan.moves.is_empty()) {
+            complaints.push(format!("{} goes, or does not", plan.node.name));
+        }
+        for destination in plan.moves.iter().map(|each| &each.destination) {
+            if consolidation.removals.contains(destination) {
+                complaints.push(format!("{destination} goes and receives pods"));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn a_naive_simulator_can_do_it_step_by_step() {
+    let (mut removals, mut moves) = (0, 0);
+    for_each_case(CASES, running_case, |case, random| {
+        let options = options(random);
+        let consolidation = consolidation(case, &options);
+        removals += consolidation.removals.len();
+        moves += consolidation.nodes.iter().map(|plan| plan.moves.len()).sum::<usize>();
+        replay(case, &consolidation, options.threshold)
+    });
+    assert!(removals > 300 && moves > 300, "the cases say little: {removals} removals, {moves} moves");
+}
+
+#[test]
+fn a_node_that_stays_says_what_keeps_it() {
+    for_each_case(CASES, running_case, |case, random| {
+        let consolidation = consolidation(case, &options(random));
+        let mut complaints = Vec::new();
+        let mut rooms = rooms(case, &consolidation.removals.iter().map(String::as_str).collect());
+        for each in consolidation.nodes.iter().flat_map(|plan| &plan.moves) {
+            subtract(rooms.get_mut(&each.destination).unwrap(), &each.pod.requests);
+        }
+        for plan in &consolidation.nodes {
+            let name = &plan.node.name;
+            let movable: Vec<&Pod> = pods_on(case, name).into_iter().filter(|pod| !ends_with_its_node(pod)).collect();
+            for blocker in &plan.blockers {
+                let Some(pod) = movable.iter().find(|pod| pod.name == blocker.pod) else {
+                    complaints.push(format!("{} blocks {name} and does not need to move", blocker.pod));
+                    continue;
+                };
+                let mut others = rooms.iter().filter(|(other, _)| *other != name);
+                let agrees = match &blocker.reason {
+                    BlockReason::NoController => pod.owner.is_none(),
+                    BlockReason::Nominated => matches!(pod.scheduling, SchedulingState::Nominated(_)),
+                    // The only pod has all the room that there is, and there was more before other nodes went.
+                    BlockReason::NoDestination(_) => {
+                        movable.len() > 1
+                            || others.all(|(other, room)| {
+                                !has_room(room, &pod.requests) || !accepts(node(case, other).unwrap(), pod)
+                            })
+                    }
+                };
+                if !agrees {
+                    complaints.push(format!("{} on {name} is no blocker: {:?}", blocker.pod, blocker.reason));
+                }
+            }
+        }
+        complaints
+    });
+}
+
+/// Whether all of these pods find room, by trying everything.
+fn pack(case: &Case, pods: &[&Pod], rooms: &mut BTreeMap<String, Amounts>) -> bool {
+    let Some((pod, rest)) = pods.split_first() else { return true };
+    let names: Vec<String> = rooms.keys().cloned().collect();
+    for name in names {
+        if has_room(&rooms[&name], &pod.requests) && accepts(node(case, &name).unwrap(), pod) {
+            let before = rooms[&name].clone();
+            subtract(rooms.get_mut(&name).unwrap(), &pod.requests);
+            if pack(case, rest, rooms) {
+                return true;
+            }
+            rooms.insert(name, before);
+        }
+    }
+    false
+}
+
+/// The most nodes that could go together, over all sets of them. Pods that can all be where they end up can get there
+/// in any order, since room on the nodes that stay only shrinks.
+fn most_removals(case: &Case, threshold: u64) -> usize {
+    let candidates: Vec<&str> =
+        case.nodes.iter().filter(|node| may_go(case, node, threshold)).map(|node| node.name.as_str()).collect();
+    let mut most = 0;
+    for subset in 0_u32..1 << candidates.len() {
+        let chosen = |at: usize| subset >> at & 1 == 1;
+        let removed: BTreeSet<&str> = (0..candidates.len()).filter(|at| chosen(*at)).map(|at| candidates[at]).collect();
+        if removed.len() <= most {
+            continue;
+        }
+        let mut pods: Vec<&Pod> = removed.iter().flat_map(|name| pods_on(case, name)).collect();
+        pods.retain(|pod| !ends_with_its_node(pod));
+        pods.sort_by_key(|pod| std::cmp::Reverse((pod.requests.cpu, pod.requests.memory)));
+        if some_node_stays(case, &removed) && pack(case, &pods, &mut rooms(case, &removed)) {
+            most = removed.len();
+        }
+    }
+    most
+}
+
+#[test]
+fn no_more_nodes_go_than_exhaustive_search_can_remove() {
+    let (mut found, mut possible, mut optimal, mut compared) = (0, 0, 0, 0);
+    for_each_case(CASES, running_case, |case, random| {
+        let options = options(random);
+        let removals = consolidation(case, &options).removals.len();
+        let most = most_removals(case, options.threshold);
+        found += removals;
+        possible += most;
+        optimal += u32::from(most > 0 && removals == most);
+        compared += u32::from(most > 0);
+        if removals > most { vec![format!("{removals} removals of at most {most}")] } else { Vec::new() }
+    });
+    println!(
+        "{found} of {possible} possible removals; {optimal} of {compared} clusters with something to remove are at the optimum"
+    );
+    assert!(possible > 300, "the cases say little");
+}
+
+fn documents(case: &Case, options: &Options) -> [String; 3] {
+    let consolidation = consolidation(case, options);
+    let maps = consolidation_config_maps(&consolidation, &[]);
+    [
+        json(&ConsolidationDocument::new(&consolidation, &[])),
+        consolidation_table(&consolidation, &[]),
+        config_maps_yaml(&maps, "aula07"),
+    ]
+}
+
+#[test]
+fn the_same_objects_in_any_order_give_the_same_bytes() {
+    for_each_case(CASES / 3, running_case, |case, random| {
+        let options = options(random);
+        let expected = documents(case, &options);
+        let agree = (0..3).all(|_| documents(&case.shuffled(random), &options) == expected);
+        if agree { Vec::new() } else { vec!["another order, another document".to_owned()] }
+    });
+}
+
+#[test]
+fn totals_add_up_and_a_config_map_stands_for_each_underutilized_node() {
+    for_each_case(CASES / 3, running_case, |case, random| {
+        let options = options(random);
+        let [document, _, maps] = documents(case, &options);
+        let document: Value = serde_json::from_str(&document).unwrap();
+        let totals = &document["totals"];
+        let number = |name: &str| totals[name].as_f64();
+        let mut complaints = Vec::new();
+        let removals = document["removals"].as_array().unwrap().len();
+        if totals["nodesBefore"] != case.nodes.len() || totals["nodesAfter"] != case.nodes.len() - removals {
+            complaints.push(format!("{totals}"));
+        }
+        if let (Some(before), Some(after), Some(savings)) =
+            (number("costBefore"), number("costAfter"), number("savingsPerHour"))
+            && (before - after - savings).abs() > 1e-9
+        {
+            complaints.push(format!("{totals}"));
+        }
+        for entry in document["nodes"].as_array().unwrap() {
+            let name = entry["node"].as_str().unwrap();
+            let published = maps.contains(&format!("name: consolidation-{name}\n"));
+            let usage = ["cpu", "memory"].map(|resource| entry["utilization"][resource].as_f64().unwrap());
+            #[expect(clippy::cast_precision_loss, reason = "at most a million")]
+            let under = usage[0].max(usage[1]) < options.threshold as f64 / 1e6;
+            if under != (entry["underutilized"] == true) || under != published {
+                complaints.push(format!("{entry}, published: {published}"));
+            }
+        }
+        complaints
+    });
+}
