@@ -146,7 +146,7 @@ impl Publisher {
                     Err(error) => {
                         let wait = next_wait(due.get(write.name()).map(|retry| retry.wait));
                         let problem = explain_write(&self.namespace, &error);
-                        tracing::warn!("cannot write {}, trying again in {wait:?}: {problem}", write.name());
+                        tracing::warn!("cannot write {}: {problem}\n  trying again in {wait:?}", write.name());
                         failed.insert(write.name().to_owned(), Retry { wait, at: now + wait });
                     }
                 }

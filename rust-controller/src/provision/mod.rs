@@ -129,8 +129,8 @@ impl Plan {
 
 /// Plans nodes for the pods that need one.
 ///
-/// Let `p` pods need a node, in `c` classes of equal pods, `n` nodes exist, `t` launches (type × offering) be allowed:
-/// `O(c·t + p·(n + planned nodes of the pod's kind))`.
+/// Let `p` pods need a node, in `c` classes of equal pods, `n` nodes exist, `t` launches (type × offering) be allowed, and
+/// `d` DaemonSets run: `O(t·d + c·t + p·n)`.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
     let mut verdicts: BTreeMap<&PodName, Verdict> = BTreeMap::new();
