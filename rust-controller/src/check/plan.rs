@@ -19,9 +19,13 @@ pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, pla
     let mut violations = verdicts(&pods, plan);
     violations.extend(existing_nodes(snapshot, &pods, plan));
     let planned: BTreeMap<&PodName, &str> = plan.pods.iter().filter_map(planned_on).collect();
+    let allowed: Launches<'_> = options
+        .allowed(catalog)
+        .map(|(kind, offering)| ((&*kind.name, &*offering.zone, &*offering.capacity_type), (kind, offering)))
+        .collect();
     let mut listed = BTreeSet::new();
     for node in &plan.nodes {
-        match launched(node, catalog, options) {
+        match launched(node, &allowed) {
             Ok((kind, offering)) => {
                 let judge = PlannedNodeJudge { node, kind, offering, snapshot, pods: &pods, planned: &planned };
                 violations.extend(judge.violations(plan.pools.get(&node.pool)));
@@ -98,18 +102,14 @@ fn existing_nodes(snapshot: &Snapshot, pods: &BTreeMap<&PodName, &Pod>, plan: &P
     violations
 }
 
+/// What may be planned, by node type, zone and capacity type.
+type Launches<'a> = BTreeMap<(&'a str, &'a str, &'a str), (&'a NodeType, &'a Offering)>;
+
 /// The node type and offering that a planned node claims to be.
-fn launched<'a>(
-    node: &PlannedNode,
-    catalog: &'a Catalog,
-    options: &Options,
-) -> Result<(&'a NodeType, &'a Offering), String> {
+fn launched<'a>(node: &PlannedNode, allowed: &Launches<'a>) -> Result<(&'a NodeType, &'a Offering), String> {
     let PlannedNode { instance_type, zone, capacity_type, price_per_hour, .. } = node;
-    let (kind, offering) = options
-        .allowed(catalog)
-        .find(|(kind, offering)| {
-            kind.name == *instance_type && offering.zone == *zone && offering.capacity_type == *capacity_type
-        })
+    let (kind, offering) = allowed
+        .get(&(instance_type.as_str(), zone.as_str(), capacity_type.as_str()))
         .ok_or_else(|| format!("no {capacity_type} {instance_type} in {zone} may be planned"))?;
     if offering.price_per_hour != *price_per_hour {
         return Err(format!("has not the price of {instance_type}"));
