@@ -1,6 +1,5 @@
 //! Arguments and their environment variables.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,10 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::BadInput;
 use super::files;
-use crate::consolidate::{self, Millionths};
-use crate::loops::{CatalogChoice, Settings};
+use crate::catalog;
+use crate::consolidate::Millionths;
+use crate::loops::CatalogChoice;
 use crate::provision::{self, TypeFilter};
-use crate::{catalog, loops};
 
 /// Plans Kubernetes nodes and never touches one.
 ///
@@ -157,26 +156,21 @@ impl Arguments {
 }
 
 impl TypeArguments {
-    /// What to plan with.
-    pub(super) fn settings(&self, threshold: Millionths, max_plans: usize) -> anyhow::Result<Settings> {
+    /// What may be planned.
+    pub(super) fn options(&self) -> Result<provision::Options, BadInput> {
         let exclude_types = TypeFilter::new(&self.exclude_types)
             .map_err(|error| BadInput(format!("--exclude-types {:?}: {error}", self.exclude_types)))?;
-        Ok(Settings {
-            catalog: catalog_choice(&self.catalog)?,
-            provision: provision::Options {
-                capacity_types: self.capacity_type.iter().cloned().collect::<BTreeSet<_>>(),
-                arch: self.arch.iter().filter(|arch| !arch.is_empty()).cloned().collect(),
-                exclude_types,
-            },
-            consolidate: consolidate::Options { threshold },
-            max_plans,
+        Ok(provision::Options {
+            capacity_types: self.capacity_type.iter().cloned().collect(),
+            arch: self.arch.iter().filter(|arch| !arch.is_empty()).cloned().collect(),
+            exclude_types,
         })
     }
 }
 
 pub(super) fn catalog_choice(name: &str) -> anyhow::Result<CatalogChoice> {
     if name == "auto" {
-        return Ok(loops::CatalogChoice::Auto);
+        return Ok(CatalogChoice::Auto);
     }
     if let Some(built_in) = catalog::builtin(name) {
         return Ok(CatalogChoice::BuiltIn(built_in));

@@ -23,18 +23,19 @@ const ALL_PLANS: usize = usize::MAX;
 
 pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
     let PlanArguments { input, types, output } = arguments;
-    let settings = types.settings(0, ALL_PLANS)?;
+    let options = types.options()?;
+    let choice = catalog_choice(&types.catalog)?;
     let snapshot = snapshot(input)?;
-    let catalog = settings.catalog.resolve(&snapshot);
+    let catalog = choice.resolve(&snapshot);
     #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
     let start = Instant::now();
-    let plan = checked_plan(&snapshot, &catalog, &settings.provision).ok_or_else(wrong_plan)?;
+    let plan = checked_plan(&snapshot, &catalog, &options).ok_or_else(wrong_plan)?;
     let solve_time = start.elapsed();
     let outcome = PlanOutcome {
         plan: &plan,
         catalog: &catalog,
-        options: &settings.provision,
-        bound: LowerBound::of(&plan, &catalog, &settings.provision),
+        options: &options,
+        bound: LowerBound::of(&plan, &catalog, &options),
         skipped: snapshot.skipped(),
     };
     print(&match output {

@@ -7,10 +7,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::arguments::{RunArguments, ThresholdArguments};
+use super::arguments::{RunArguments, ThresholdArguments, catalog_choice};
 use super::{BadInput, PLANNED};
 use crate::cluster::{Desired, Publisher, Stores, connect, preflight};
-use crate::loops::{consolidation_loop, pending_loop};
+use crate::consolidate;
+use crate::loops::{Settings, consolidation_loop, pending_loop};
 use crate::web;
 
 pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
@@ -30,7 +31,12 @@ async fn control(arguments: RunArguments) -> anyhow::Result<()> {
     let RunArguments { namespace, listen, pending_interval, consolidation_interval, max_plans, types, threshold } =
         arguments;
     let ThresholdArguments { threshold } = threshold;
-    let settings = Arc::new(types.settings(threshold, max_plans)?);
+    let settings = Arc::new(Settings {
+        catalog: catalog_choice(&types.catalog)?,
+        provision: types.options()?,
+        consolidate: consolidate::Options { threshold },
+        max_plans,
+    });
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| BadInput(format!("--listen {listen}: {error}; name another address or port")))?;

@@ -126,8 +126,8 @@ impl Publisher {
         let another =
             |name: &String| published.get(name).is_some_and(|known| matches!(known.owner, Owner::Another { .. }));
         self.foreign.retain(another);
-        // A write that was due and is not wanted any more must not stay.
         let mut failed = BTreeMap::new();
+        // Taken out: a write that was due and is not wanted any more must not stay.
         let due: BTreeMap<String, Retry> = self.retries.extract_if(.., |_, retry| retry.at <= now).collect();
         for (maps, kind) in [(&desired.plans, Kind::Plan), (&desired.consolidations, Kind::Consolidation)] {
             let Some(maps) = maps else { continue };
