@@ -1,24 +1,35 @@
-# Every target works on a fresh machine with Rust; check, test and cluster need Go as well, for the control plane.
+# Every target works on a fresh machine with Rust; check, test and cluster need Go as well, for the control plane, and
+# fuzz needs a C++ compiler and cargo-fuzz (cargo install --locked cargo-fuzz).
 
 IMAGE ?= aula07/mini-karpenter-rs:latest
 NAMESPACE := aula07
 CARGO := cargo --locked
 CRATE := rust-controller
+TIME := 60
 
-.PHONY: help check test demo run image deploy undeploy cluster cluster-down
+.PHONY: help check test fuzz demo run image deploy undeploy cluster cluster-down
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 check: ## Format, lints, documentation, and manifests against a real API server
 	cd $(CRATE) && cargo fmt --all --check
+	cd $(CRATE) && cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cd $(CRATE) && $(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd $(CRATE) && $(CARGO) clippy --manifest-path fuzz/Cargo.toml --no-default-features --target-dir target -- -D warnings
 	cd $(CRATE) && RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 	cd $(CRATE) && $(CARGO) test --test real manifests::
 
 test: ## Every test, the real control plane included (built once into a cache)
 	cd $(CRATE) && $(CARGO) run --quiet -p testbed -- build
 	cd $(CRATE) && $(CARGO) test --workspace
+
+fuzz: ## Fuzz with cargo-fuzz for TIME seconds each (default 60)
+	cd $(CRATE) && for target in quantity selector snapshot; do \
+		found=fuzz/target/found/$$target; \
+		mkdir -p $$found && cargo fuzz run --sanitizer none $$target $$found fuzz/corpus/$$target -- \
+			-dict=fuzz/dictionary/$$target.dict -max_total_time=$(TIME) || exit 1; \
+	done
 
 demo: ## Plan and consolidate the bundled cluster; needs only Rust
 	@cd $(CRATE) && $(CARGO) build --release --bin mini-karpenter-rs

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{Node, Pod, PodName};
+use crate::model::{AttachLimits, Budget, Claim, Labels, Node, ObjectName, Pod, PodName, StorageClass, Volume};
 
 /// The state of a cluster, or of a set of files: the planner's only input besides its options and a catalog.
 ///
@@ -18,6 +18,25 @@ pub struct Snapshot {
     pods: Vec<Arc<Pod>>,
     /// Objects that were left out, sorted.
     skipped: Vec<Skipped>,
+    extras: Extras,
+}
+
+/// What else decides where a pod may run. `None` where nobody could read objects of that kind, which is not the same as
+/// that there are none: the rules that look at them go unchecked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Labels of namespaces, by name.
+    pub namespaces: Option<BTreeMap<String, Arc<Labels>>>,
+    /// `PersistentVolumeClaim`s.
+    pub claims: Option<BTreeMap<ObjectName, Arc<Claim>>>,
+    /// `PersistentVolume`s, by name.
+    pub volumes: Option<BTreeMap<String, Arc<Volume>>>,
+    /// Storage classes, by name.
+    pub storage_classes: Option<BTreeMap<String, Arc<StorageClass>>>,
+    /// What nodes can attach, by node name.
+    pub attach_limits: Option<BTreeMap<String, Arc<AttachLimits>>>,
+    /// `PodDisruptionBudget`s.
+    pub budgets: Option<BTreeMap<ObjectName, Arc<Budget>>>,
 }
 
 /// Pods by the name of their node, each list by namespace and name.
@@ -48,7 +67,28 @@ impl Snapshot {
         let pods: BTreeMap<PodName, Arc<Pod>> = pods.into_iter().map(|pod| (pod.name.clone(), pod)).collect();
         let mut skipped: Vec<Skipped> = skipped.into_iter().collect();
         skipped.sort();
-        Self { nodes: nodes.into_values().collect(), pods: pods.into_values().collect(), skipped }
+        Self {
+            nodes: nodes.into_values().collect(),
+            pods: pods.into_values().collect(),
+            skipped,
+            extras: Extras::default(),
+        }
+    }
+
+    /// The same with what else was read. A kind of which an object was left out counts as unread, but for budgets: those
+    /// that were read protect their pods all the same.
+    #[must_use]
+    pub fn with_extras(self, mut extras: Extras) -> Self {
+        for skipped in &self.skipped {
+            extras.forget(&skipped.kind);
+        }
+        Self { extras, ..self }
+    }
+
+    /// What else decides where a pod may run.
+    #[must_use]
+    pub fn extras(&self) -> &Extras {
+        &self.extras
     }
 
     /// The nodes, by name.
@@ -75,6 +115,14 @@ impl Snapshot {
         by_node
     }
 
+    /// Kinds of objects that nobody could read, or not all of them: the rules that look at them go unchecked.
+    #[must_use]
+    pub fn unread_kinds(&self) -> Vec<&'static str> {
+        let skipped = |kind: &str| self.skipped.iter().any(|skipped| skipped.kind == kind);
+        let kinds = self.extras.kinds().into_iter();
+        kinds.filter(|(kind, unread)| *unread || skipped(kind)).map(|(kind, _)| kind).collect()
+    }
+
     /// What was left out.
     #[must_use]
     pub fn skipped(&self) -> &[Skipped] {
@@ -85,6 +133,38 @@ impl Snapshot {
     #[must_use]
     pub fn unreadable_nodes(&self) -> BTreeSet<&str> {
         self.skipped.iter().filter_map(|skipped| skipped.node.as_deref()).collect()
+    }
+}
+
+impl Extras {
+    fn forget(&mut self, kind: &str) {
+        match kind {
+            "Namespace" => self.namespaces = None,
+            "PersistentVolumeClaim" => self.claims = None,
+            "PersistentVolume" => self.volumes = None,
+            "StorageClass" => self.storage_classes = None,
+            "CSINode" => self.attach_limits = None,
+            _ => {}
+        }
+    }
+
+    /// Kinds of objects, each with whether nobody could read it.
+    fn kinds(&self) -> [(&'static str, bool); 6] {
+        let Self { namespaces, claims, volumes, storage_classes, attach_limits, budgets } = self;
+        [
+            ("Namespace", namespaces.is_none()),
+            ("PersistentVolumeClaim", claims.is_none()),
+            ("PersistentVolume", volumes.is_none()),
+            ("StorageClass", storage_classes.is_none()),
+            ("CSINode", attach_limits.is_none()),
+            ("PodDisruptionBudget", budgets.is_none()),
+        ]
+    }
+
+    /// Kinds of objects that nobody could read.
+    #[must_use]
+    pub fn unread_kinds(&self) -> Vec<&'static str> {
+        self.kinds().into_iter().filter(|(_, unread)| *unread).map(|(kind, _)| kind).collect()
     }
 }
 

@@ -213,7 +213,12 @@ fn a_plan_that_lies_about_what_it_was_made_from_does_not_pass() {
         }),
         ("a pod that runs is planned for", |plan| {
             let running = snapshot(PENDING).pods().iter().find(|pod| pod.name == name("running")).cloned().unwrap();
-            plan.pods.push(PodPlan { pod: running, verdict: Verdict::FitsExisting { node: "free".to_owned() } });
+            plan.pods.push(PodPlan {
+                pod: running,
+                verdict: Verdict::FitsExisting { node: "free".to_owned() },
+                existing: None,
+                unchecked_rules: Vec::new(),
+            });
         }),
         ("a pod fits a node that is being deleted", |plan| {
             pod(plan, "existing").verdict = Verdict::FitsExisting { node: "going".to_owned() };
@@ -316,7 +321,7 @@ fn removed(node: &'static str, consolidation: &mut Consolidation) {
 
 fn to(destination: &str, pod: &str) -> Move {
     let found = snapshot(IDLE).pods().iter().find(|each| each.name == name(pod)).cloned();
-    Move { pod: found.unwrap(), destination: destination.to_owned() }
+    Move { pod: found.unwrap(), destination: destination.to_owned(), unchecked_rules: Vec::new() }
 }
 
 #[test]

@@ -58,6 +58,19 @@ fn the_exit_status_says_whether_every_pod_can_be_placed() {
 }
 
 #[test]
+fn explain_finds_one_pod_or_node_by_its_name_or_says_which_there_are() {
+    let twins = "kind: Pod\nmetadata: {name: p, namespace: x}\nspec: {containers: []}\n---\nkind: Pod\nmetadata: {name: p}\n\
+                 spec: {containers: []}\n---\nkind: Node\nmetadata: {name: p}\n";
+    let explain = |name: &str| on_input(&["explain", name, "-f", "-"], twins);
+    assert!(explain("x/p").stdout.starts_with("Pod x/p: planned on planned-0001, a new "), "{:?}", explain("x/p"));
+    assert!(explain("pod/x/p").stdout.starts_with("Pod x/p: "));
+    assert!(explain("node/p").stdout.starts_with("Node p: stays, "), "{:?}", explain("node/p"));
+    assert_fails(&explain("p"), 2, &["\"p\" could be any of pod/default/p, pod/x/p, node/p"]);
+    assert_fails(&explain("pod/q"), 2, &["no pod and no node of the name \"pod/q\""]);
+    assert_fails(&explain("y/p"), 2, &["\"y/p\""]);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let missing = on_input(&["plan", "-f", "no/such/file.yaml"], "");
     assert_fails(&missing, 2, &["no/such/file.yaml", "No such file"]);

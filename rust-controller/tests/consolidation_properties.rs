@@ -12,7 +12,7 @@ use clusters::{Amounts, Case, Random, accepts, any_case, for_each_case, free_on,
 use mini_karpenter::check::check_consolidation;
 use mini_karpenter::consolidate::{BlockReason, Consolidation, NodePlan, Options, Verdict, consolidate};
 use mini_karpenter::document::{
-    ConsolidationDocument, config_maps_yaml, consolidation_config_maps, consolidation_table, json,
+    ConsolidationDocument, ConsolidationOutcome, config_maps_yaml, consolidation_config_maps, consolidation_table, json,
 };
 use mini_karpenter::model::{Node, Owner, Phase, Placement, Pod, PodName, SchedulingState, key};
 use mini_karpenter::provision;
@@ -215,8 +215,10 @@ fn a_node_that_stays_says_what_keeps_it() {
                 let agrees = match &blocker.reason {
                     BlockReason::NoController => pod.owner.is_none(),
                     BlockReason::Nominated => matches!(pod.scheduling, SchedulingState::Nominated(_)),
+                    // These clusters have no budgets.
+                    BlockReason::Budget { .. } | BlockReason::SeveralBudgets(_) => false,
                     // The only pod has all the room that there is, and there was more before other nodes went.
-                    BlockReason::NoDestination(_) => {
+                    BlockReason::NoDestination { .. } => {
                         movable.len() > 1
                             || others.all(|(other, room)| {
                                 !has_room(room, &pod.requests) || !accepts(node(case, other).unwrap(), pod)
@@ -292,11 +294,11 @@ fn no_more_nodes_go_than_exhaustive_search_can_remove() {
 
 fn documents(case: &Case, options: &Options) -> [String; 3] {
     let consolidation = consolidation(case, options);
-    let maps = consolidation_config_maps(&consolidation, &[]);
+    let outcome = ConsolidationOutcome { consolidation: &consolidation, skipped: &[], unread_kinds: Vec::new() };
     [
-        json(&ConsolidationDocument::new(&consolidation, &[])),
-        consolidation_table(&consolidation, &[]),
-        config_maps_yaml(&maps, "aula07"),
+        json(&ConsolidationDocument::new(&outcome)),
+        consolidation_table(&outcome),
+        config_maps_yaml(&consolidation_config_maps(&outcome), "aula07"),
     ]
 }
 

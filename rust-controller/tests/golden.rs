@@ -18,8 +18,9 @@ use std::thread;
 
 const FOLDER: &str = "tests/golden";
 
-/// Names of the expected text, exit status, and arguments; `DEMO` stands for the files of the demo.
-const SCENARIOS: [(&str, i32, &str); 16] = [
+/// Names of the expected text, exit status, and arguments; `DEMO` stands for the files of the demo,
+/// `NEIGHBOURS` for those of [`NEIGHBOURS`].
+const SCENARIOS: [(&str, i32, &str); 25] = [
     ("demo.plan.txt", 3, "plan -f DEMO"),
     ("demo.plan.json", 3, "plan -f DEMO -o json"),
     ("demo.plan.configmaps.yaml", 3, "plan -f DEMO -o configmaps"),
@@ -39,8 +40,20 @@ const SCENARIOS: [(&str, i32, &str); 16] = [
         "plan -f tests/golden/unknown-price.yaml --catalog tests/data/catalog/prices.yaml -o json",
     ),
     ("unknown-price.txt", 0, "plan -f tests/golden/unknown-price.yaml --catalog tests/data/catalog/prices.yaml"),
+    ("neighbours.plan.txt", 3, "plan -f NEIGHBOURS --catalog aws"),
+    ("neighbours.volume-in-zone-c.txt", 0, "explain volume-in-zone-c -f NEIGHBOURS --catalog aws"),
+    ("neighbours.spread.txt", 0, "explain shop/spread-deployment-4 -f NEIGHBOURS --catalog aws"),
+    ("neighbours.alone-nowhere.txt", 3, "explain pod/alone-nowhere -f NEIGHBOURS --catalog aws"),
+    ("neighbours.b1.txt", 0, "explain node/b1 -f tests/golden/neighbours.yaml"),
+    ("neighbours.consolidate.txt", 0, "consolidate -f tests/golden/neighbours.yaml"),
+    ("neighbours.b2.txt", 0, "explain b2 -f tests/golden/neighbours.yaml"),
+    ("neighbours.cache-0.txt", 0, "explain cache-0 -f tests/golden/neighbours.yaml"),
+    ("demo.explain.txt", 0, "explain node/ip-10-0-32-247.ec2.internal -f DEMO"),
     ("pods-in-every-state.txt", 0, "plan -f tests/golden/pods-in-every-state.yaml"),
 ];
+
+/// A cluster with all that pods may ask of each other, and pods that ask for it.
+const NEIGHBOURS: [&str; 2] = ["tests/golden/neighbours.yaml", "tests/golden/neighbours-pending.yaml"];
 
 fn in_crate(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -81,12 +94,19 @@ fn updating() -> bool {
     std::env::var_os("UPDATE_GOLDEN").is_some()
 }
 
+/// The words of a command, with the files that some of them stand for.
+fn arguments<'a>(command: &'a str, demo: &'a [String]) -> Vec<&'a str> {
+    let files = |word: &'a str| match word {
+        "DEMO" => demo.iter().map(String::as_str).collect(),
+        "NEIGHBOURS" => NEIGHBOURS.to_vec(),
+        word => vec![word],
+    };
+    command.split(' ').flat_map(files).collect()
+}
+
 fn judge(name: &str, status: i32, command: &str) -> Result<(), String> {
     let demo = demo_files();
-    let arguments: Vec<&str> = command
-        .split(' ')
-        .flat_map(|word| if word == "DEMO" { demo.iter().map(String::as_str).collect() } else { vec![word] })
-        .collect();
+    let arguments = arguments(command, &demo);
     let outcome = program::run(&arguments, &[], "");
     if outcome.status != Some(status) {
         return Err(format!("{name}: exit status {:?}, not {status}: {}", outcome.status, outcome.stderr));
@@ -116,7 +136,7 @@ fn every_text_belongs_to_a_scenario() {
     let used: BTreeSet<String> = SCENARIOS
         .iter()
         .flat_map(|(name, _, command)| {
-            let inputs = command.split(' ').filter_map(|word| word.strip_prefix("tests/golden/"));
+            let inputs = arguments(command, &[]).into_iter().filter_map(|word| word.strip_prefix("tests/golden/"));
             std::iter::once(*name).chain(inputs).map(str::to_owned)
         })
         .collect();

@@ -94,7 +94,7 @@ fn a_pod_alone_fits_existing_nodes_exactly_where_a_node_admits_it() {
             let admitting: BTreeSet<&str> = case
                 .nodes
                 .iter()
-                .filter(|node| !node.deleting && pod.unchecked_rules.is_empty())
+                .filter(|node| !node.deleting)
                 .filter(|node| accepts(node, pod) && has_room(&free_on(node, &case.pods), &pod.requests))
                 .map(|node| node.name.as_str())
                 .collect();
@@ -398,8 +398,14 @@ fn documents(case: &Case) -> (String, String) {
     let (snapshot, options) = (case.snapshot(), options(case));
     let plan = plan(&snapshot, &case.catalog, &options);
     let bound = LowerBound::of(&plan, &case.catalog, &options);
-    let outcome =
-        PlanOutcome { plan: &plan, catalog: &case.catalog, options: &options, bound, skipped: snapshot.skipped() };
+    let outcome = PlanOutcome {
+        plan: &plan,
+        catalog: &case.catalog,
+        options: &options,
+        bound,
+        skipped: snapshot.skipped(),
+        unread_kinds: Vec::new(),
+    };
     let maps = plan_config_maps(&outcome, usize::MAX);
     (json(&outcome.document(Duration::ZERO)), config_maps_yaml(&maps, "aula07"))
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Violation, room::Room};
-use crate::consolidate::{Consolidation, NodePlan, Verdict};
-use crate::feasibility::{Target, placement_refusal};
-use crate::model::{Node, Pod, PodName, Resources, key};
+use super::budgets::Budgets;
+use super::cluster::{Arrival, Cluster};
+use super::{Unchecked, Violation, needs_node, violations};
+use crate::consolidate::{Consolidation, Move, NodePlan, Verdict};
+use crate::model::{Node, Pod, PodName, key};
 use crate::snapshot::Snapshot;
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
@@ -13,8 +14,8 @@ use crate::snapshot::Snapshot;
 pub fn check_consolidation(snapshot: &Snapshot, consolidation: &Consolidation) -> Vec<Violation> {
     let plans: BTreeMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
-    let mut replay = Replay::new(snapshot);
-    let mut violations = Vec::new();
+    let mut replay = Replay::new(snapshot, consolidation);
+    let mut violations = replay.reserve(consolidation);
     for removed in &consolidation.removals {
         match plans.get(removed.as_str()) {
             Some(plan) if plan.verdict == Verdict::Remove => {
@@ -48,73 +49,102 @@ fn forbidden(plan: &NodePlan) -> Option<Violation> {
     Some(Violation::new(&node.name, format_args!("goes, and {reason}")))
 }
 
+/// Whether a pod needs another place when its node goes.
+fn must_move(pod: &Pod) -> bool {
+    !pod.mirror && !pod.is_daemon() && !pod.deleting
+}
+
 /// The cluster as it is after each step.
 struct Replay<'a> {
     nodes: BTreeMap<&'a str, &'a Node>,
-    pods: BTreeMap<String, BTreeMap<&'a PodName, &'a Pod>>,
+    pods: BTreeMap<&'a PodName, &'a Pod>,
+    cluster: Cluster<'a>,
+    budgets: Budgets<'a>,
 }
 
 impl<'a> Replay<'a> {
-    fn new(snapshot: &'a Snapshot) -> Self {
-        let mut pods: BTreeMap<String, BTreeMap<&PodName, &Pod>> = BTreeMap::new();
-        for pod in snapshot.pods() {
-            if let Some(node) = pod.occupied_node() {
-                pods.entry(node.to_owned()).or_default().insert(&pod.name, pod);
-            }
+    fn new(snapshot: &'a Snapshot, consolidation: &'a Consolidation) -> Self {
+        let pods: BTreeMap<&PodName, &Pod> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
+        let moved = consolidation.nodes.iter().flat_map(|plan| &plan.moves).map(|each| &each.pod.name);
+        let reserved = consolidation.reserved.iter().map(|(pod, _)| &pod.name);
+        let coming: Vec<&Pod> = moved.chain(reserved).filter_map(|name| pods.get(name).copied()).collect();
+        Self {
+            nodes: snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect(),
+            cluster: Cluster::new(snapshot, Vec::new(), &coming),
+            pods,
+            budgets: Budgets::new(snapshot),
         }
-        let nodes = snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect();
-        Self { nodes, pods }
+    }
+
+    /// Unschedulable pods take the room that is kept for them.
+    fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
+        for (reserved, node) in &consolidation.reserved {
+            let name = &reserved.name;
+            let Some(pod) = self.pods.get(name).copied().filter(|pod| needs_node(pod)) else {
+                found.push(Violation::new(name, format_args!("needs no room on {node}, which is kept for it")));
+                continue;
+            };
+            if !seen.insert(name) {
+                found.push(Violation::new(name, "has room kept for it twice"));
+            }
+            found.extend(self.arrive(Arrival { pod, made_anew: false }, node, Unchecked::None));
+        }
+        found
     }
 
     /// Takes a node away and moves its pods as the plan says.
     fn remove(&mut self, plan: &NodePlan) -> Vec<Violation> {
         let name = plan.node.name.as_str();
-        let mut violations = Vec::new();
-        if self.nodes.remove(name).is_none() {
+        let Some(id) = self.cluster.find(name) else {
             return vec![Violation::new(name, "is removed twice or does not exist")];
+        };
+        let gone = self.cluster.remove(id);
+        let mut leaving: BTreeMap<&PodName, &Pod> =
+            gone.into_iter().filter(|pod| must_move(pod)).map(|pod| (&pod.name, pod)).collect();
+        let mut found = Vec::new();
+        if self.budgets.unread && !plan.moves.is_empty() && !plan.unread_budgets {
+            found.push(Violation::new(name, "does not say that nobody could read the budgets of its pods"));
         }
-        let destinations: BTreeMap<&PodName, &str> =
-            plan.moves.iter().map(|each| (&each.pod.name, each.destination.as_str())).collect();
-        let here = self.pods.remove(name).unwrap_or_default();
-        let must_move = |pod: &Pod| !pod.mirror && !pod.is_daemon() && !pod.deleting;
-        let mut arrived: BTreeMap<&str, Resources> = BTreeMap::new();
-        for moved in destinations.keys().filter(|pod| !here.get(*pod).is_some_and(|pod| must_move(pod))) {
-            violations.push(Violation::new(moved, format_args!("moves off {name}, and need not or is elsewhere")));
-        }
-        for (pod_name, pod) in here.iter().filter(|(_, pod)| must_move(pod)) {
-            match destinations.get(pod_name) {
-                _ if pod.owner.is_none() => {
-                    violations.push(Violation::new(pod_name, "has no controller and is evicted"));
-                }
-                None => violations.push(Violation::new(pod_name, format_args!("is left behind on {name}"))),
-                Some(destination) => {
-                    self.pods.entry((*destination).to_owned()).or_default().insert(pod_name, pod);
-                    arrived.entry(destination).or_default().add(&pod.requests);
-                    violations.extend(self.refused(pod, destination));
-                }
+        for each in &plan.moves {
+            match leaving.remove(&each.pod.name) {
+                Some(pod) => found.extend(self.move_pod(pod, each)),
+                None => found.push(Violation::new(
+                    &each.pod.name,
+                    format_args!("moves off {name}, and need not or is elsewhere"),
+                )),
             }
         }
-        violations.extend(arrived.into_iter().filter_map(|(node, added)| self.overcommitted(node, &added)));
-        violations
+        found.extend(leaving.keys().map(|pod| Violation::new(pod, format_args!("is left behind on {name}"))));
+        found
     }
 
-    fn refused(&self, pod: &Pod, destination: &str) -> Option<Violation> {
-        let Some(node) = self.nodes.get(destination) else {
-            return Some(Violation::new(&pod.name, format_args!("moves to {destination}, which is gone")));
+    /// Evicts a pod; its controller makes it anew.
+    fn move_pod(&mut self, pod: &'a Pod, to: &Move) -> Vec<Violation> {
+        let mut found = self.budgets.evict(pod);
+        if pod.owner.is_none() {
+            found.push(Violation::new(&pod.name, "has no controller and is evicted"));
+        }
+        found.extend(self.arrive(
+            Arrival { pod, made_anew: true },
+            &to.destination,
+            Unchecked::Said(&to.unchecked_rules),
+        ));
+        found
+    }
+
+    /// A pod comes to a node that takes pods. One that was evicted is not sent to a node out of reach.
+    fn arrive(&mut self, arrival: Arrival<'a>, node: &str, unchecked: Unchecked<'_>) -> Vec<Violation> {
+        let pod = &arrival.pod.name;
+        let Some(id) = self.cluster.find(node) else {
+            return vec![Violation::new(pod, format_args!("comes to {node}, which is gone"))];
         };
-        if node.deleting || !node.ready {
-            return Some(Violation::new(&pod.name, format_args!("moves to {destination}, which takes no pods")));
-        }
-        let refusal = placement_refusal(&pod.placement, &Target::existing(node))?;
-        Some(Violation::new(&pod.name, format_args!("moves to {destination}: {refusal}")))
-    }
-
-    fn overcommitted(&self, destination: &str, added: &Resources) -> Option<Violation> {
-        let node = self.nodes.get(destination)?;
-        let mut room = Room::default();
-        for pod in self.pods.get(destination)?.values() {
-            room.add(destination, &pod.requests);
-        }
-        room.overcommitted_node(node, added)
+        let takes_pods = self.nodes.get(node).is_some_and(|node| (node.ready || !arrival.made_anew) && !node.deleting);
+        let closed = (!takes_pods).then(|| Violation::new(pod, format_args!("comes to {node}, which takes no pods")));
+        let objections = self.cluster.objections(arrival, id);
+        let found = violations(pod, node, objections, unchecked).chain(closed).collect();
+        self.cluster.place(arrival, id);
+        found
     }
 }

@@ -2,64 +2,58 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Violation, room::Room};
-use crate::feasibility::{Target, placement_refusal, requirement_matches};
-use crate::model::{
-    Catalog, Node, NodeType, Offering, Owner, Phase, Placement, Pod, PodName, Resources, SchedulingState, key,
-};
-use crate::provision::{Options, Plan, PlannedNode, PodPlan, Pool, Verdict};
+use super::cluster::{Arrival, Cluster};
+use super::daemons::daemon_pods;
+use super::planned_node::{ForSale, Launched};
+use super::{Unchecked, Violation, needs_node, violations};
+use crate::model::{Catalog, Pod, PodName};
+use crate::provision::{Options, Plan, PodPlan, Verdict};
 use crate::snapshot::Snapshot;
 
 /// Everything that is wrong with a plan, sorted; nothing, for a plan that may be shown.
 ///
-/// What a plan says of pods, nodes and types is not believed: it is held against the snapshot and the catalog.
+/// What a plan says of pods, nodes and types is not believed: it is held against the snapshot and the catalog. Then the
+/// plan is done, pod by pod, and each must be allowed on its node at its turn.
 #[must_use]
 pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, plan: &Plan) -> Vec<Violation> {
-    let pods: BTreeMap<&PodName, &Pod> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
-    let mut violations = verdicts(&pods, plan);
-    violations.extend(existing_nodes(snapshot, &pods, plan));
-    let planned: BTreeMap<&PodName, &str> = plan.pods.iter().filter_map(planned_on).collect();
-    let allowed: Launches<'_> = options
-        .allowed(catalog)
-        .map(|(kind, offering)| ((&*kind.name, &*offering.zone, &*offering.capacity_type), (kind, offering)))
-        .collect();
-    let mut listed = BTreeSet::new();
+    let pods: Pods<'_> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
+    let daemons = daemon_pods(snapshot);
+    let for_sale = ForSale::allowed(catalog, options);
+    let mut found = verdicts(&pods, plan);
+    found.extend(placements(plan));
+    found.extend(lists(plan));
+    found.extend(names(snapshot, plan));
+    let mut launched = Vec::new();
     for node in &plan.nodes {
-        match launched(node, &allowed) {
-            Ok((kind, offering)) => {
-                let judge = PlannedNodeJudge { node, kind, offering, snapshot, pods: &pods, planned: &planned };
-                violations.extend(judge.violations(plan.pools.get(&node.pool)));
+        let pool = plan.pools.get(&node.pool);
+        match Launched::new(node, &for_sale, pool, &daemons) {
+            Ok(node) => {
+                found.extend(pool.into_iter().flat_map(|pool| node.violations(pool)));
+                launched.push(node);
             }
-            Err(problem) => violations.push(Violation::new(&node.name, problem)),
-        }
-        for pod in node.pods.iter().filter(|pod| !listed.insert(*pod)) {
-            violations.push(Violation::new(pod, "is on two planned nodes"));
+            Err(violation) => found.push(violation),
         }
     }
-    for pod in planned.keys().filter(|pod| !listed.contains(*pod)) {
-        violations.push(Violation::new(pod, "is planned and on no planned node"));
-    }
-    violations.sort();
-    violations
+    found.extend(Replay::new(snapshot, &pods, plan, &launched, &daemons).run());
+    found.sort();
+    found
 }
 
-fn planned_on(planned: &PodPlan) -> Option<(&PodName, &str)> {
+type Pods<'a> = BTreeMap<&'a PodName, &'a Pod>;
+
+/// The node that a pod gets, by its verdict, and whether it exists already.
+fn node_of(planned: &PodPlan) -> Option<(&str, bool)> {
     match &planned.verdict {
-        Verdict::Planned { node, .. } => Some((&planned.pod.name, node)),
-        Verdict::FitsExisting { .. } | Verdict::Unplaceable(_) | Verdict::Ignored(_) => None,
+        Verdict::Planned { node, .. } => Some((node, false)),
+        Verdict::FitsExisting { node } => Some((node, true)),
+        Verdict::Unplaceable(_) | Verdict::Ignored(_) => None,
     }
 }
 
 /// Every unschedulable pod has one verdict, which is never to ignore it, and no other pod gets a node.
-fn verdicts(pods: &BTreeMap<&PodName, &Pod>, plan: &Plan) -> Vec<Violation> {
+fn verdicts(pods: &Pods<'_>, plan: &Plan) -> Vec<Violation> {
     let given: BTreeMap<&PodName, &Verdict> =
         plan.pods.iter().map(|planned| (&planned.pod.name, &planned.verdict)).collect();
-    let needs_node = |pod: &Pod| {
-        pod.phase == Phase::Pending
-            && !pod.deleting
-            && !pod.is_daemon()
-            && pod.scheduling == SchedulingState::Unschedulable
-    };
     let mut violations = Vec::new();
     for (name, pod) in pods.iter().filter(|(_, pod)| needs_node(pod)) {
         if matches!(given.get(name), None | Some(Verdict::Ignored(_))) {
@@ -78,127 +72,132 @@ fn verdicts(pods: &BTreeMap<&PodName, &Pod>, plan: &Plan) -> Vec<Violation> {
     violations
 }
 
-/// Pods that are said to fit existing nodes fit them, all together.
-fn existing_nodes(snapshot: &Snapshot, pods: &BTreeMap<&PodName, &Pod>, plan: &Plan) -> Vec<Violation> {
-    let nodes: BTreeMap<&str, &Node> = snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect();
-    let mut room = Room::taken_by(snapshot.pods().iter().map(|pod| &**pod));
-    let mut placed: Vec<(&Pod, &Node)> = Vec::new();
+/// The order of placements names each pod that gets a node once, and nothing else; those on existing nodes first.
+fn placements(plan: &Plan) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for planned in &plan.pods {
-        let Verdict::FitsExisting { node } = &planned.verdict else { continue };
-        let Some(pod) = pods.get(&planned.pod.name) else { continue };
-        room.add(node, &pod.requests);
-        match nodes.get(node.as_str()) {
-            Some(node) if !node.deleting => placed.push((pod, node)),
-            _ => violations.push(Violation::new(&pod.name, format_args!("fits {node}, which does not exist any more"))),
+    let mut placed = BTreeSet::new();
+    let mut planned_nodes_are_there = false;
+    for position in &plan.placements {
+        let Some(planned) = plan.pods.get(*position) else {
+            violations.push(Violation::new("plan", format_args!("places pod number {position}, which it has not")));
+            continue;
+        };
+        let name = &planned.pod.name;
+        if !placed.insert(*position) {
+            violations.push(Violation::new(name, "is placed twice"));
+        }
+        match node_of(planned) {
+            None => violations.push(Violation::new(name, "gets no node and is placed")),
+            Some((_, true)) if planned_nodes_are_there => {
+                violations.push(Violation::new(name, "fits an existing node and is placed after planned nodes came"));
+            }
+            Some((_, exists)) => planned_nodes_are_there = !exists,
         }
     }
-    for (pod, node) in placed {
-        violations.extend(room.overcommitted_node(node, &pod.requests));
-        if let Some(refusal) = placement_refusal(&pod.placement, &Target::existing(node)) {
-            violations.push(Violation::new(&pod.name, format_args!("on {}: {refusal}", node.name)));
-        }
+    let gets_node = plan.pods.iter().enumerate().filter(|(_, planned)| node_of(planned).is_some());
+    for (_, planned) in gets_node.filter(|(position, _)| !placed.contains(position)) {
+        violations.push(Violation::new(&planned.pod.name, "gets a node and is not placed"));
     }
     violations
 }
 
-/// What may be planned, by node type, zone and capacity type.
-type Launches<'a> = BTreeMap<(&'a str, &'a str, &'a str), (&'a NodeType, &'a Offering)>;
-
-/// The node type and offering that a planned node claims to be.
-fn launched<'a>(node: &PlannedNode, allowed: &Launches<'a>) -> Result<(&'a NodeType, &'a Offering), String> {
-    let PlannedNode { instance_type, zone, capacity_type, price_per_hour, .. } = node;
-    let (kind, offering) = allowed
-        .get(&(instance_type.as_str(), zone.as_str(), capacity_type.as_str()))
-        .ok_or_else(|| format!("no {capacity_type} {instance_type} in {zone} may be planned"))?;
-    if offering.price_per_hour != *price_per_hour {
-        return Err(format!("has not the price of {instance_type}"));
+/// Planned nodes list the pods that say to be there.
+fn lists(plan: &Plan) -> Vec<Violation> {
+    let said: BTreeMap<&PodName, &str> = plan
+        .pods
+        .iter()
+        .filter_map(|planned| Some((&planned.pod.name, node_of(planned).filter(|(_, exists)| !exists)?.0)))
+        .collect();
+    let mut violations = Vec::new();
+    let mut listed = BTreeSet::new();
+    for node in &plan.nodes {
+        for pod in &node.pods {
+            if !listed.insert(pod) {
+                violations.push(Violation::new(pod, "is on two planned nodes"));
+            }
+            match said.get(pod) {
+                None => violations.push(Violation::new(pod, format_args!("is on {} and not planned", node.name))),
+                Some(said) if *said != node.name => {
+                    violations.push(Violation::new(pod, format_args!("is on {} and said to be on {said}", node.name)));
+                }
+                Some(_) => {}
+            }
+        }
     }
-    if kind.allocatable != node.allocatable {
-        return Err(format!("has not the allocatable of {instance_type}"));
+    for pod in said.keys().filter(|pod| !listed.contains(*pod)) {
+        violations.push(Violation::new(pod, "is planned and on no planned node"));
     }
-    Ok((kind, offering))
+    violations
 }
 
-/// One planned node, with all that it is held against.
-struct PlannedNodeJudge<'a> {
-    node: &'a PlannedNode,
-    kind: &'a NodeType,
-    offering: &'a Offering,
-    snapshot: &'a Snapshot,
-    pods: &'a BTreeMap<&'a PodName, &'a Pod>,
-    planned: &'a BTreeMap<&'a PodName, &'a str>,
+/// No planned node is called like another node.
+fn names(snapshot: &Snapshot, plan: &Plan) -> Vec<Violation> {
+    let mut names: BTreeSet<&str> = snapshot.nodes().iter().map(|node| node.name.as_str()).collect();
+    let again = plan.nodes.iter().filter(|node| !names.insert(&node.name));
+    again.map(|node| Violation::new(&node.name, "is the name of another node, too")).collect()
 }
 
-impl PlannedNodeJudge<'_> {
-    /// Its pool makes such a node, its labels are what its pods ask for, and it holds them with its daemon pods.
-    fn violations(&self, pool: Option<&Pool>) -> Vec<Violation> {
-        let Self { node, kind, offering, .. } = self;
-        let Some(pool) = pool else {
-            return vec![Violation::new(&node.name, "is of a pool that the plan does not have")];
+/// The plan, done.
+struct Replay<'a> {
+    pods: &'a Pods<'a>,
+    plan: &'a Plan,
+    /// Names of nodes that are being deleted.
+    going: BTreeSet<&'a str>,
+    cluster: Cluster<'a>,
+    /// Daemon pods of planned nodes that are still empty.
+    waiting: BTreeMap<&'a str, &'a [&'a Pod]>,
+    planned_nodes_are_there: bool,
+}
+
+impl<'a> Replay<'a> {
+    fn new(
+        snapshot: &'a Snapshot,
+        pods: &'a Pods<'a>,
+        plan: &'a Plan,
+        launched: &'a [Launched<'a>],
+        daemons: &'a [Pod],
+    ) -> Self {
+        let placed = plan.pods.iter().filter(|planned| node_of(planned).is_some());
+        let placed = placed.filter_map(|planned| pods.get(&planned.pod.name).copied());
+        let coming: Vec<&Pod> = placed.chain(daemons).collect();
+        let going = snapshot.nodes().iter().filter(|node| node.deleting);
+        Self {
+            pods,
+            plan,
+            going: going.map(|node| node.name.as_str()).collect(),
+            cluster: Cluster::new(snapshot, launched.iter().map(Launched::site).collect(), &coming),
+            waiting: launched.iter().map(|each| (each.node.name.as_str(), each.daemons.as_slice())).collect(),
+            planned_nodes_are_there: false,
+        }
+    }
+
+    fn run(mut self) -> Vec<Violation> {
+        let plan = self.plan;
+        plan.placements
+            .iter()
+            .filter_map(|position| plan.pods.get(*position))
+            .flat_map(|each| self.step(each))
+            .collect()
+    }
+
+    fn step(&mut self, planned: &'a PodPlan) -> Vec<Violation> {
+        let (Some(pod), Some((node, exists))) = (self.pods.get(&planned.pod.name).copied(), node_of(planned)) else {
+            return Vec::new();
         };
-        let mut labels = kind.labels_as(offering);
-        labels.extend(pool.labels.clone());
-        let target = Target { name: None, labels: &labels, extra_labels: None, taints: &[], unschedulable: false };
-        let mut violations = Vec::new();
-        for requirement in &pool.requirements {
-            if !requirement_matches(requirement, target.label(&requirement.key)) {
-                violations.push(Violation::new(&node.name, format_args!("its pool asks for {requirement}")));
-            }
+        if !exists && !self.planned_nodes_are_there {
+            self.cluster.join_planned();
+            self.planned_nodes_are_there = true;
         }
-        let daemons = self.daemon_requests(&target);
-        let mut room = Room::default();
-        for requests in &daemons {
-            room.add(&node.name, requests);
+        let Some(id) = self.cluster.find(node).filter(|_| !exists || !self.going.contains(node)) else {
+            return vec![Violation::new(&pod.name, format_args!("gets {node}, which does not exist, or not for long"))];
+        };
+        for daemon in self.waiting.remove(node).into_iter().flatten() {
+            self.cluster.put(daemon, id);
         }
-        let mut placed = Vec::new();
-        for name in &node.pods {
-            let (Some(pod), Some(said)) = (self.pods.get(name), self.planned.get(name)) else {
-                violations.push(Violation::new(name, format_args!("is on {} and not planned", node.name)));
-                continue;
-            };
-            if *said != node.name {
-                violations.push(Violation::new(name, format_args!("is on {} and said to be on {said}", node.name)));
-            }
-            if let Some(refusal) = placement_refusal(&pod.placement, &target) {
-                violations.push(Violation::new(name, format_args!("on {}: {refusal}", node.name)));
-            }
-            room.add(&node.name, &pod.requests);
-            placed.push(*pod);
-        }
-        let too_much = |pod: &&Pod| room.overcommitted(&node.name, &node.allocatable, &pod.requests);
-        violations.extend(placed.iter().filter_map(too_much));
-        if node.daemon_requests != Resources::sum(&daemons) {
-            violations.push(Violation::new(&node.name, "does not set aside what its daemon pods request"));
-        }
-        violations
+        let arrival = Arrival { pod, made_anew: false };
+        let unchecked = if exists { Unchecked::None } else { Unchecked::Said(&planned.unchecked_rules) };
+        let found = violations(&pod.name, node, self.cluster.objections(arrival, id), unchecked).collect();
+        self.cluster.place(arrival, id);
+        found
     }
-
-    /// For each `DaemonSet` that would run here, the most that any of its pods requests of each resource.
-    fn daemon_requests(&self, target: &Target<'_>) -> Vec<Resources> {
-        let mut sets: BTreeMap<(&str, &Owner), (Resources, bool)> = BTreeMap::new();
-        for pod in self.snapshot.pods().iter().filter(|pod| pod.is_daemon() && !pod.deleting) {
-            let Some(owner) = &pod.owner else { continue };
-            let runs = || placement_refusal(&unpinned(&pod.placement), target).is_none();
-            let (largest, _) =
-                sets.entry((&pod.name.namespace, owner)).or_insert_with(|| (Resources::default(), runs()));
-            *largest = largest.largest(&pod.requests);
-        }
-        sets.into_values().filter(|(_, runs)| *runs).map(|(requests, _)| requests).collect()
-    }
-}
-
-/// What a daemon pod asks for, but for the one node that it was made for.
-fn unpinned(placement: &Placement) -> Placement {
-    let mut placement = placement.clone();
-    let mut pinned_only = false;
-    for term in placement.node_affinity.iter_mut().flatten() {
-        term.fields.retain(|field| field.key != "metadata.name");
-        term.labels.retain(|requirement| requirement.key != key::HOSTNAME);
-        pinned_only |= term.fields.is_empty() && term.labels.is_empty();
-    }
-    if pinned_only {
-        placement.node_affinity = None;
-    }
-    placement
 }

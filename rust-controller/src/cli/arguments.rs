@@ -32,6 +32,8 @@ pub(super) enum Command {
     Plan(PlanArguments),
     /// What to remove, and where its pods would run
     Consolidate(ConsolidateArguments),
+    /// Why a pod is planned so, or why a node stays
+    Explain(ExplainArguments),
     /// The node types as the planner sees them
     Catalog(CatalogArguments),
 }
@@ -85,6 +87,19 @@ pub(super) struct ConsolidateArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ExplainArguments {
+    /// Name of a pod, of its controller, or of a node: NAME, NAMESPACE/NAME, pod/NAME or node/NAME
+    #[arg(value_name = "POD|NODE")]
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) files: FileArguments,
+    #[command(flatten)]
+    pub(super) types: TypeArguments,
+    #[command(flatten)]
+    pub(super) threshold: ThresholdArguments,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct CatalogArguments {
     /// generic, aws, azure, gcp or a file
     #[arg(default_value = "generic")]
@@ -92,10 +107,16 @@ pub(super) struct CatalogArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct InputArguments {
+pub(super) struct FileArguments {
     /// Files with pods and nodes instead of the live cluster; - is standard input
     #[arg(short, long = "filename", value_name = "FILE", num_args = 1..)]
     pub(super) files: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InputArguments {
+    #[command(flatten)]
+    pub(super) files: FileArguments,
     /// Namespace that ConfigMaps are printed for
     #[arg(long, env = "MINI_KARPENTER_NAMESPACE", default_value = "aula07")]
     pub(super) namespace: String,

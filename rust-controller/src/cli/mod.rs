@@ -1,6 +1,7 @@
 //! Arguments, wiring, exit status.
 
 mod arguments;
+mod explain;
 mod files;
 mod offline;
 mod run;
@@ -52,6 +53,7 @@ fn execute(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Run(arguments)) => run::run(arguments),
         Some(Command::Plan(arguments)) => offline::plan(&arguments),
         Some(Command::Consolidate(arguments)) => offline::consolidate(&arguments),
+        Some(Command::Explain(arguments)) => explain::explain(&arguments),
         Some(Command::Catalog(arguments)) => offline::catalog(&arguments),
     }
 }
@@ -59,8 +61,9 @@ fn execute(arguments: Arguments) -> anyhow::Result<u8> {
 /// Log lines go to standard error: standard output is for documents. The client's own lines stay out unless `RUST_LOG`
 /// asks for them: what they tell is in this program's errors, with what to do about it.
 fn start_log(default_level: &str) {
+    let default = || format!("{default_level},kube_client=off,kube_runtime=off");
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{default_level},kube_client=off")));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -4,15 +4,14 @@ use std::io::Write;
 use std::time::Instant;
 
 use super::arguments::{
-    CatalogArguments, ConsolidateArguments, ConsolidateOutput, InputArguments, PlanArguments, PlanOutput,
-    catalog_choice,
+    CatalogArguments, ConsolidateArguments, ConsolidateOutput, FileArguments, PlanArguments, PlanOutput, catalog_choice,
 };
-use super::{BadInput, PLANNED, UNPLACEABLE, files};
+use super::{BadInput, PLANNED, UNPLACEABLE};
 use crate::cluster::{connect, list_snapshot};
 use crate::consolidate;
 use crate::document::{
-    ConsolidationDocument, PlanOutcome, catalog_table, config_maps_yaml, consolidation_config_maps,
-    consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
+    ConsolidationDocument, ConsolidationOutcome, PlanOutcome, catalog_table, config_maps_yaml,
+    consolidation_config_maps, consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
 };
 use crate::loops::{CatalogChoice, checked_consolidation, checked_plan};
 use crate::provision::{LowerBound, Verdict};
@@ -25,7 +24,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
     let PlanArguments { input, types, output } = arguments;
     let options = types.options()?;
     let choice = catalog_choice(&types.catalog)?;
-    let snapshot = snapshot(input)?;
+    let snapshot = snapshot(&input.files)?;
     let catalog = choice.resolve(&snapshot);
     #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
     let start = Instant::now();
@@ -37,6 +36,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
         options: &options,
         bound: LowerBound::of(&plan, &catalog, &options),
         skipped: snapshot.skipped(),
+        unread_kinds: snapshot.unread_kinds(),
     };
     print(&match output {
         PlanOutput::Table => plan_table(&outcome),
@@ -51,15 +51,18 @@ pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
 pub(super) fn consolidate(arguments: &ConsolidateArguments) -> anyhow::Result<u8> {
     let ConsolidateArguments { input, catalog, threshold, output } = arguments;
     let choice = catalog_choice(catalog)?;
-    let snapshot = snapshot(input)?;
+    let snapshot = snapshot(&input.files)?;
     let options = consolidate::Options { threshold: threshold.threshold };
     let plan = checked_consolidation(&snapshot, &choice.resolve(&snapshot), &options).ok_or_else(wrong_plan)?;
+    let outcome = ConsolidationOutcome {
+        consolidation: &plan,
+        skipped: snapshot.skipped(),
+        unread_kinds: snapshot.unread_kinds(),
+    };
     print(&match output {
-        ConsolidateOutput::Table => consolidation_table(&plan, snapshot.skipped()),
-        ConsolidateOutput::Json => json(&ConsolidationDocument::new(&plan, snapshot.skipped())),
-        ConsolidateOutput::ConfigMaps => {
-            config_maps_yaml(&consolidation_config_maps(&plan, snapshot.skipped()), &input.namespace)
-        }
+        ConsolidateOutput::Table => consolidation_table(&outcome),
+        ConsolidateOutput::Json => json(&ConsolidationDocument::new(&outcome)),
+        ConsolidateOutput::ConfigMaps => config_maps_yaml(&consolidation_config_maps(&outcome), &input.namespace),
     })?;
     Ok(PLANNED)
 }
@@ -76,20 +79,20 @@ pub(super) fn catalog(arguments: &CatalogArguments) -> anyhow::Result<u8> {
 }
 
 /// From the files, or from the live cluster.
-fn snapshot(input: &InputArguments) -> anyhow::Result<Snapshot> {
-    if !input.files.is_empty() {
-        return Ok(files::read_snapshot(&input.files)?);
+pub(super) fn snapshot(FileArguments { files }: &FileArguments) -> anyhow::Result<Snapshot> {
+    if !files.is_empty() {
+        return Ok(super::files::read_snapshot(files)?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(async { list_snapshot(&connect().await?).await })?)
 }
 
-fn wrong_plan() -> anyhow::Error {
+pub(super) fn wrong_plan() -> anyhow::Error {
     anyhow::anyhow!("the plan did not pass its check, which is a bug: see the messages above")
 }
 
 /// A reader that has seen enough, like `head`, is no error.
-fn print(text: &str) -> anyhow::Result<()> {
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),

@@ -177,6 +177,18 @@ pub(super) fn explain_watch(resource: &str, error: &watcher::Error) -> String {
     }
 }
 
+/// Whether the server does not allow what a watch needs.
+pub(super) fn is_forbidden(error: &watcher::Error) -> bool {
+    let status = match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => status(error),
+        watcher::Error::WatchError(status) => Some(&**status),
+        watcher::Error::NoResourceVersion => None,
+    };
+    status.is_some_and(|status| status.code == 403)
+}
+
 /// An answer that means the same whatever was tried.
 fn explain_status(attempt: String, status: &Status) -> AccessError {
     let problem = message(status);

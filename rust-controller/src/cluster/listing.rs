@@ -1,44 +1,60 @@
 //! The cluster, once: for `plan` and `consolidate` without files.
 
-use std::fmt::Debug;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kube::api::ListParams;
 use kube::{Api, Client};
-use serde::de::DeserializeOwned;
 
 use super::access::{AccessError, explain_read};
-use super::watched::{View, Watched};
+use super::watched::{View, Watched, plural, views, views_by};
 use crate::model::{Node, Pod};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Extras, Skipped, Snapshot};
 
 /// Objects in one answer: the API server's memory stays small however large the cluster is.
 const PAGE: u32 = 500;
 
-/// Lists pods and nodes.
+/// Lists pods and nodes, and of the other kinds those that may be read.
 ///
 /// # Errors
 /// What the API server refused, with the permission that is missing.
 pub async fn list_snapshot(client: &Client) -> Result<Snapshot, AccessError> {
     let mut skipped = Vec::new();
-    let mut nodes = Vec::new();
-    for watched in list::<Node>(Api::all(client.clone()), "nodes").await? {
-        watched.view().map_or_else(|reason| skipped.push(reason), |node| nodes.push(node));
-    }
-    let mut pods = Vec::new();
-    for watched in list::<Pod>(Api::all(client.clone()), "pods").await? {
-        watched.view().map_or_else(|reason| skipped.push(reason), |pod| pods.push(pod));
-    }
-    Ok(Snapshot::new(nodes, pods, skipped))
+    let nodes = views(&list::<Node>(client).await?, &mut skipped);
+    let pods = views(&list::<Pod>(client).await?, &mut skipped);
+    let extras = list_extras(client, &mut skipped).await?;
+    Ok(Snapshot::new(nodes, pods, skipped).with_extras(extras))
 }
 
-async fn list<T: View>(api: Api<T::Raw>, resource: &str) -> Result<Vec<Watched<T>>, AccessError>
-where
-    T::Raw: Clone + Debug + DeserializeOwned,
-{
+async fn list_extras(client: &Client, skipped: &mut Vec<Skipped>) -> Result<Extras, AccessError> {
+    Ok(Extras {
+        namespaces: list_if_allowed(client, Watched::cluster_name, skipped).await?,
+        claims: list_if_allowed(client, Watched::object_name, skipped).await?,
+        volumes: list_if_allowed(client, Watched::cluster_name, skipped).await?,
+        storage_classes: list_if_allowed(client, Watched::cluster_name, skipped).await?,
+        attach_limits: list_if_allowed(client, Watched::cluster_name, skipped).await?,
+        budgets: list_if_allowed(client, Watched::object_name, skipped).await?,
+    })
+}
+
+async fn list_if_allowed<K: Ord, T: View>(
+    client: &Client,
+    key: impl Fn(&Watched<T>) -> K,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Option<BTreeMap<K, Arc<T>>>, AccessError> {
+    match list(client).await {
+        Ok(objects) => Ok(Some(views_by(key, &objects, skipped))),
+        Err(AccessError::Forbidden { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn list<T: View>(client: &Client) -> Result<Vec<Watched<T>>, AccessError> {
+    let api = Api::<T::Raw>::all(client.clone());
     let mut objects = Vec::new();
     let mut page = ListParams::default().limit(PAGE);
     loop {
-        let list = api.list(&page).await.map_err(|error| explain_read(resource, &error))?;
+        let list = api.list(&page).await.map_err(|error| explain_read(&plural::<T>(), &error))?;
         objects.extend(list.items.iter().map(Watched::of));
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),

@@ -3,8 +3,10 @@
 mod access;
 mod difference;
 mod listing;
+mod optional;
 mod publisher;
 mod stores;
+mod view;
 mod watched;
 
 pub use access::{AccessError, connect, preflight};

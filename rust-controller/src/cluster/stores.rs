@@ -1,44 +1,21 @@
-//! Watch-backed stores of pods, nodes and this program's ConfigMaps.
+//! Watch-backed stores: of pods, nodes and this program's ConfigMaps, and of the kinds that may be missing.
 
-use std::fmt::Debug;
 use std::future::Future;
-use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{ConfigMap as RawConfigMap, Node as RawNode, Pod as RawPod};
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, reflector::store::Writer, watcher};
 use kube::{Api, Client};
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::access;
 use super::difference::Published;
-use super::watched::{View, Watched};
-use crate::lower::{LowerError, lower_node, lower_pod};
+use super::optional::OptionalStores;
+use super::watched::{View, Watched, views};
 use crate::model::{Node, Pod};
-use crate::snapshot::{Skipped, Snapshot};
-
-impl View for Node {
-    type Raw = RawNode;
-
-    fn lower(raw: &RawNode) -> Result<Self, LowerError> {
-        lower_node(raw)
-    }
-}
-
-impl View for Pod {
-    type Raw = RawPod;
-
-    fn lower(raw: &RawPod) -> Result<Self, LowerError> {
-        lower_pod(raw)
-    }
-
-    fn node(raw: &RawPod) -> Option<String> {
-        raw.spec.as_ref()?.node_name.clone()
-    }
-}
+use crate::snapshot::Snapshot;
 
 /// The stores. Cheap to clone; every clone reads the same contents.
 #[derive(Clone)]
@@ -46,12 +23,13 @@ pub struct Stores {
     nodes: Store<Watched<Node>>,
     pods: Store<Watched<Pod>>,
     pub(super) config_maps: Store<Watched<Published>>,
+    optional: OptionalStores,
     ready: watch::Receiver<bool>,
 }
 
 impl Stores {
     /// Starts the watches. They run in `tasks` until it is dropped, and reconnect with backoff on any error. `announce`
-    /// turns true once every store holds what the cluster held at some instant since the start.
+    /// turns true once every store that may be filled holds what the cluster held at some instant since the start.
     #[must_use]
     pub fn start(
         client: &Client,
@@ -66,7 +44,8 @@ impl Stores {
         tasks.spawn(keep_up_to_date(Api::<RawPod>::all(client.clone()), pod_writer, "pods"));
         let own = Api::<RawConfigMap>::namespaced(client.clone(), namespace);
         tasks.spawn(keep_up_to_date(own, config_map_writer, "configmaps"));
-        let stores = Self { nodes, pods, config_maps, ready: announce.subscribe() };
+        let optional = OptionalStores::start(client, tasks);
+        let stores = Self { nodes, pods, config_maps, optional, ready: announce.subscribe() };
         tasks.spawn(stores.clone().announce_ready(announce));
         stores
     }
@@ -76,12 +55,13 @@ impl Stores {
         self.nodes.wait_until_ready().await?;
         self.pods.wait_until_ready().await?;
         self.config_maps.wait_until_ready().await?;
+        self.optional.settle().await;
         announce.send_replace(true);
         // The end of a task ends the process.
         std::future::pending().await
     }
 
-    /// Returns once every store holds what the cluster held at some instant since the start.
+    /// Returns once every store that may be filled holds what the cluster held at some instant since the start.
     ///
     /// # Errors
     /// Where the watches have ended, which only the end of the process does.
@@ -94,27 +74,19 @@ impl Stores {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let mut skipped = Vec::new();
-        let nodes = views(&self.nodes, &mut skipped);
-        let pods = views(&self.pods, &mut skipped);
-        Snapshot::new(nodes, pods, skipped)
+        let nodes = views(&self.nodes.state(), &mut skipped);
+        let pods = views(&self.pods.state(), &mut skipped);
+        let extras = self.optional.extras(&mut skipped);
+        Snapshot::new(nodes, pods, skipped).with_extras(extras)
     }
 }
 
-fn views<T: View>(store: &Store<Watched<T>>, skipped: &mut Vec<Skipped>) -> Vec<Arc<T>> {
-    let readable = |watched: Arc<Watched<T>>| watched.view().map_err(|reason| skipped.push(reason)).ok();
-    store.state().into_iter().filter_map(readable).collect()
-}
-
 /// Keeps a store up to date. Never ends by itself.
-fn keep_up_to_date<T>(
+fn keep_up_to_date<T: View>(
     api: Api<T::Raw>,
     writer: Writer<Watched<T>>,
     resource: &'static str,
-) -> impl Future<Output = anyhow::Result<()>> + Send
-where
-    T: View + Send + Sync,
-    T::Raw: Clone + Debug + DeserializeOwned + Send + 'static,
-{
+) -> impl Future<Output = anyhow::Result<()>> + Send {
     let events = watcher(api, watcher::Config::default()).map_ok(Watched::<T>::of_event);
     let mut events = reflector::reflector(writer, events).default_backoff().boxed();
     async move {

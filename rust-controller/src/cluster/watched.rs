@@ -1,12 +1,16 @@
 //! What a store keeps of an object: its name, and the planner's view of it.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use kube::runtime::reflector::Lookup;
 use kube::runtime::watcher::Event;
+use serde::de::DeserializeOwned;
 
 use crate::lower::LowerError;
+use crate::model::ObjectName;
 use crate::snapshot::Skipped;
 
 /// One object of a store. An object that cannot be lowered stays in the store with the reason, so that it is named
@@ -19,9 +23,9 @@ pub(super) struct Watched<T> {
 }
 
 /// A Kubernetes object type and the planner's view of it.
-pub(super) trait View: Sized + 'static {
+pub(super) trait View: Sized + Send + Sync + 'static {
     /// The type on the wire.
-    type Raw: kube::Resource<DynamicType = ()>;
+    type Raw: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static;
 
     fn lower(raw: &Self::Raw) -> Result<Self, LowerError>;
 
@@ -59,9 +63,43 @@ impl<T: View> Watched<T> {
         &self.name
     }
 
+    /// Its name, for kinds without namespaces.
+    pub(super) fn cluster_name(&self) -> String {
+        self.name.clone()
+    }
+
+    /// Its name, for kinds with namespaces.
+    pub(super) fn object_name(&self) -> ObjectName {
+        ObjectName { namespace: self.namespace.clone().unwrap_or_default(), name: self.name.clone() }
+    }
+
     pub(super) fn view(&self) -> Result<Arc<T>, Skipped> {
         self.view.as_ref().map(Arc::clone).map_err(|skipped| Skipped::clone(skipped))
     }
+}
+
+/// What RBAC calls the kind: `pods`.
+pub(super) fn plural<T: View>() -> Cow<'static, str> {
+    <T::Raw as kube::Resource>::plural(&())
+}
+
+/// The views of objects. Those that could not be lowered go to `skipped`.
+pub(super) fn views<T: View>(objects: &[impl Borrow<Watched<T>>], skipped: &mut Vec<Skipped>) -> Vec<Arc<T>> {
+    let view = |object: &_| Borrow::<Watched<T>>::borrow(object).view().map_err(|reason| skipped.push(reason)).ok();
+    objects.iter().filter_map(view).collect()
+}
+
+/// As [`views`], by what tells one object of the kind from every other.
+pub(super) fn views_by<K: Ord, T: View>(
+    key: impl Fn(&Watched<T>) -> K,
+    objects: &[impl Borrow<Watched<T>>],
+    skipped: &mut Vec<Skipped>,
+) -> BTreeMap<K, Arc<T>> {
+    let entry = |object: &_| {
+        let watched: &Watched<T> = Borrow::borrow(object);
+        watched.view().map(|view| (key(watched), view)).map_err(|reason| skipped.push(reason)).ok()
+    };
+    objects.iter().filter_map(entry).collect()
 }
 
 /// Without asking that the view can be cloned, as the derived one would.

@@ -38,6 +38,7 @@ fn node_plan(node: &Arc<Node>, pods: &[&Arc<Pod>], catalog: &Catalog, options: &
         verdict: Verdict::Keep(keep),
         blockers,
         moves: Vec::new(),
+        unread_budgets: false,
         local_pods: pods.iter().filter(|pod| is_local(pod)).map(|pod| pod.name.clone()).collect(),
         price_per_hour: catalog.price_per_hour(&node.labels),
     }

@@ -4,18 +4,21 @@
 //! stays; its room is taken there at once, so later nodes see it. A node that has received pods stays. The removals
 //! are therefore feasible in their order, and no pod moves twice.
 
+mod budgets;
 mod candidates;
 mod destinations;
+mod obstacles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::feasibility::Refusal;
-use crate::model::{Catalog, Node, Pod, PodName};
-use crate::provision::place_on_existing;
-use crate::snapshot::Snapshot;
+pub use obstacles::{Obstacle, obstacles};
+
+use crate::feasibility::{Refusal, Rule};
+use crate::model::{Catalog, Node, ObjectName, Pod, PodName};
+use crate::snapshot::{PodsByNode, Snapshot};
 use crate::units::{Cpu, Memory, Money};
-use destinations::Destinations;
+use destinations::{Destinations, Leaving};
 
 /// A share of a whole in millionths: 0.2 is 200,000.
 pub type Millionths = u64;
@@ -42,6 +45,9 @@ pub struct Consolidation {
     pub nodes: Vec<NodePlan>,
     /// Nodes to remove, in this order.
     pub removals: Vec<String>,
+    /// Unschedulable pods that fit nodes as they are, each with its node, in the order in which they take their room;
+    /// before any pod moves.
+    pub reserved: Vec<(Arc<Pod>, String)>,
 }
 
 /// What becomes of one node.
@@ -57,8 +63,10 @@ pub struct NodePlan {
     pub verdict: Verdict,
     /// Pods that keep it, each with the reason.
     pub blockers: Vec<Blocker>,
-    /// Pods that move if it goes, by namespace and name.
+    /// Pods that move if it goes, in an order in which each finds its place.
     pub moves: Vec<Move>,
+    /// Pods move, and nobody could read the budgets that decide whether they may be evicted.
+    pub unread_budgets: bool,
     /// Pods that go with the node and need no other: those of DaemonSets and static ones.
     pub local_pods: Vec<PodName>,
     /// Per hour; `None` where it is not known.
@@ -117,8 +125,22 @@ pub enum BlockReason {
     NoController,
     /// Room is being made for it on this node.
     Nominated,
-    /// No other node that stays may run it; the nearest of them, and why it may not.
-    NoDestination(Option<(String, Refusal)>),
+    /// A budget allows no more evictions now.
+    Budget {
+        /// The `PodDisruptionBudget`.
+        budget: ObjectName,
+        /// How many it allows in all.
+        disruptions_allowed: u32,
+    },
+    /// More than one budget protects it, and Kubernetes evicts no such pod.
+    SeveralBudgets(Vec<ObjectName>),
+    /// No other node that stays may run it.
+    NoDestination {
+        /// The nearest of them, and why it may not.
+        nearest: Option<(String, Refusal)>,
+        /// How many of them each rule refuses.
+        refused_nodes: BTreeMap<Rule, usize>,
+    },
 }
 
 /// A pod's new place.
@@ -128,6 +150,8 @@ pub struct Move {
     pub pod: Arc<Pod>,
     /// The node that it moves to.
     pub destination: String,
+    /// Rules that could not be checked there, since nobody could read what they look at.
+    pub unchecked_rules: Vec<Rule>,
 }
 
 /// How much of a node's allocatable is requested. Requests, not use.
@@ -172,46 +196,77 @@ impl Consolidation {
 
 /// Decides for every node.
 ///
-/// With `u` underutilized nodes of `m` pods together and `n` nodes: `O(m·n)`, and less where the first destinations
-/// have room.
+/// With `u` underutilized nodes of `m` pods together and `n` nodes: `O(m·n)` for each pass, and less where the first
+/// destinations have room. A second pass is the last unless it removes something.
 #[must_use]
 pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Consolidation {
     let pods_by_node = snapshot.pods_by_node();
     let mut plans = candidates::survey(snapshot, &pods_by_node, catalog, options);
-    let mut destinations = Destinations::of(&plans, &pods_by_node);
-    for (pod, node) in place_on_existing(snapshot).fitting {
-        destinations.reserve(&mut plans, &node, pod);
-    }
+    let (destinations, reserved) = Destinations::of(snapshot, &mut plans);
     let mut order: Vec<usize> = (0..plans.len()).filter(|index| is_candidate(&plans[*index])).collect();
     order.sort_by_key(|index| (plans[*index].utilization.largest(), *index));
-    let mut removals = Vec::new();
-    let mut senders: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for index in order {
-        let name = plans[index].node.name.clone();
-        if senders.contains_key(&name) {
-            continue;
+    let mut removing = Removing { pods_by_node, plans, destinations, senders: BTreeMap::new(), removals: Vec::new() };
+    // Who was blocked is tried again once others are gone: the blockers that are told are those of the end.
+    loop {
+        let removed_before = removing.removals.len();
+        for index in &order {
+            removing.try_to_remove(*index);
+        }
+        if removing.removals.len() == removed_before {
+            return removing.finish(&order, reserved);
+        }
+    }
+}
+
+/// Removals as they are decided.
+struct Removing<'a> {
+    pods_by_node: PodsByNode<'a>,
+    plans: Vec<NodePlan>,
+    destinations: Destinations<'a>,
+    /// By node that receives pods, the nodes that they come from.
+    senders: BTreeMap<String, Vec<String>>,
+    removals: Vec<String>,
+}
+
+impl Removing<'_> {
+    fn try_to_remove(&mut self, index: usize) {
+        let Self { pods_by_node, plans, destinations, senders, removals } = self;
+        let plan = &mut plans[index];
+        let name = &plan.node.name;
+        if plan.verdict == Verdict::Remove || senders.contains_key(name) {
+            return;
         }
         if destinations.is_last(index) {
-            plans[index].verdict = Verdict::Keep(Keep::LastNode);
-            continue;
+            plan.verdict = Verdict::Keep(Keep::LastNode);
+            plan.blockers.clear();
+            return;
         }
         let pods = pods_by_node.get(name.as_str()).map_or(&[][..], Vec::as_slice);
-        match destinations.clear(index, candidates::movable(pods)) {
+        match destinations.clear(index, &Leaving { moving: candidates::movable(pods), all: pods }) {
             Ok(moves) => {
                 for destination in moves.iter().map(|each| &each.destination).collect::<BTreeSet<_>>() {
                     senders.entry(destination.clone()).or_default().push(name.clone());
                 }
-                plans[index].verdict = Verdict::Remove;
-                plans[index].moves = moves;
-                removals.push(name);
+                removals.push(name.clone());
+                plan.verdict = Verdict::Remove;
+                plan.blockers.clear();
+                plan.unread_budgets = !moves.is_empty() && destinations.has_unread_budgets();
+                plan.moves = moves;
             }
-            Err(blockers) => plans[index].blockers = blockers,
+            Err(blockers) => plan.blockers = blockers,
         }
     }
-    for plan in plans.iter_mut().filter(|plan| is_candidate(plan)) {
-        plan.verdict = Verdict::Keep(Keep::ReceivesPods(senders.remove(&plan.node.name).unwrap_or_default()));
+
+    fn finish(self, order: &[usize], reserved: Vec<(Arc<Pod>, String)>) -> Consolidation {
+        let Self { mut plans, mut senders, removals, .. } = self;
+        for index in order {
+            let plan = &mut plans[*index];
+            let Some(senders) = senders.remove(&plan.node.name) else { continue };
+            plan.verdict = Verdict::Keep(Keep::ReceivesPods(senders));
+            plan.blockers.clear();
+        }
+        Consolidation { nodes: plans, removals, reserved }
     }
-    Consolidation { nodes: plans, removals }
 }
 
 /// Until it is decided, an underutilized node that nothing forbids to remove counts as blocked.

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::consolidation_json::ConsolidationOutcome;
 use super::names::{consolidation_name, plan_names};
 use super::plan_json::{PlanOutcome, reason};
-use super::{NodePool, json as json_text, suggestion, summary, yaml};
-use crate::consolidate::Consolidation;
+use super::{NodePool, json as json_text, suggestion, summary, unchecked, yaml};
 use crate::provision::{PodPlan, Verdict};
-use crate::snapshot::Skipped;
 
 /// A ConfigMap of this program, without its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +71,8 @@ pub fn plan_config_maps(outcome: &PlanOutcome<'_>, max_plans: usize) -> Vec<Conf
 fn plan_config_map(outcome: &PlanOutcome<'_>, name: String, planned: &PodPlan) -> ConfigMap {
     let plan = match &planned.verdict {
         Verdict::Planned { pool, .. } => {
-            outcome.plan.pools.get(pool).map(|pool| NodePool::new(pool).yaml()).unwrap_or_default()
+            let document = outcome.plan.pools.get(pool).map(|pool| NodePool::new(pool).yaml()).unwrap_or_default();
+            unverified_comment(planned) + &document
         }
         Verdict::FitsExisting { node } => format!("# needs no new node: it fits {node} as it is\n"),
         other => format!("# {}\n", reason(other).replace(char::is_control, " ")),
@@ -81,9 +81,18 @@ fn plan_config_map(outcome: &PlanOutcome<'_>, name: String, planned: &PodPlan) -
     ConfigMap { name, kind: Kind::Plan, data: bounded(texts(data)) }
 }
 
+/// Says what a plan depends on that could not be checked.
+fn unverified_comment(planned: &PodPlan) -> String {
+    match unchecked::names(&planned.unchecked_rules).as_slice() {
+        [] => String::new(),
+        rules => format!("# unverified: {} not checked\n", rules.join(", ")),
+    }
+}
+
 /// `consolidation-<node>` for each underutilized node, and `summary-consolidation`.
 #[must_use]
-pub fn consolidation_config_maps(consolidation: &Consolidation, skipped: &[Skipped]) -> Vec<ConfigMap> {
+pub fn consolidation_config_maps(outcome: &ConsolidationOutcome<'_>) -> Vec<ConfigMap> {
+    let ConsolidationOutcome { consolidation, .. } = outcome;
     let underutilized = consolidation.nodes.iter().filter(|plan| plan.underutilized);
     let mut maps: Vec<ConfigMap> = underutilized
         .map(|plan| ConfigMap {
@@ -95,7 +104,7 @@ pub fn consolidation_config_maps(consolidation: &Consolidation, skipped: &[Skipp
     maps.push(ConfigMap {
         name: "summary-consolidation".to_owned(),
         kind: Kind::Summary,
-        data: bounded(summary::consolidation(consolidation, skipped)),
+        data: bounded(summary::consolidation(outcome)),
     });
     maps
 }

@@ -1,11 +1,25 @@
 //! A consolidation as JSON: the document of `-o json`, and each node's `info.json` with the same field names.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::share;
+use super::{share, unchecked};
 use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Verdict};
+use crate::feasibility::Rule;
 use crate::snapshot::Skipped;
 use crate::units::Money;
+
+/// A consolidation with everything that its documents say about it.
+#[derive(Debug)]
+pub struct ConsolidationOutcome<'a> {
+    /// The consolidation.
+    pub consolidation: &'a Consolidation,
+    /// Objects that were left out.
+    pub skipped: &'a [Skipped],
+    /// Kinds of objects that nobody could read.
+    pub unread_kinds: Vec<&'static str>,
+}
 
 /// The document of `consolidate -o json`.
 #[derive(Debug, Serialize)]
@@ -14,6 +28,8 @@ pub struct ConsolidationDocument<'a> {
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
     totals: Totals,
+    #[serde(rename = "uncheckedRules", skip_serializing_if = "Vec::is_empty")]
+    unchecked_rules: Vec<unchecked::UncheckedRule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped: Vec<String>,
 }
@@ -27,7 +43,10 @@ struct NodeEntry<'a> {
     underutilized: bool,
     verdict: &'static str,
     reason: String,
-    blockers: Vec<BlockerEntry>,
+    /// Rules that the verdict depends on and that could not be checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unverified: Vec<&'static str>,
+    blockers: Vec<BlockerEntry<'a>>,
     pods: Vec<MoveEntry<'a>>,
     price_per_hour: Option<Money>,
 }
@@ -39,12 +58,16 @@ struct UtilizationEntry {
 }
 
 #[derive(Debug, Serialize)]
-struct BlockerEntry {
+#[serde(rename_all = "camelCase")]
+struct BlockerEntry<'a> {
     pod: String,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<String>,
     detail: String,
+    /// How many of the nodes that stay each rule refuses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_nodes: Option<&'a BTreeMap<Rule, usize>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,7 +76,7 @@ struct MoveEntry<'a> {
     pod: String,
     destination: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    unchecked_rules: &'a [&'static str],
+    unchecked_rules: &'a [Rule],
 }
 
 /// Sums over all nodes.
@@ -76,16 +99,25 @@ pub(super) struct NodeInfo<'a> {
 }
 
 impl<'a> ConsolidationDocument<'a> {
-    /// The whole consolidation, and the objects that were left out.
+    /// The whole consolidation.
     #[must_use]
-    pub fn new(consolidation: &'a Consolidation, skipped: &[Skipped]) -> Self {
+    pub fn new(outcome: &ConsolidationOutcome<'a>) -> Self {
+        let ConsolidationOutcome { consolidation, skipped, .. } = outcome;
         Self {
+            unchecked_rules: unchecked::that_matter(outcome.unchecked_rules()),
             version: 1,
             nodes: consolidation.nodes.iter().map(node_entry).collect(),
             removals: &consolidation.removals,
             totals: totals(consolidation),
             skipped: skipped.iter().map(Skipped::to_string).collect(),
         }
+    }
+}
+
+impl ConsolidationOutcome<'_> {
+    /// Rules that could not be checked, with the pods for which they would have mattered.
+    pub(super) fn unchecked_rules(&self) -> Vec<unchecked::UncheckedRule> {
+        unchecked::of_consolidation(self.consolidation, &self.unread_kinds)
     }
 }
 
@@ -111,6 +143,7 @@ fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {
         underutilized: plan.underutilized,
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
         reason: reason(&plan.verdict),
+        unverified: unchecked::of_node(plan),
         blockers: plan.blockers.iter().map(blocker_entry).collect(),
         pods: plan
             .moves
@@ -118,7 +151,7 @@ fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {
             .map(|each| MoveEntry {
                 pod: each.pod.name.to_string(),
                 destination: &each.destination,
-                unchecked_rules: &each.pod.unchecked_rules,
+                unchecked_rules: &each.unchecked_rules,
             })
             .collect(),
         price_per_hour: plan.price_per_hour,
@@ -143,15 +176,20 @@ pub(super) fn reason(verdict: &Verdict) -> String {
     }
 }
 
-fn blocker_entry(blocker: &Blocker) -> BlockerEntry {
-    let (reason, object) = match &blocker.reason {
-        BlockReason::NoController => ("NoController", None),
-        BlockReason::Nominated => ("Nominated", None),
-        BlockReason::NoDestination(nearest) => {
-            ("NoDestination", nearest.as_ref().map(|(node, _)| format!("Node {node}")))
+fn blocker_entry(blocker: &Blocker) -> BlockerEntry<'_> {
+    let (reason, object, refused_nodes) = match &blocker.reason {
+        BlockReason::NoController => ("NoController", None, None),
+        BlockReason::Nominated => ("Nominated", None, None),
+        BlockReason::Budget { budget, .. } => ("Budget", Some(format!("PodDisruptionBudget {budget}")), None),
+        BlockReason::SeveralBudgets(budgets) => {
+            ("SeveralBudgets", budgets.first().map(|budget| format!("PodDisruptionBudget {budget}")), None)
+        }
+        BlockReason::NoDestination { nearest, refused_nodes } => {
+            ("NoDestination", nearest.as_ref().map(|(node, _)| format!("Node {node}")), Some(refused_nodes))
         }
     };
-    BlockerEntry { pod: blocker.pod.to_string(), reason, object, detail: block_reason(&blocker.reason) }
+    let detail = block_reason(&blocker.reason);
+    BlockerEntry { pod: blocker.pod.to_string(), reason, object, detail, refused_nodes }
 }
 
 /// Why a pod keeps its node, for a person.
@@ -159,8 +197,17 @@ pub(super) fn block_reason(reason: &BlockReason) -> String {
     match reason {
         BlockReason::NoController => "has no controller: lost, not moved".to_owned(),
         BlockReason::Nominated => "room is being made for it here".to_owned(),
-        BlockReason::NoDestination(None) => "fits no other node, because there is none".to_owned(),
-        BlockReason::NoDestination(Some((node, refusal))) => {
+        BlockReason::Budget { budget, disruptions_allowed: 0 } => format!("budget {budget} allows no eviction now"),
+        BlockReason::Budget { budget, disruptions_allowed } => {
+            let evictions = if *disruptions_allowed == 1 { "eviction" } else { "evictions" };
+            format!("budget {budget} allows {disruptions_allowed} {evictions} at once, and the removals need more")
+        }
+        BlockReason::SeveralBudgets(budgets) => {
+            let budgets: Vec<String> = budgets.iter().map(ToString::to_string).collect();
+            format!("several budgets protect it, and Kubernetes evicts no such pod: {}", budgets.join(", "))
+        }
+        BlockReason::NoDestination { nearest: None, .. } => "fits no other node, because there is none".to_owned(),
+        BlockReason::NoDestination { nearest: Some((node, refusal)), .. } => {
             format!("fits no other node that stays; the nearest, {node}: {refusal}")
         }
     }

@@ -4,6 +4,7 @@
 
 mod config_map;
 mod consolidation_json;
+mod explain;
 mod names;
 mod node_pool;
 mod plan_json;
@@ -11,19 +12,19 @@ mod suggestion;
 mod summary;
 mod table;
 mod tables;
+mod unchecked;
 
 pub use config_map::{
     ConfigMap, KIND, Kind, MANAGED_BY, MANAGER, config_map_manifest, config_maps_yaml, consolidation_config_maps,
     plan_config_maps,
 };
-pub use consolidation_json::ConsolidationDocument;
+pub use consolidation_json::{ConsolidationDocument, ConsolidationOutcome};
+pub use explain::{explain_node, explain_pending_pod, explain_running_pod};
 pub use node_pool::{NodePool, node_pools_yaml};
 pub use plan_json::{PlanDocument, PlanOutcome};
 pub use tables::{catalog_table, consolidation_table, plan_table};
 
 use serde::Serialize;
-
-use crate::model::Pod;
 
 /// A document as YAML: texts of several lines as blocks, any other value in one line, however long.
 fn yaml(document: &impl Serialize) -> String {
@@ -37,14 +38,6 @@ fn yaml(document: &impl Serialize) -> String {
 pub fn json(document: &impl Serialize) -> String {
     serde_json::to_string_pretty(document)
         .map_or_else(|error| format!("\"cannot be written as JSON: {error}\"\n"), |text| text + "\n")
-}
-
-/// What to add to a line about a pod whose rules were not all checked.
-fn unverified(pod: &Pod) -> String {
-    match pod.unchecked_rules.as_slice() {
-        [] => String::new(),
-        rules => format!(" (unverified: {} not checked)", rules.join(", ")),
-    }
 }
 
 /// A share in millionths as a percentage with one decimal, rounded down: `12.3 %`.

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{NodePool, share};
+use super::{NodePool, share, unchecked};
+use crate::feasibility::Rule;
 use crate::model::{Catalog, PodName, Resources, printed_amount};
 use crate::provision::least_waste::{FORMULA, Fit, NearestMiss};
-use crate::provision::{Certificate, LowerBound, Options, Plan, PlannedNode, PodPlan, Unplaceable, Verdict};
+use crate::provision::{
+    Certificate, ExistingMisses, LowerBound, Options, Plan, PlannedNode, PodPlan, Unplaceable, Verdict,
+};
 use crate::snapshot::Skipped;
 use crate::units::Money;
 
@@ -25,6 +28,8 @@ pub struct PlanOutcome<'a> {
     pub bound: Option<LowerBound>,
     /// Objects that were left out.
     pub skipped: &'a [Skipped],
+    /// Kinds of objects that nobody could read.
+    pub unread_kinds: Vec<&'static str>,
 }
 
 /// The document of `plan -o json`.
@@ -39,6 +44,8 @@ pub struct PlanDocument<'a> {
     node_pools: Vec<NodePool>,
     totals: Totals,
     certificate: Option<CertificateEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unchecked_rules: Vec<unchecked::UncheckedRule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped: Vec<String>,
 }
@@ -79,7 +86,7 @@ pub(super) struct PodEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     nearest_miss: Option<NearestMissEntry<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    unchecked_rules: &'a [&'static str],
+    unchecked_rules: &'a [Rule],
 }
 
 #[derive(Debug, Serialize)]
@@ -88,10 +95,10 @@ struct NearestMissEntry<'a> {
     instance_type: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<&'a str>,
-    rule: &'static str,
+    rule: Rule,
     reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    refused_types: Option<&'a BTreeMap<&'static str, usize>>,
+    refused_types: Option<&'a BTreeMap<Rule, usize>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -141,6 +148,24 @@ pub(super) struct PodInfo<'a> {
     pod: PodEntry<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     calculation: Option<Calculation<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing_nodes: Option<ExistingEntry<'a>>,
+}
+
+/// Why no existing node takes a pod.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ExistingEntry<'a> {
+    refused_nodes: &'a BTreeMap<Rule, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest_miss: Option<NearestNodeEntry<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct NearestNodeEntry<'a> {
+    node: &'a str,
+    rule: Rule,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -149,7 +174,7 @@ struct Calculation<'a> {
     formula: &'static str,
     chosen: FitEntry<'a>,
     runners_up: Vec<FitEntry<'a>>,
-    refused_types: &'a BTreeMap<&'static str, usize>,
+    refused_types: &'a BTreeMap<Rule, usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -177,6 +202,7 @@ impl<'a> PlanOutcome<'a> {
             node_pools: self.plan.pools.values().map(NodePool::new).collect(),
             totals: Totals { solve_seconds: Some(solve_time.as_secs_f64()), ..self.totals() },
             certificate: self.certificate(),
+            unchecked_rules: unchecked::that_matter(self.unchecked_rules()),
             skipped: self.skipped.iter().map(Skipped::to_string).collect(),
         }
     }
@@ -220,6 +246,11 @@ impl<'a> PlanOutcome<'a> {
         Some(CertificateEntry { per_resource: per_resource.clone(), per_node: *per_node })
     }
 
+    /// Rules that could not be checked, with the pods for which they would have mattered.
+    pub(super) fn unchecked_rules(&self) -> Vec<unchecked::UncheckedRule> {
+        unchecked::of_plan(self.plan, &self.unread_kinds)
+    }
+
     /// What one pod's ConfigMap says.
     pub(super) fn pod_info(&self, planned: &'a PodPlan) -> PodInfo<'a> {
         let mut pod = pod_entry(planned);
@@ -236,7 +267,8 @@ impl<'a> PlanOutcome<'a> {
             }),
             Verdict::FitsExisting { .. } | Verdict::Unplaceable(_) | Verdict::Ignored(_) => None,
         };
-        PodInfo { version: 1, basis: self.basis(), pod, calculation }
+        let existing_nodes = planned.existing.as_deref().map(existing_entry);
+        PodInfo { version: 1, basis: self.basis(), pod, calculation, existing_nodes }
     }
 }
 
@@ -254,7 +286,7 @@ pub(super) fn pod_entry(planned: &PodPlan) -> PodEntry<'_> {
         reason: reason(&planned.verdict),
         requests: amounts(&Resources { pods: 0, ..planned.pod.requests.clone() }),
         nearest_miss: nearest_miss(&planned.verdict),
-        unchecked_rules: &planned.pod.unchecked_rules,
+        unchecked_rules: &planned.unchecked_rules,
     }
 }
 
@@ -279,6 +311,7 @@ pub(super) fn reason(verdict: &Verdict) -> String {
                 format!("no node type fits; the nearest, {instance_type}: {refusal}")
             }
             Unplaceable::NoTypes => "the options leave no node type to choose from".to_owned(),
+            Unplaceable::Devices => "DRA not supported: it claims devices, and where they are is not known".to_owned(),
         },
     }
 }
@@ -296,12 +329,22 @@ fn nearest_miss(verdict: &Verdict) -> Option<NearestMissEntry<'_>> {
         Unplaceable::Shape { error, nearest } => Some(NearestMissEntry {
             instance_type: nearest.as_ref()?,
             zone: None,
-            rule: "NodeAffinity",
+            rule: Rule::NodeAffinity,
             reason: error.to_string(),
             refused_types: None,
         }),
-        Unplaceable::NoTypes => None,
+        Unplaceable::NoTypes | Unplaceable::Devices => None,
     }
+}
+
+fn existing_entry(misses: &ExistingMisses) -> ExistingEntry<'_> {
+    let ExistingMisses { refused_nodes, nearest } = misses;
+    let nearest_miss = nearest.as_ref().map(|(node, refusal)| NearestNodeEntry {
+        node,
+        rule: refusal.rule(),
+        reason: refusal.to_string(),
+    });
+    ExistingEntry { refused_nodes, nearest_miss }
 }
 
 fn node_entry(node: &PlannedNode) -> NodeEntry<'_> {

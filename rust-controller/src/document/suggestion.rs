@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{block_reason, node_info, reason};
-use super::{json, percent, unverified, yaml};
-use crate::consolidate::{NodePlan, Verdict};
+use super::{json, percent, unchecked, yaml};
+use crate::consolidate::{Move, NodePlan, Verdict};
 use crate::model::printed_amount;
 
 #[derive(Serialize)]
@@ -17,6 +17,9 @@ struct Suggestion {
     verdict: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
+    /// Rules that the verdict depends on and that could not be checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unverified: Vec<&'static str>,
     /// Requests, not use.
     requested: Requested,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -50,13 +53,13 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
         format!("{} ({requested} of {offered})", percent(millionths))
     };
     let utilization = &plan.utilization;
-    let moves =
-        plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, unverified(&each.pod)));
+    let moves = plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, unverified(each)));
     let (moves, moves_left_out) = cut(moves.collect(), LARGEST_BYTES / 4);
     Suggestion {
         node: name.clone(),
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
         reason: reason(&plan.verdict),
+        unverified: unchecked::of_node(plan),
         requested: Requested {
             cpu: of("cpu", utilization.requested_cpu.get(), utilization.cpu),
             memory: of("memory", utilization.requested_memory.get(), utilization.memory),
@@ -71,6 +74,11 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
         ends_with_the_node: plan.local_pods.iter().map(ToString::to_string).collect(),
         steps: if plan.verdict == Verdict::Remove { steps(name) } else { Vec::new() },
     }
+}
+
+/// What to add to a line about a move for which some rules were not checked.
+pub(super) fn unverified(each: &Move) -> String {
+    unchecked::mark(unchecked::names(&each.unchecked_rules))
 }
 
 /// What a person types, in order.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::config_map::{LARGEST_BYTES, cut, texts};
-use super::consolidation_json::{self, reason};
+use super::consolidation_json::{self, ConsolidationOutcome, reason};
 use super::plan_json::{self, PlanOutcome};
-use super::{json, share, tables};
-use crate::consolidate::{Consolidation, NodePlan, Verdict};
+use super::{json, share, tables, unchecked};
+use crate::consolidate::{NodePlan, Verdict};
+use crate::feasibility::Rule;
 use crate::provision::PodPlan;
 use crate::snapshot::Skipped;
 
@@ -25,6 +26,7 @@ struct ProvisioningSummary<'a> {
     certificate: Option<plan_json::CertificateEntry>,
     /// Unschedulable pods beyond `--max-plans`, which have no ConfigMap of their own.
     pods_without_own_plan: usize,
+    unchecked_rules: Vec<unchecked::UncheckedRule>,
     skipped: Vec<String>,
     pods: Vec<PodLine>,
     /// Pods that the list above leaves out for its size.
@@ -41,7 +43,7 @@ struct PodLine {
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    unchecked_rules: Vec<&'static str>,
+    unchecked_rules: Vec<Rule>,
 }
 
 pub(super) fn provisioning(outcome: &PlanOutcome<'_>, without_own_plan: usize) -> BTreeMap<String, String> {
@@ -53,6 +55,7 @@ pub(super) fn provisioning(outcome: &PlanOutcome<'_>, without_own_plan: usize) -
         totals: outcome.totals(),
         certificate: outcome.certificate(),
         pods_without_own_plan: without_own_plan,
+        unchecked_rules: outcome.unchecked_rules(),
         skipped: with_rest(skipped, skipped_left_out),
         pods,
         pods_left_out,
@@ -67,7 +70,7 @@ fn pod_line(planned: &PodPlan) -> PodLine {
         verdict,
         node: node.map(str::to_owned),
         reason: plan_json::reason(&planned.verdict),
-        unchecked_rules: planned.pod.unchecked_rules.clone(),
+        unchecked_rules: planned.unchecked_rules.clone(),
     }
 }
 
@@ -79,6 +82,7 @@ struct ConsolidationSummary<'a> {
     removals: Vec<&'a str>,
     /// Removals that the list above leaves out for its size.
     removals_left_out: usize,
+    unchecked_rules: Vec<unchecked::UncheckedRule>,
     skipped: Vec<String>,
     nodes: Vec<NodeLine<'a>>,
     /// Nodes that the list above leaves out for its size.
@@ -95,10 +99,13 @@ struct NodeLine<'a> {
     verdict: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unverified: Vec<&'static str>,
 }
 
-pub(super) fn consolidation(consolidation: &Consolidation, skipped_objects: &[Skipped]) -> BTreeMap<String, String> {
-    let (skipped, skipped_left_out) = cut(lines(skipped_objects), LARGEST_TEXT / 4);
+pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<String, String> {
+    let consolidation = outcome.consolidation;
+    let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 4);
     let (removals, removals_left_out) =
         cut(consolidation.removals.iter().map(String::as_str).collect(), LARGEST_TEXT / 4);
     let (nodes, nodes_left_out) = cut(consolidation.nodes.iter().map(node_line).collect(), LARGEST_TEXT / 4);
@@ -107,14 +114,12 @@ pub(super) fn consolidation(consolidation: &Consolidation, skipped_objects: &[Sk
         totals: consolidation_json::totals(consolidation),
         removals,
         removals_left_out,
+        unchecked_rules: outcome.unchecked_rules(),
         skipped: with_rest(skipped, skipped_left_out),
         nodes,
         nodes_left_out,
     };
-    texts([
-        ("info.json", json(&summary)),
-        ("summary.txt", bounded(tables::consolidation_table(consolidation, skipped_objects))),
-    ])
+    texts([("info.json", json(&summary)), ("summary.txt", bounded(tables::consolidation_table(outcome)))])
 }
 
 fn node_line(plan: &NodePlan) -> NodeLine<'_> {
@@ -125,6 +130,7 @@ fn node_line(plan: &NodePlan) -> NodeLine<'_> {
         underutilized: plan.underutilized,
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
         reason: reason(&plan.verdict),
+        unverified: unchecked::of_node(plan),
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::consolidation_json::{block_reason, reason as keep_reason};
+use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as keep_reason};
 use super::plan_json::{PlanOutcome, reason, verdict_and_node};
-use super::suggestion::steps;
+use super::suggestion::{steps, unverified};
 use super::table::Table;
-use super::{percent, unverified};
+use super::{percent, unchecked};
 use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
 use crate::model::{Catalog, printed_amount};
 use crate::provision::{Plan, PodPlan, Verdict};
@@ -33,6 +33,7 @@ pub fn plan_table(outcome: &PlanOutcome<'_>) -> String {
         text.push('\n');
     }
     text.push_str(&plan_totals(outcome));
+    text.push_str(&unchecked::lines(outcome.unchecked_rules()));
     text.push_str(&skipped_lines(outcome.skipped));
     text
 }
@@ -89,7 +90,7 @@ fn outcome_of(plan: &Plan, planned: &PodPlan) -> String {
         Verdict::FitsExisting { node } => node.clone(),
         other => reason(other),
     };
-    outcome + &unverified(&planned.pod)
+    outcome + &unchecked::mark(unchecked::names(&planned.unchecked_rules))
 }
 
 fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
@@ -129,7 +130,8 @@ fn cost_line(catalog: &Catalog, cost: Option<Money>) -> String {
 
 /// Every node's verdict, and the removals in order.
 #[must_use]
-pub fn consolidation_table(consolidation: &Consolidation, skipped: &[Skipped]) -> String {
+pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
+    let ConsolidationOutcome { consolidation, skipped, .. } = outcome;
     let mut text = String::new();
     let mut table = Table::new(&["NODE", "CPU REQ", "MEM REQ", "PODS", "PRICE/HOUR", "VERDICT", "WHY"], &[1, 2, 3, 4]);
     for plan in &consolidation.nodes {
@@ -151,6 +153,7 @@ pub fn consolidation_table(consolidation: &Consolidation, skipped: &[Skipped]) -
         text.push_str(&removal(plan));
     }
     text.push_str(&consolidation_totals(consolidation));
+    text.push_str(&unchecked::lines(outcome.unchecked_rules()));
     text.push_str(&skipped_lines(skipped));
     text
 }
@@ -163,8 +166,8 @@ fn why(plan: &NodePlan) -> String {
     match (&plan.verdict, plan.blockers.as_slice()) {
         (NodeVerdict::Remove, _) => match plan.moves.len() {
             0 => "nothing on it needs another place".to_owned(),
-            1 => "1 pod moves".to_owned(),
-            count => format!("{count} pods move"),
+            1 => "1 pod moves".to_owned() + &unchecked::mark(unchecked::of_node(plan)),
+            count => format!("{count} pods move") + &unchecked::mark(unchecked::of_node(plan)),
         },
         (NodeVerdict::Keep(_), [first, rest @ ..]) => {
             let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
@@ -174,14 +177,15 @@ fn why(plan: &NodePlan) -> String {
     }
 }
 
-fn removal(plan: &NodePlan) -> String {
+/// A node that goes: where its pods move, and what a person types.
+pub(super) fn removal(plan: &NodePlan) -> String {
     let name = &plan.node.name;
     let mut text = format!("{name} goes\n");
     for each in &plan.moves {
         let requests = &each.pod.requests;
         let size = [("cpu", requests.cpu.get()), ("memory", requests.memory.get())]
             .map(|(resource, amount)| printed_amount(resource, amount));
-        let unchecked = unverified(&each.pod);
+        let unchecked = unverified(each);
         let _ = writeln!(text, "  {} ({} cpu, {}) -> {}{unchecked}", each.pod.name, size[0], size[1], each.destination);
     }
     for step in steps(name) {
@@ -195,7 +199,8 @@ fn consolidation_totals(consolidation: &Consolidation) -> String {
     let before = consolidation.nodes.len();
     let after = before - consolidation.removals.len();
     let (cost_before, cost_after) = consolidation.costs_per_hour();
-    let mut text = format!("{before} nodes now, {after} after the removals above");
+    let nodes = if before == 1 { "node" } else { "nodes" };
+    let mut text = format!("{before} {nodes} now, {after} after the removals above");
     if let Some((cost_before, cost_after)) = cost_before.zip(cost_after) {
         let _ = write!(text, "; {cost_before} per hour now, {cost_after} after");
     }

@@ -1,145 +1,171 @@
-//! Node selector and required node affinity.
-//!
-//! Source of the rules: `k8s.io/component-helpers/scheduling/corev1/nodeaffinity` and `k8s.io/apimachinery/pkg/labels`,
-//! Kubernetes 1.36.
+//! Selectors of pods by their labels, compiled once.
 
-use super::{Refusal, Target};
-use crate::model::{NodeSelectorTerm, Operator, Placement, Requirement, is_label_value};
+use std::collections::HashMap;
 
-/// The first requirement of the node selector, or of the first affinity term, that does not hold.
-pub(super) fn refusal(placement: &Placement, target: &Target<'_>) -> Option<Refusal> {
-    for (key, wanted) in &placement.node_selector {
-        let found = target.label(key);
-        if found != Some(wanted) {
-            let requirement = Requirement { key: key.clone(), operator: Operator::In, values: vec![wanted.clone()] };
-            return Some(Refusal::Unmatched { requirement, found: found.map(str::to_owned) });
+use super::interner::Interner;
+use crate::model::{LabelSelector, Labels, Operator, Requirement};
+
+/// A label selector over numbers instead of texts.
+#[derive(Clone, Debug)]
+pub(super) enum Compiled {
+    Nothing,
+    /// All of these.
+    Requirements(Vec<CompiledRequirement>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct CompiledRequirement {
+    /// Index into a [`SeenLabels`].
+    key: usize,
+    operator: Operator,
+    /// Numbers of the values; none for one that no label can have.
+    values: Vec<u32>,
+    /// Kubernetes would not accept it, so nothing meets it.
+    invalid: bool,
+}
+
+/// Of a set of labels, the number of the value at each key that some selector looks at; 0 where it is absent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SeenLabels(Vec<u32>);
+
+/// The keys and values that selectors look at.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LabelSpace {
+    keys: Interner<String>,
+    values: HashMap<String, u32>,
+}
+
+/// A value that is there, and that no selector names.
+const UNNAMED: u32 = 1;
+
+impl LabelSpace {
+    pub(super) fn compile(&mut self, selector: &LabelSelector) -> Compiled {
+        match selector {
+            LabelSelector::Nothing => Compiled::Nothing,
+            LabelSelector::Matching(requirements) => {
+                Compiled::Requirements(requirements.iter().map(|each| self.requirement(each)).collect())
+            }
         }
     }
-    let terms = placement.node_affinity.as_ref()?;
-    if terms.iter().any(|term| term_matches(term, target)) {
-        return None;
-    }
-    Some(terms.iter().find_map(|term| first_unmatched(term, target)).unwrap_or(Refusal::EmptyAffinity))
-}
 
-fn term_matches(term: &NodeSelectorTerm, target: &Target<'_>) -> bool {
-    let empty = term.labels.is_empty() && term.fields.is_empty();
-    !empty && first_unmatched(term, target).is_none()
-}
-
-fn first_unmatched(term: &NodeSelectorTerm, target: &Target<'_>) -> Option<Refusal> {
-    let labels = term.labels.iter().map(|requirement| {
-        let found = target.label(&requirement.key);
-        (requirement, found, requirement_matches(requirement, found))
-    });
-    let fields = term.fields.iter().map(|requirement| {
-        let found = if requirement.key == "metadata.name" { target.name } else { None };
-        (requirement, found, field_matches(requirement, target))
-    });
-    labels.chain(fields).find(|(_, _, matches)| !matches).map(|(requirement, found, _)| Refusal::Unmatched {
-        requirement: requirement.clone(),
-        found: found.map(str::to_owned),
-    })
-}
-
-/// Whether a label of this value, or its absence, meets the requirement. A requirement that Kubernetes would not
-/// accept (`In` without values, `Gt` of a word) is met by nothing.
-#[must_use]
-pub fn requirement_matches(requirement: &Requirement, found: Option<&str>) -> bool {
-    let values = &requirement.values;
-    match requirement.operator {
-        Operator::In => acceptable(values) && found.is_some_and(|found| values.iter().any(|value| value == found)),
-        Operator::NotIn => acceptable(values) && found.is_none_or(|found| values.iter().all(|value| value != found)),
-        Operator::Exists => values.is_empty() && found.is_some(),
-        Operator::DoesNotExist => values.is_empty() && found.is_none(),
-        Operator::Gt => compare(values, found).is_some_and(|(found, bound)| found > bound),
-        Operator::Lt => compare(values, found).is_some_and(|(found, bound)| found < bound),
-    }
-}
-
-/// Kubernetes refuses a selector without values, or with one that no label can have.
-fn acceptable(values: &[String]) -> bool {
-    !values.is_empty() && values.iter().all(|value| is_label_value(value))
-}
-
-fn compare(values: &[String], found: Option<&str>) -> Option<(i64, i64)> {
-    let [bound] = values else { return None };
-    Some((found?.parse().ok()?, bound.parse().ok()?))
-}
-
-/// `metadata.name` is the only field that a node selector may name, with exactly one value. A planned node has no
-/// name yet, so it is not the one that is asked for.
-fn field_matches(requirement: &Requirement, target: &Target<'_>) -> bool {
-    let [value] = requirement.values.as_slice() else { return false };
-    let same = target.name == Some(value.as_str());
-    requirement.key == "metadata.name"
-        && match requirement.operator {
-            Operator::In => same,
-            Operator::NotIn => !same,
-            Operator::Exists | Operator::DoesNotExist | Operator::Gt | Operator::Lt => false,
+    fn requirement(&mut self, requirement: &Requirement) -> CompiledRequirement {
+        let Requirement { key, operator, values } = requirement;
+        let first = UNNAMED + 1;
+        let mut number = |value: &String| {
+            let next = first + u32::try_from(self.values.len()).unwrap_or(u32::MAX - first);
+            *self.values.entry(value.clone()).or_insert(next)
+        };
+        CompiledRequirement {
+            key: self.keys.number(key.clone()),
+            operator: *operator,
+            values: values.iter().map(&mut number).collect(),
+            invalid: !super::node_selector::is_valid(requirement) || matches!(operator, Operator::Gt | Operator::Lt),
         }
+    }
+
+    /// What selectors see of a pod's labels. Only after every selector is compiled.
+    pub(super) fn seen(&self, labels: &Labels) -> SeenLabels {
+        let number = |value: &String| self.values.get(value).copied().unwrap_or(UNNAMED);
+        SeenLabels(self.keys.values().iter().map(|key| labels.get(key).map_or(0, number)).collect())
+    }
+}
+
+/// Selectors by number, found by a label that they ask for.
+pub(super) struct Selectors {
+    all: Vec<Compiled>,
+    /// Numbers of selectors by a key and value that they ask for.
+    by_label: HashMap<(usize, u32), Vec<usize>>,
+    /// Those that ask for no certain value of any key.
+    others: Vec<usize>,
+}
+
+impl Selectors {
+    pub(super) fn of(selectors: &[&LabelSelector], space: &mut LabelSpace) -> Self {
+        let all: Vec<Compiled> = selectors.iter().map(|selector| space.compile(selector)).collect();
+        let (mut by_label, mut others) = (HashMap::<_, Vec<usize>>::new(), Vec::new());
+        for (number, selector) in all.iter().enumerate() {
+            match selector.certain_label() {
+                Some(label) => by_label.entry(label).or_default().push(number),
+                None => others.push(number),
+            }
+        }
+        Self { all, by_label, others }
+    }
+
+    pub(super) fn matches(&self, selector: usize, labels: &SeenLabels) -> bool {
+        self.all[selector].matches(labels)
+    }
+
+    pub(super) fn is_everything(&self, selector: usize) -> bool {
+        self.all[selector].is_everything()
+    }
+
+    /// Numbers of those that find these labels.
+    pub(super) fn matching(&self, labels: &SeenLabels) -> impl Iterator<Item = usize> {
+        let present = labels.0.iter().copied().enumerate();
+        let by_label = present.filter_map(|label| self.by_label.get(&label)).flatten();
+        by_label.chain(&self.others).copied().filter(|selector| self.matches(*selector, labels))
+    }
+}
+
+impl Compiled {
+    /// A key and the one value that it must have.
+    fn certain_label(&self) -> Option<(usize, u32)> {
+        let Self::Requirements(requirements) = self else { return None };
+        requirements.iter().find_map(|CompiledRequirement { key, operator, values, .. }| match values.as_slice() {
+            [value] if *operator == Operator::In => Some((*key, *value)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn matches(&self, labels: &SeenLabels) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Requirements(requirements) => requirements.iter().all(|requirement| requirement.holds(labels)),
+        }
+    }
+
+    /// Whether it selects everything.
+    pub(super) fn is_everything(&self) -> bool {
+        matches!(self, Self::Requirements(requirements) if requirements.is_empty())
+    }
+}
+
+impl CompiledRequirement {
+    fn holds(&self, labels: &SeenLabels) -> bool {
+        let value = labels.0.get(self.key).copied().unwrap_or(0);
+        let listed = value != 0 && self.values.contains(&value);
+        !self.invalid
+            && match self.operator {
+                Operator::In => listed,
+                Operator::NotIn => !listed,
+                Operator::Exists => value != 0,
+                Operator::DoesNotExist => value == 0,
+                Operator::Gt | Operator::Lt => false,
+            }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::requirement_matches;
     use super::*;
-    use crate::model::Labels;
-
-    fn requirement(key: &str, operator: Operator, values: &[&str]) -> Requirement {
-        Requirement { key: key.to_owned(), operator, values: values.iter().map(|value| (*value).to_owned()).collect() }
-    }
 
     #[test]
-    fn operators_follow_the_label_selectors_of_kubernetes() {
-        use Operator::{DoesNotExist, Exists, Gt, In, Lt, NotIn};
-        for (operator, values, found, expected) in [
-            (In, &["a", "b"][..], Some("b"), true),
-            (In, &["a"], None, false),
-            (In, &[], Some("a"), false),
-            (NotIn, &["a"], None, true),
-            (NotIn, &["a"], Some("a"), false),
-            (NotIn, &[], Some("a"), false),
-            (Exists, &[], Some(""), true),
-            (DoesNotExist, &[], Some(""), false),
-            (DoesNotExist, &[], None, true),
-            (Gt, &["4"], Some("5"), true),
-            (Gt, &["4"], Some("4"), false),
-            (Gt, &["4"], Some("five"), false),
-            (Lt, &["4"], Some("-1"), true),
-            (Lt, &["4", "5"], Some("1"), false),
-            (Lt, &["4"], None, false),
-        ] {
-            let requirement = requirement("k", operator, values);
-            assert_eq!(requirement_matches(&requirement, found), expected, "{requirement} on {found:?}");
+    fn a_compiled_requirement_says_what_the_plain_one_says() {
+        use Operator::{DoesNotExist, Exists, In, NotIn};
+        let texts = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+        for operator in [In, NotIn, Exists, DoesNotExist] {
+            for values in [&[][..], &["a"], &["a", ""], &["not a value!"]] {
+                let requirement = Requirement { key: "k".to_owned(), operator, values: texts(values) };
+                let mut space = LabelSpace::default();
+                let compiled = space.compile(&LabelSelector::Matching(vec![requirement.clone()]));
+                for found in [None, Some("a"), Some(""), Some("b")] {
+                    let labels: Labels = found.map(|found| ("k".to_owned(), found.to_owned())).into_iter().collect();
+                    let expected = requirement_matches(&requirement, found);
+                    assert_eq!(compiled.matches(&space.seen(&labels)), expected, "{requirement:?} on {found:?}");
+                }
+            }
         }
-    }
-
-    fn refused(terms: Vec<NodeSelectorTerm>, name: Option<&str>) -> Option<String> {
-        let labels = Labels::from([("zone".to_owned(), "a".to_owned())]);
-        let placement = Placement { node_affinity: Some(terms), ..Placement::default() };
-        let target = Target { name, labels: &labels, extra_labels: None, taints: &[], unschedulable: false };
-        refusal(&placement, &target).map(|refusal| refusal.to_string())
-    }
-
-    #[test]
-    fn terms_are_alternatives_and_an_empty_one_matches_nothing() {
-        let in_b = NodeSelectorTerm { labels: vec![requirement("zone", Operator::In, &["b"])], fields: vec![] };
-        let in_a = NodeSelectorTerm { labels: vec![requirement("zone", Operator::In, &["a"])], fields: vec![] };
-        assert_eq!(refused(vec![in_b.clone(), in_a], None), None);
-        assert_eq!(refused(vec![in_b], None).unwrap(), "asks for zone=\"b\", the node has \"a\"");
-        assert!(refused(vec![NodeSelectorTerm::default()], None).unwrap().contains("empty"));
-        assert!(refused(vec![], None).unwrap().contains("empty"));
-    }
-
-    #[test]
-    fn the_only_field_is_the_name_and_a_planned_node_has_none() {
-        let named = |operator| NodeSelectorTerm {
-            labels: vec![],
-            fields: vec![requirement("metadata.name", operator, &["n1"])],
-        };
-        assert_eq!(refused(vec![named(Operator::In)], Some("n1")), None);
-        assert!(refused(vec![named(Operator::In)], None).is_some());
-        assert_eq!(refused(vec![named(Operator::NotIn)], None), None);
-        assert!(refused(vec![named(Operator::Exists)], Some("n1")).is_some());
     }
 }

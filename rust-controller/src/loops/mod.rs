@@ -11,7 +11,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 pub use outcome::{CatalogChoice, Settings, checked_consolidation, checked_plan};
 
 use crate::cluster::{Desired, Stores};
-use crate::document::{PlanOutcome, consolidation_config_maps, plan_config_maps};
+use crate::document::{ConsolidationOutcome, PlanOutcome, consolidation_config_maps, plan_config_maps};
 use crate::provision::LowerBound;
 use crate::snapshot::Skipped;
 
@@ -43,6 +43,7 @@ pub async fn pending_loop(
                 options: &settings.provision,
                 bound: LowerBound::of(&plan, &catalog, &settings.provision),
                 skipped: snapshot.skipped(),
+                unread_kinds: snapshot.unread_kinds(),
             };
             let maps = Arc::new(plan_config_maps(&outcome, settings.max_plans));
             desired.send_modify(|desired| desired.plans = Some(maps));
@@ -67,7 +68,11 @@ pub async fn consolidation_loop(
             let snapshot = stores.snapshot();
             let catalog = settings.catalog.resolve(&snapshot);
             let Some(plan) = checked_consolidation(&snapshot, &catalog, &settings.consolidate) else { return };
-            let maps = Arc::new(consolidation_config_maps(&plan, snapshot.skipped()));
+            let maps = Arc::new(consolidation_config_maps(&ConsolidationOutcome {
+                consolidation: &plan,
+                skipped: snapshot.skipped(),
+                unread_kinds: snapshot.unread_kinds(),
+            }));
             desired.send_modify(|desired| desired.consolidations = Some(maps));
         }
     })

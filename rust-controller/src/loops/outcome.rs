@@ -35,7 +35,7 @@ pub enum CatalogChoice {
 }
 
 impl CatalogChoice {
-    /// The catalog for this cluster. A built-in one is placed in the zones that the nodes are in.
+    /// The catalog for this cluster. A built-in one is placed in the zones that the nodes and the volumes are in.
     #[must_use]
     pub fn resolve(&self, snapshot: &Snapshot) -> Cow<'_, Catalog> {
         let nodes = || snapshot.nodes().iter().map(|node| &**node);
@@ -44,8 +44,13 @@ impl CatalogChoice {
             Self::BuiltIn(built_in) => built_in.clone(),
             Self::File(catalog) => return Cow::Borrowed(catalog),
         };
-        let zones: BTreeSet<String> = nodes().filter_map(|node| node.labels.get(key::ZONE)).cloned().collect();
-        Cow::Owned(if zones.is_empty() { built_in } else { catalog::in_zones(built_in, &zones) })
+        let mut zones: BTreeSet<String> = nodes().filter_map(|node| node.labels.get(key::ZONE)).cloned().collect();
+        if zones.is_empty() {
+            return Cow::Owned(built_in);
+        }
+        let volumes = snapshot.extras().volumes.iter().flatten();
+        zones.extend(volumes.flat_map(|(_, volume)| volume.zones()).map(str::to_owned));
+        Cow::Owned(catalog::in_zones(built_in, &zones))
     }
 }
 

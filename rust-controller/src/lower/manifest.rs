@@ -1,20 +1,22 @@
 //! Files of Kubernetes objects: JSON or YAML, any number of documents, lists or single objects.
 
 use std::collections::BTreeMap;
-use std::mem;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Container, Node as RawNode, Pod as RawPod};
+use k8s_openapi::api::core::v1::{Node as RawNode, Pod as RawPod};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::workload::{self, Replicas, Workload, WorkloadName};
-use super::{LowerError, lower_node, lower_pod};
+use super::defaults::fill_in;
+use super::documents::{documents, list_items, quote_quantities};
+use super::extras;
+use super::workload::{self, ClaimTemplate, Replicas, Workload, WorkloadName};
+use super::{LowerError, lower_claim, lower_node, lower_pod};
 use crate::model::{Node, Pod, SchedulingState};
-use crate::snapshot::{Skipped, Snapshot};
+use crate::snapshot::{Extras, Skipped, Snapshot};
 
 /// What stands in a message for a name that is missing.
-const NO_NAME: &str = "(no name)";
+pub(super) const NO_NAME: &str = "(no name)";
 
 /// What was read from one file, or from several.
 #[derive(Debug, Default)]
@@ -26,6 +28,8 @@ pub struct Manifest {
     /// Controllers: nothing for one that asks for no pods, or whose pods cannot be planned with. Of two with one name
     /// the last counts.
     workloads: BTreeMap<WorkloadName, Option<Workload>>,
+    /// What else decides where a pod may run, of each kind of which an object could be read.
+    pub extras: Extras,
     /// Objects with a value that cannot be planned with.
     pub skipped: Vec<Skipped>,
     /// Objects of kinds that the planner does not read, by kind.
@@ -85,32 +89,14 @@ pub fn parse_manifest(text: &str) -> Result<Manifest, ManifestError> {
     Ok(manifest)
 }
 
-/// JSON where it looks like it and is; YAML otherwise, whose flow style looks like JSON.
-fn documents(text: &str) -> Result<Vec<Value>, ManifestError> {
-    if !text.trim_start().starts_with(['{', '[']) {
-        return yaml_documents(text);
-    }
-    let documents: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
-    documents.or_else(|error| {
-        yaml_documents(text).map_err(|_| ManifestError::Syntax { format: "JSON", problem: error.to_string() })
-    })
-}
-
-fn yaml_documents(text: &str) -> Result<Vec<Value>, ManifestError> {
-    // The file is the user's own and may be as large as their cluster: no limits beyond memory.
-    // Only `true` and `false` are booleans, so that a node may be called `n`.
-    let options = serde_yaml::options! { budget: None, strict_booleans: true };
-    serde_yaml::from_multiple_with_options(text, options)
-        .map_err(|error| ManifestError::Syntax { format: "YAML", problem: error.to_string() })
-}
-
 impl Manifest {
     /// Adds what was read from another file, as if it stood at the end of this one.
     pub fn append(&mut self, next: Self) {
-        let Self { nodes, pods, workloads, skipped, unread_kinds } = next;
+        let Self { nodes, pods, workloads, extras, skipped, unread_kinds } = next;
         self.nodes.extend(nodes);
         self.pods.extend(pods);
         self.workloads.extend(workloads);
+        extras::append(&mut self.extras, extras);
         self.skipped.extend(skipped);
         for (kind, count) in unread_kinds {
             *self.unread_kinds.entry(kind).or_default() += count;
@@ -120,8 +106,21 @@ impl Manifest {
     /// Everything that was read, and the pods that its workloads ask for but do not have yet.
     #[must_use]
     pub fn into_snapshot(self) -> Snapshot {
-        let missing = workload::missing_pods(&self.workloads, &self.pods);
-        Snapshot::new(self.nodes, self.pods.into_iter().chain(missing), self.skipped)
+        let missing = workload::missing(&self.workloads, &self.pods);
+        let mut extras = self.extras;
+        // Where no file says anything of claims, those of these pods are as unknown as all others.
+        if let Some(claims) = &mut extras.claims {
+            for claim in missing.claims {
+                claims.entry(claim.name.clone()).or_insert_with(|| Arc::new(claim));
+            }
+        }
+        let pods: Vec<Arc<Pod>> = self.pods.into_iter().chain(missing.pods).collect();
+        if let Some(namespaces) = &mut extras.namespaces {
+            for pod in &pods {
+                extras::name_namespace(namespaces, &pod.name.namespace);
+            }
+        }
+        Snapshot::new(self.nodes, pods, self.skipped).with_extras(extras)
     }
 
     /// Reads one document; `item_kind` is the kind of an item of a typed list, which need not repeat it.
@@ -130,14 +129,22 @@ impl Manifest {
         let object = value.as_object_mut().ok_or(not_an_object("not a map"))?;
         let kind = object.get("kind").and_then(Value::as_str).or(item_kind).ok_or(not_an_object("no kind"))?.to_owned();
         if let Some((item_kind, items)) = list_items(&kind, object) {
+            // Of a kind that an empty list is of there are none, which is not the same as that nobody could read them.
+            extras::mark_read(&mut self.extras, item_kind.unwrap_or_default());
             return items.into_iter().try_for_each(|item| self.read(item, document, item_kind));
         }
-        quote_quantities(&mut value);
+        if kind != "CSINode" {
+            // Of which `allocatable` is no map of quantities.
+            quote_quantities(&mut value);
+        }
         let source = Source { document, kind: &kind };
         match kind.as_str() {
             "Node" => self.add_node(&source.typed::<RawNode>(value)?),
             "Pod" => self.add_pod(source.typed::<RawPod>(value)?),
             workload if workload::KINDS.contains(&workload) => self.add_replicas(&source, &value)?,
+            extra if extras::KINDS.contains(&extra) => {
+                self.skipped.extend(extras::read(&mut self.extras, &source, value)?);
+            }
             _ => *self.unread_kinds.entry(kind).or_default() += 1,
         }
         Ok(())
@@ -158,10 +165,31 @@ impl Manifest {
             .map_err(|wrong| source.error(controller, wrong.field, &wrong.problem))?;
         let workload = match replicas.count {
             0 => None,
-            count => self.model(&replicas.name, source.typed(replicas.pod())?).map(|model| Workload { count, model }),
+            count => {
+                let model = self.model(&replicas.name, source.typed(replicas.pod())?);
+                let claims = self.claims(source, &replicas)?;
+                model.map(|model| Workload { count, model, claims })
+            }
         };
         self.workloads.insert(replicas.name, workload);
         Ok(())
+    }
+
+    /// What each pod of a workload claims, where it can be planned with.
+    fn claims(&mut self, source: &Source<'_>, replicas: &Replicas) -> Result<Vec<ClaimTemplate>, ManifestError> {
+        let mut claims = Vec::new();
+        for (mut template, ephemeral) in replicas.claims() {
+            quote_quantities(&mut template);
+            match lower_claim(&source.typed(template)?) {
+                Ok(claim) => claims.push(ClaimTemplate { claim, ephemeral }),
+                Err(error) => {
+                    let WorkloadName { kind, namespace, name } = &replicas.name;
+                    let reason = format!("claim template: {error}");
+                    self.skipped.push(Skipped::new(kind, format!("{namespace}/{name}"), reason));
+                }
+            }
+        }
+        Ok(claims)
     }
 
     /// What each pod of a workload is, where it can be planned with.
@@ -191,21 +219,9 @@ impl Manifest {
     }
 }
 
-/// The items of a list, and their kind where the list is a typed one; nothing for any other object, such as a custom
-/// resource of kind `AllowList`.
-fn list_items<'k>(kind: &'k str, object: &mut Map<String, Value>) -> Option<(Option<&'k str>, Vec<Value>)> {
-    let item_kind = kind.strip_suffix("List")?;
-    let items = match object.get_mut("items")? {
-        Value::Array(items) => mem::take(items),
-        Value::Null => Vec::new(),
-        _ => return None,
-    };
-    Some((Some(item_kind).filter(|kind| !kind.is_empty()), items))
-}
-
 /// Fills a pod in as the API server does, and lowers it.
 fn lower(raw: &mut RawPod) -> Result<Pod, LowerError> {
-    default_requests(raw);
+    fill_in(raw);
     let mut pod = lower_pod(raw)?;
     let judged = raw.status.as_ref().is_some_and(|status| status.conditions.is_some());
     if pod.scheduling == SchedulingState::Unjudged && !judged {
@@ -216,13 +232,13 @@ fn lower(raw: &mut RawPod) -> Result<Pod, LowerError> {
 }
 
 /// Where an object stands, for messages.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     document: usize,
-    kind: &'a str,
+    pub(super) kind: &'a str,
 }
 
 impl Source<'_> {
-    fn typed<T: DeserializeOwned>(&self, value: Value) -> Result<T, ManifestError> {
+    pub(super) fn typed<T: DeserializeOwned>(&self, value: Value) -> Result<T, ManifestError> {
         let name = value.pointer("/metadata/name").cloned().unwrap_or_default();
         serde_path_to_error::deserialize(value)
             .map_err(|error| self.error_at(&name, &error.path().to_string(), &error.inner().to_string()))
@@ -239,59 +255,6 @@ impl Source<'_> {
             name: name.as_str().unwrap_or(NO_NAME).to_owned(),
             field: field.to_owned(),
             problem: problem.to_owned(),
-        }
-    }
-}
-
-/// `cpu: 2` is as good as `cpu: "2"` in a manifest; the typed objects take only the second.
-fn quote_quantities(value: &mut Value) {
-    const QUANTITY_MAPS: [&str; 6] =
-        ["requests", "limits", "allocatable", "capacity", "overhead", "allocatedResources"];
-    match value {
-        Value::Object(object) => {
-            for (key, value) in object {
-                match value {
-                    Value::Object(map) if QUANTITY_MAPS.contains(&key.as_str()) => {
-                        map.values_mut().filter(|amount| amount.is_number()).for_each(|amount| {
-                            *amount = Value::String(amount.to_string());
-                        });
-                    }
-                    other => quote_quantities(other),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(quote_quantities),
-        _ => {}
-    }
-}
-
-/// What the API server does to a pod on its way in: a limit without a request is a request too.
-fn default_requests(pod: &mut RawPod) {
-    let Some(spec) = pod.spec.as_mut() else { return };
-    let containers = spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten());
-    containers.for_each(default_container_requests);
-    let asked_by_containers: Vec<&String> = spec
-        .containers
-        .iter()
-        .chain(spec.init_containers.iter().flatten())
-        .filter_map(|container| container.resources.as_ref()?.requests.as_ref())
-        .flat_map(BTreeMap::keys)
-        .collect();
-    if let Some(resources) = spec.resources.as_mut() {
-        for (name, limit) in resources.limits.iter().flatten() {
-            if !asked_by_containers.contains(&name) {
-                let requests = resources.requests.get_or_insert_default();
-                requests.entry(name.clone()).or_insert_with(|| limit.clone());
-            }
-        }
-    }
-}
-
-fn default_container_requests(container: &mut Container) {
-    if let Some(resources) = container.resources.as_mut() {
-        for (name, limit) in resources.limits.iter().flatten() {
-            let requests = resources.requests.get_or_insert_default();
-            requests.entry(name.clone()).or_insert_with(|| limit.clone());
         }
     }
 }
@@ -412,123 +375,12 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_that_cannot_be_planned_with_is_skipped_once() {
-        let manifest = parse_manifest(
-            "kind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3, template: {spec: {containers: [{name: c, \
-             resources: {requests: {memory: 1Gb}}}]}}}\n",
-        )
-        .unwrap();
-        let snapshot = manifest.into_snapshot();
-        assert!(snapshot.pods().is_empty());
-        let skipped: Vec<String> = snapshot.skipped().iter().map(Skipped::to_string).collect();
-        assert_eq!(
-            skipped,
-            ["Deployment default/web: spec.template.spec.containers[0].resources.requests.memory: \"1Gb\" is not a \
-              quantity (examples: 250m, 1.5, 512Mi)"]
-        );
-    }
-
-    #[test]
     fn files_are_read_as_one() {
         let mut all = parse_manifest(&workload("Deployment", "web", "replicas: 3")).unwrap();
         all.append(parse_manifest(&(workload("Deployment", "web", "replicas: 2") + "---\nkind: Service\n")).unwrap());
         all.append(parse_manifest(&(pod("web-1-x", "ReplicaSet", "web-1") + "---\nkind: Service\n")).unwrap());
         assert_eq!(all.unread_kinds, BTreeMap::from([("Service".to_owned(), 2)]));
         assert_eq!(names(all), ["web-1-x", "web-deployment-0"]);
-    }
-
-    #[test]
-    fn a_workload_is_expanded_only_by_the_pods_it_lacks() {
-        for (kind, owner_kind, owner, others) in [
-            ("Deployment", "ReplicaSet", "web-1", ["web", "web-a-1"]),
-            ("ReplicaSet", "ReplicaSet", "web", ["web-1", "we"]),
-            ("StatefulSet", "StatefulSet", "web", ["web-1", "we"]),
-            ("Job", "Job", "web", ["web-1", "we"]),
-        ] {
-            let fields = if kind == "Job" { "parallelism: 2, completions: 5" } else { "replicas: 2" };
-            let made_up = |ordinal| format!("web-{}-{ordinal}", kind.to_lowercase());
-            let text = [
-                pod("live", owner_kind, owner),
-                pod("over", owner_kind, owner) + "status: {phase: Succeeded}\n",
-                pod("other-0", owner_kind, others[0]),
-                pod("other-1", owner_kind, others[1]),
-                pod("elsewhere", owner_kind, owner).replace("name: elsewhere", "name: elsewhere, namespace: x"),
-                pod("of-another-kind", "Other", owner),
-                // The second replaces the first.
-                pod("live", owner_kind, owner),
-                workload(kind, "web", fields),
-            ];
-            let real = ["live", "of-another-kind", "other-0", "other-1", "over"].map(str::to_owned);
-            let mut expected = [real.as_slice(), &[made_up(0)]].concat();
-            expected.push("elsewhere".to_owned());
-            assert_eq!(names(parse_manifest(&text.join("---\n")).unwrap()), expected, "{kind}");
-        }
-    }
-
-    #[test]
-    fn a_workload_with_pods_enough_is_not_expanded() {
-        let text = [pod("a", "StatefulSet", "web"), pod("b", "StatefulSet", "web")];
-        let text = text.join("---\n") + "---\n" + &workload("StatefulSet", "web", "replicas: 1");
-        assert_eq!(names(parse_manifest(&text).unwrap()), ["a", "b"]);
-    }
-
-    #[test]
-    fn one_pod_stands_for_a_daemon_set_that_has_none() {
-        let set = workload("DaemonSet", "agent", "");
-        assert_eq!(names(parse_manifest(&set).unwrap()), ["agent-daemonset-0"]);
-        let text = pod("agent-x", "DaemonSet", "agent") + "---\n" + &set;
-        assert_eq!(names(parse_manifest(&text).unwrap()), ["agent-x"]);
-    }
-
-    #[test]
-    fn made_up_names_are_nobody_elses() {
-        let text = [
-            pod("web-deployment-0", "StatefulSet", "web-deployment"),
-            workload("StatefulSet", "web-deployment", "replicas: 1"),
-            workload("Deployment", "web", "replicas: 2"),
-            workload("Job", "web", ""),
-        ];
-        let expected = ["web-deployment-0", "web-deployment-1", "web-deployment-2", "web-job-0"];
-        assert_eq!(names(parse_manifest(&text.join("---\n")).unwrap()), expected);
-    }
-
-    #[test]
-    fn a_controller_of_a_controller_is_not_expanded() {
-        let owned = |text: String, owner: &str| {
-            let owner = format!("ownerReferences: [{{kind: {owner}, name: web, controller: true}}], name:");
-            text.replacen("name:", &owner, 1)
-        };
-        let text = [
-            owned(workload("ReplicaSet", "web-1", "replicas: 2"), "Deployment"),
-            owned(workload("Job", "web-2", ""), "CronJob"),
-            workload("Deployment", "web", "replicas: 1"),
-        ];
-        assert_eq!(names(parse_manifest(&text.join("---\n")).unwrap()), ["web-deployment-0"]);
-    }
-
-    #[test]
-    fn too_many_replicas_are_an_error() {
-        let error = |kind, fields| parse_manifest(&workload(kind, "web", fields)).unwrap_err().to_string();
-        let most = "more than 1000000, the most that is read";
-        assert_eq!(
-            error("Deployment", "replicas: 1000001"),
-            format!("document 1: Deployment web: spec.replicas: {most}")
-        );
-        assert_eq!(
-            error("ReplicaSet", "replicas: 99999999999999999999999"),
-            format!("document 1: ReplicaSet web: spec.replicas: {most}")
-        );
-        assert_eq!(error("Job", "parallelism: 1000001"), format!("document 1: Job web: spec.parallelism: {most}"));
-        assert!(error("Deployment", "replicas: -1").ends_with("spec.replicas: missing or of the wrong type"));
-        assert!(parse_manifest(&workload("Deployment", "web", "replicas: 1000000")).is_ok());
-        assert!(parse_manifest(&workload("Job", "web", "completions: 5000000")).is_ok());
-    }
-
-    #[test]
-    fn of_two_workloads_with_one_name_the_last_counts() {
-        let text = [workload("Deployment", "web", "replicas: 3"), workload("Deployment", "web", "replicas: 0")];
-        assert!(names(parse_manifest(&text.join("---\n")).unwrap()).is_empty());
-        assert!(names(parse_manifest(&workload("Job", "web", "suspend: true")).unwrap()).is_empty());
     }
 
     fn names(manifest: Manifest) -> Vec<String> {

@@ -2,22 +2,34 @@
 //!
 //! What cannot be lowered is an error about one object, with the field: callers skip that object, name it, and go on.
 
+mod defaults;
+mod documents;
+mod extras;
 mod manifest;
+mod neighbours;
 mod node;
 mod placement;
 mod pod;
+mod policy;
+mod ports;
 mod requests;
+mod selector;
+mod storage;
+mod volumes;
 mod workload;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 pub use manifest::{Manifest, ManifestError, parse_manifest};
 pub use node::lower_node;
 pub use pod::lower_pod;
+pub use policy::{lower_budget, lower_namespace};
+pub use storage::{lower_attach_limits, lower_claim, lower_storage_class, lower_volume};
 
-use crate::model::Resources;
+use crate::model::{ObjectName, Resources};
 use crate::units::{Quantity, QuantityError};
 
 /// Why an object cannot be planned with.
@@ -44,6 +56,15 @@ pub enum LowerError {
         /// What could be there.
         known: &'static str,
     },
+}
+
+fn name_of(metadata: &ObjectMeta) -> Result<String, LowerError> {
+    metadata.name.clone().ok_or(LowerError::Missing("metadata.name"))
+}
+
+fn object_name(metadata: &ObjectMeta) -> Result<ObjectName, LowerError> {
+    let namespace = metadata.namespace.clone().unwrap_or_else(|| "default".to_owned());
+    Ok(ObjectName { namespace, name: name_of(metadata)? })
 }
 
 /// Quantities by resource name, exact; what sums are made of before they are rounded.

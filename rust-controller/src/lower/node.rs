@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Node as RawNode;
 
-use super::{LowerError, amounts, placement::taints, resources};
+use super::{LowerError, amounts, name_of, placement::taints, resources};
 use crate::model::Node;
 
 /// The planner's view of a node.
@@ -10,7 +10,7 @@ use crate::model::Node;
 /// # Errors
 /// Where the name is missing, or a quantity or a taint effect is not one of Kubernetes'.
 pub fn lower_node(raw: &RawNode) -> Result<Node, LowerError> {
-    let name = raw.metadata.name.clone().ok_or(LowerError::Missing("metadata.name"))?;
+    let name = name_of(&raw.metadata)?;
     let spec = raw.spec.as_ref();
     let status = raw.status.as_ref();
     // Allocatable defaults to capacity, as it does in the API server.

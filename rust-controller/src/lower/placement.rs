@@ -15,13 +15,17 @@ pub(super) fn placement(spec: &raw::PodSpec) -> Result<Placement, LowerError> {
         .and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_ref());
     let field = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution";
     Ok(Placement {
+        node_name: None,
         node_selector: spec.node_selector.clone().unwrap_or_default(),
         node_affinity: required.map(|selector| node_selector_terms(selector, field)).transpose()?,
         tolerations: tolerations(spec.tolerations.as_deref().unwrap_or_default())?,
     })
 }
 
-fn node_selector_terms(selector: &raw::NodeSelector, field: &str) -> Result<Vec<NodeSelectorTerm>, LowerError> {
+pub(super) fn node_selector_terms(
+    selector: &raw::NodeSelector,
+    field: &str,
+) -> Result<Vec<NodeSelectorTerm>, LowerError> {
     let term = |(index, term): (usize, &raw::NodeSelectorTerm)| {
         let field = format!("{field}.nodeSelectorTerms[{index}]");
         Ok(NodeSelectorTerm {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::model::{Phase, Pod, PodName};
+use super::volumes::ephemeral_claim;
+use crate::model::{Claim, ObjectName, Phase, Pod, PodName, PodVolume};
 
 /// Kinds of controllers that are read.
 pub(super) const KINDS: [&str; 5] = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"];
@@ -32,6 +33,24 @@ pub(super) struct Workload {
     pub(super) count: usize,
     /// What each of them is, but for the name.
     pub(super) model: Arc<Pod>,
+    /// What each of them claims.
+    pub(super) claims: Vec<ClaimTemplate>,
+}
+
+/// A claim that is made with each pod.
+#[derive(Clone, Debug)]
+pub(super) struct ClaimTemplate {
+    /// The claim, under the name of its template.
+    pub(super) claim: Claim,
+    /// It goes with the pod, whose spec has the volume already; otherwise it stays, as a `StatefulSet`'s do.
+    pub(super) ephemeral: bool,
+}
+
+/// What the controllers would still make.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    pub(super) pods: Vec<Arc<Pod>>,
+    pub(super) claims: Vec<Claim>,
 }
 
 /// What is wrong with a controller.
@@ -48,6 +67,7 @@ pub(super) struct Replicas {
     pub(super) name: WorkloadName,
     metadata: Value,
     spec: Value,
+    claim_templates: Value,
 }
 
 impl Replicas {
@@ -68,7 +88,29 @@ impl Replicas {
             name: WorkloadName { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() },
             metadata: controller.pointer("/spec/template/metadata").cloned().unwrap_or_default(),
             spec: spec.clone(),
+            claim_templates: controller.pointer("/spec/volumeClaimTemplates").cloned().unwrap_or_default(),
         })
+    }
+
+    /// The claims that are made with each pod, and whether each goes with it.
+    pub(super) fn claims(&self) -> Vec<(Value, bool)> {
+        let named = |name: Option<&Value>, template: &Value| {
+            let metadata = template.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+            let mut metadata = Value::Object(metadata);
+            metadata["namespace"] = json!(self.name.namespace);
+            if let Some(name) = name {
+                metadata["name"] = name.clone();
+            }
+            json!({"metadata": metadata, "spec": template.get("spec")})
+        };
+        let of_set =
+            self.claim_templates.as_array().into_iter().flatten().map(|template| (named(None, template), false));
+        let volumes = self.spec.get("volumes").and_then(Value::as_array).into_iter().flatten();
+        let of_pod = volumes.filter_map(|volume| {
+            let template = volume.pointer("/ephemeral/volumeClaimTemplate")?;
+            Some((named(volume.get("name"), template), true))
+        });
+        of_set.chain(of_pod).collect()
     }
 
     /// What each of its pods is. Its name is the controller's.
@@ -93,19 +135,54 @@ impl Replicas {
 }
 
 /// The pods that the controllers would still make: as many as each asks for, less those that it has. Their names,
-/// `web-deployment-0`, are those of no pod that there is.
-pub(super) fn missing_pods(workloads: &BTreeMap<WorkloadName, Option<Workload>>, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+/// `web-deployment-0`, are those of no pod that there is. And the claims that come with these pods.
+pub(super) fn missing(workloads: &BTreeMap<WorkloadName, Option<Workload>>, pods: &[Arc<Pod>]) -> Missing {
     // Of two pods with one name the last counts, as in the snapshot.
     let pods: BTreeMap<&PodName, &Pod> = pods.iter().map(|pod| (&pod.name, pod.as_ref())).collect();
     let live = live_pods(pods.values().copied());
     let taken: BTreeSet<&PodName> = pods.into_keys().collect();
-    let mut missing = Vec::new();
+    let mut missing = Missing::default();
     for (name, workload) in workloads.iter().filter_map(|(name, workload)| Some((name, workload.as_ref()?))) {
         let count = workload.count.saturating_sub(live.get(name).copied().unwrap_or(0));
         let free_names = (0_usize..).map(|ordinal| name.pod(ordinal)).filter(|name| !taken.contains(name));
-        missing.extend(free_names.take(count).map(|name| Arc::new(Pod { name, ..Pod::clone(&workload.model) })));
+        for name in free_names.take(count) {
+            let mut pod = renamed(&workload.model, name);
+            missing.claims.extend(workload.claims.iter().map(|template| template.claim_of(&mut pod)));
+            missing.pods.push(Arc::new(pod));
+        }
     }
     missing
+}
+
+impl ClaimTemplate {
+    /// The claim of one pod, which uses it from now on.
+    fn claim_of(&self, pod: &mut Pod) -> Claim {
+        let Self { claim, ephemeral } = self;
+        let name = if *ephemeral {
+            ephemeral_claim(&pod.name.name, &claim.name.name)
+        } else {
+            format!("{}-{}", claim.name.name, pod.name.name)
+        };
+        if !ephemeral {
+            pod.volumes.push(PodVolume::Claim { name: name.clone(), ephemeral: false });
+        }
+        let owner_pod = ephemeral.then(|| pod.name.name.clone());
+        Claim { name: ObjectName { name, ..claim.name.clone() }, owner_pod, ..claim.clone() }
+    }
+}
+
+/// The same pod with another name, after which the claims of its ephemeral volumes are called.
+fn renamed(model: &Pod, name: PodName) -> Pod {
+    let mut pod = model.clone();
+    for volume in &mut pod.volumes {
+        if let PodVolume::Claim { name: claim, ephemeral: true } = volume {
+            let of_model = ephemeral_claim(&model.name.name, "");
+            if let Some(volume) = claim.strip_prefix(&of_model) {
+                *claim = ephemeral_claim(&name.name, volume);
+            }
+        }
+    }
+    Pod { name, ..pod }
 }
 
 /// How many pods each controller has that are not over.
@@ -168,4 +245,180 @@ fn count(kind: &str, controller: &Value) -> Result<usize, FieldProblem> {
 
 fn wrong(field: &'static str) -> FieldProblem {
     FieldProblem { field, problem: "missing or of the wrong type".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lower::{Manifest, parse_manifest};
+    use crate::snapshot::Skipped;
+
+    #[test]
+    fn a_workload_that_cannot_be_planned_with_is_skipped_once() {
+        let manifest = parse_manifest(
+            "kind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3, template: {spec: {containers: [{name: c, \
+             resources: {requests: {memory: 1Gb}}}]}}}\n",
+        )
+        .unwrap();
+        let snapshot = manifest.into_snapshot();
+        assert!(snapshot.pods().is_empty());
+        let skipped: Vec<String> = snapshot.skipped().iter().map(Skipped::to_string).collect();
+        assert_eq!(
+            skipped,
+            ["Deployment default/web: spec.template.spec.containers[0].resources.requests.memory: \"1Gb\" is not a \
+              quantity (examples: 250m, 1.5, 512Mi)"]
+        );
+    }
+
+    #[test]
+    fn claims_come_with_the_pods_where_files_say_anything_of_claims() {
+        let set = "kind: StatefulSet\nmetadata: {name: db}\nspec: {replicas: 2, template: {spec: {containers: [], volumes: [{name: \
+                   scratch, ephemeral: {volumeClaimTemplate: {spec: {resources: {requests: {storage: 1}}}}}}]}}, \
+                   volumeClaimTemplates: [{metadata: {name: data}, spec: {storageClassName: s, resources: {requests: {storage: \
+                   5}}}}]}\n";
+        let unread = parse_manifest(set).unwrap().into_snapshot();
+        assert!(unread.extras().claims.is_none());
+        let claim = |name: &str, ephemeral| PodVolume::Claim { name: name.to_owned(), ephemeral };
+        let volumes = [claim("db-statefulset-1-scratch", true), claim("data-db-statefulset-1", false)];
+        assert_eq!(unread.pods()[1].volumes, volumes);
+        let read = parse_manifest(&format!("{set}---\nkind: PersistentVolumeClaimList\nitems: []\n")).unwrap();
+        let claims = read.into_snapshot().extras().claims.clone().unwrap();
+        let named: Vec<(&str, Option<&str>, Option<&str>)> = claims
+            .values()
+            .map(|claim| (claim.name.name.as_str(), claim.storage_class.as_deref(), claim.owner_pod.as_deref()))
+            .collect();
+        let expected = [
+            ("data-db-statefulset-0", Some("s"), None),
+            ("data-db-statefulset-1", Some("s"), None),
+            ("db-statefulset-0-scratch", None, Some("db-statefulset-0")),
+            ("db-statefulset-1-scratch", None, Some("db-statefulset-1")),
+        ];
+        assert_eq!(named, expected);
+    }
+
+    #[test]
+    fn a_workload_is_expanded_only_by_the_pods_it_lacks() {
+        for (kind, owner_kind, owner, others) in [
+            ("Deployment", "ReplicaSet", "web-1", ["web", "web-a-1"]),
+            ("ReplicaSet", "ReplicaSet", "web", ["web-1", "we"]),
+            ("StatefulSet", "StatefulSet", "web", ["web-1", "we"]),
+            ("Job", "Job", "web", ["web-1", "we"]),
+        ] {
+            let fields = if kind == "Job" { "parallelism: 2, completions: 5" } else { "replicas: 2" };
+            let made_up = |ordinal| format!("web-{}-{ordinal}", kind.to_lowercase());
+            let text = [
+                pod("live", owner_kind, owner),
+                pod("over", owner_kind, owner) + "status: {phase: Succeeded}\n",
+                pod("other-0", owner_kind, others[0]),
+                pod("other-1", owner_kind, others[1]),
+                pod("elsewhere", owner_kind, owner).replace("name: elsewhere", "name: elsewhere, namespace: x"),
+                pod("of-another-kind", "Other", owner),
+                // The second replaces the first.
+                pod("live", owner_kind, owner),
+                workload(kind, "web", fields),
+            ];
+            let real = ["live", "of-another-kind", "other-0", "other-1", "over"].map(str::to_owned);
+            let mut expected = [real.as_slice(), &[made_up(0)]].concat();
+            expected.push("elsewhere".to_owned());
+            assert_eq!(names(parse_manifest(&text.join("---\n")).unwrap()), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_workload_with_pods_enough_is_not_expanded() {
+        let text = [pod("a", "StatefulSet", "web"), pod("b", "StatefulSet", "web")];
+        let text = text.join("---\n") + "---\n" + &workload("StatefulSet", "web", "replicas: 1");
+        assert_eq!(names(parse_manifest(&text).unwrap()), ["a", "b"]);
+    }
+
+    #[test]
+    fn one_pod_stands_for_a_daemon_set_that_has_none() {
+        let set = workload("DaemonSet", "agent", "");
+        assert_eq!(names(parse_manifest(&set).unwrap()), ["agent-daemonset-0"]);
+        let text = pod("agent-x", "DaemonSet", "agent") + "---\n" + &set;
+        assert_eq!(names(parse_manifest(&text).unwrap()), ["agent-x"]);
+    }
+
+    #[test]
+    fn made_up_names_are_nobody_elses() {
+        let text = [
+            pod("web-deployment-0", "StatefulSet", "web-deployment"),
+            workload("StatefulSet", "web-deployment", "replicas: 1"),
+            workload("Deployment", "web", "replicas: 2"),
+            workload("Job", "web", ""),
+        ];
+        let expected = ["web-deployment-0", "web-deployment-1", "web-deployment-2", "web-job-0"];
+        assert_eq!(names(parse_manifest(&text.join("---\n")).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_controller_of_a_controller_is_not_expanded() {
+        let owned = |text: String, owner: &str| {
+            let owner = format!("ownerReferences: [{{kind: {owner}, name: web, controller: true}}], name:");
+            text.replacen("name:", &owner, 1)
+        };
+        let text = [
+            owned(workload("ReplicaSet", "web-1", "replicas: 2"), "Deployment"),
+            owned(workload("Job", "web-2", ""), "CronJob"),
+            workload("Deployment", "web", "replicas: 1"),
+        ];
+        assert_eq!(names(parse_manifest(&text.join("---\n")).unwrap()), ["web-deployment-0"]);
+    }
+
+    #[test]
+    fn too_many_replicas_are_an_error() {
+        let error = |kind, fields| parse_manifest(&workload(kind, "web", fields)).unwrap_err().to_string();
+        let most = "more than 1000000, the most that is read";
+        assert_eq!(
+            error("Deployment", "replicas: 1000001"),
+            format!("document 1: Deployment web: spec.replicas: {most}")
+        );
+        assert_eq!(
+            error("ReplicaSet", "replicas: 99999999999999999999999"),
+            format!("document 1: ReplicaSet web: spec.replicas: {most}")
+        );
+        assert_eq!(error("Job", "parallelism: 1000001"), format!("document 1: Job web: spec.parallelism: {most}"));
+        assert!(error("Deployment", "replicas: -1").ends_with("spec.replicas: missing or of the wrong type"));
+        assert!(parse_manifest(&workload("Deployment", "web", "replicas: 1000000")).is_ok());
+        assert!(parse_manifest(&workload("Job", "web", "completions: 5000000")).is_ok());
+    }
+
+    #[test]
+    fn of_two_workloads_with_one_name_the_last_counts() {
+        let text = [workload("Deployment", "web", "replicas: 3"), workload("Deployment", "web", "replicas: 0")];
+        assert!(names(parse_manifest(&text.join("---\n")).unwrap()).is_empty());
+        assert!(names(parse_manifest(&workload("Job", "web", "suspend: true")).unwrap()).is_empty());
+    }
+
+    #[test]
+    fn claims_of_ephemeral_volumes_are_called_after_their_pod() {
+        let text = "kind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2, template: {spec: {containers: [], \
+                    volumes: [{name: scratch, ephemeral: {}}, {name: data, persistentVolumeClaim: {claimName: web-data}}]}}}\n";
+        let snapshot = parse_manifest(text).unwrap().into_snapshot();
+        let claims = |pod: &Pod| {
+            let name = |volume: &PodVolume| match volume {
+                PodVolume::Claim { name, .. } => name.clone(),
+                PodVolume::Disk(disk) => disk.id.clone(),
+            };
+            pod.volumes.iter().map(name).collect::<Vec<_>>()
+        };
+        assert_eq!(claims(&snapshot.pods()[0]), ["web-deployment-0-scratch", "web-data"]);
+        assert_eq!(claims(&snapshot.pods()[1]), ["web-deployment-1-scratch", "web-data"]);
+    }
+
+    fn names(manifest: Manifest) -> Vec<String> {
+        manifest.into_snapshot().pods().iter().map(|pod| pod.name.name.clone()).collect()
+    }
+
+    fn workload(kind: &str, name: &str, fields: &str) -> String {
+        let comma = if fields.is_empty() { "" } else { ", " };
+        format!(
+            "kind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{fields}{comma}template: {{spec: {{containers: []}}}}}}\n"
+        )
+    }
+
+    fn pod(name: &str, owner_kind: &str, owner: &str) -> String {
+        let owner = format!("{{apiVersion: v1, kind: {owner_kind}, name: {owner}, uid: u, controller: true}}");
+        format!("kind: Pod\nmetadata: {{name: {name}, ownerReferences: [{owner}]}}\nspec: {{containers: []}}\n")
+    }
 }

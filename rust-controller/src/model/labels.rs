@@ -31,20 +31,27 @@ pub mod key {
     pub const UNKNOWN_BEFOREHAND: [&str; 2] = [HOSTNAME, NODE_POOL];
     /// Stands for such a value: no label value, so that no requirement can name it.
     pub const UNKNOWN_VALUE: &str = "(unknown)";
-    /// Keys from before the stable ones, each with the stable key that Karpenter reads it as.
-    pub const OLD: [(&str, &str); 5] = [
+    /// Keys by which volumes tell their zone and region.
+    pub const VOLUME_ZONES: [&str; 4] =
+        ["failure-domain.beta.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/region", ZONE, REGION];
+    /// Other keys that carry the same value as a stable one, which Karpenter reads them as: those from before the stable
+    /// ones, and those of the clouds' volume drivers.
+    pub const ALIASES: [(&str, &str); 8] = [
         ("beta.kubernetes.io/arch", ARCH),
         ("beta.kubernetes.io/os", OS),
         ("beta.kubernetes.io/instance-type", INSTANCE_TYPE),
         ("failure-domain.beta.kubernetes.io/zone", ZONE),
         ("failure-domain.beta.kubernetes.io/region", REGION),
+        ("topology.ebs.csi.aws.com/zone", ZONE),
+        ("topology.disk.csi.azure.com/zone", ZONE),
+        ("topology.gke.io/zone", ZONE),
     ];
 }
 
 /// The stable form of a label key: `beta.kubernetes.io/arch` is `kubernetes.io/arch`.
 #[must_use]
 pub fn normalized_key(key: &str) -> &str {
-    key::OLD.iter().find(|(old, _)| *old == key).map_or(key, |(_, stable)| stable)
+    key::ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, stable)| stable)
 }
 
 /// Whether Kubernetes accepts this as a label value.

@@ -59,8 +59,8 @@ pub struct Offering {
 
 impl NodeType {
     /// The labels that a node of this type joins with when it is launched as `offering`; its host name and the name of
-    /// its `NodePool` are there with [`key::UNKNOWN_VALUE`], and the old forms of keys, under which kubelets and clouds
-    /// repeat them, too.
+    /// its `NodePool` are there with [`key::UNKNOWN_VALUE`], and the other keys under which kubelets and clouds repeat
+    /// them, too.
     #[must_use]
     pub fn labels_as(&self, offering: &Offering) -> Labels {
         let mut labels = self.labels.clone();
@@ -70,9 +70,9 @@ impl NodeType {
         }
         labels.insert(key::CAPACITY_TYPE.to_owned(), offering.capacity_type.clone());
         labels.extend(key::UNKNOWN_BEFOREHAND.map(|key| (key.to_owned(), key::UNKNOWN_VALUE.to_owned())));
-        for (old, stable) in key::OLD {
+        for (alias, stable) in key::ALIASES {
             if let Some(value) = labels.get(stable).cloned() {
-                labels.insert(old.to_owned(), value);
+                labels.insert(alias.to_owned(), value);
             }
         }
         labels

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use crate::model::Labels;
+use crate::model::{Labels, Requirement};
 
 /// The hard rules of a pod about the node it runs on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Placement {
+    /// The one node that it may run on, for a pod that names it in its spec and does not run yet.
+    pub node_name: Option<String>,
     /// Labels that the node must carry.
     pub node_selector: Labels,
     /// Required node affinity: alternatives of which one must match. `None` asks nothing; an empty list matches no
@@ -23,34 +25,6 @@ pub struct NodeSelectorTerm {
     pub labels: Vec<Requirement>,
     /// On the node's fields; the only one that Kubernetes knows is `metadata.name`.
     pub fields: Vec<Requirement>,
-}
-
-/// One key, an operator, and the values it is held against.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Requirement {
-    /// Label or field key.
-    pub key: String,
-    /// How the value at the key relates to `values`.
-    pub operator: Operator,
-    /// Empty for `Exists` and `DoesNotExist`, one integer for `Gt` and `Lt`.
-    pub values: Vec<String>,
-}
-
-/// Node selector operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Operator {
-    /// The value is one of the values.
-    In,
-    /// The value is none of the values, or the key is absent.
-    NotIn,
-    /// The key is present.
-    Exists,
-    /// The key is absent.
-    DoesNotExist,
-    /// The value is an integer above the one given.
-    Gt,
-    /// The value is an integer below the one given.
-    Lt,
 }
 
 /// A mark on a node that keeps pods away unless they tolerate it.
@@ -93,21 +67,6 @@ pub enum TolerationMatch {
     Exists,
     /// Exactly this value.
     Equal(String),
-}
-
-impl fmt::Display for Requirement {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, operator, values } = self;
-        match operator {
-            Operator::In if values.len() == 1 => write!(out, "{key}={:?}", values[0]),
-            Operator::In => write!(out, "{key} in [{}]", values.join(", ")),
-            Operator::NotIn => write!(out, "{key} not in [{}]", values.join(", ")),
-            Operator::Exists => write!(out, "{key} present"),
-            Operator::DoesNotExist => write!(out, "{key} absent"),
-            Operator::Gt => write!(out, "{key} > {}", values.join(", ")),
-            Operator::Lt => write!(out, "{key} < {}", values.join(", ")),
-        }
-    }
 }
 
 impl fmt::Display for TaintEffect {

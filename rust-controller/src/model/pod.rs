@@ -2,22 +2,18 @@
 
 use std::fmt;
 
-use crate::model::{Placement, Resources};
+use crate::model::{HostPort, Labels, Neighbours, ObjectName, Placement, PodVolume, Resources};
 
-/// Namespace and name: what tells one pod from every other. Ordered by namespace, then name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PodName {
-    /// Namespace.
-    pub namespace: String,
-    /// Name within the namespace.
-    pub name: String,
-}
+/// Namespace and name: what tells one pod from every other.
+pub type PodName = ObjectName;
 
 /// One pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
     /// Namespace and name.
     pub name: PodName,
+    /// Labels, by which the rules of other pods find it.
+    pub labels: Labels,
     /// The controller that would make it again.
     pub owner: Option<Owner>,
     /// Effective requests as the scheduler counts them, with one pod slot.
@@ -26,6 +22,14 @@ pub struct Pod {
     pub priority: i32,
     /// Rules about its node.
     pub placement: Placement,
+    /// Rules about the pods around it.
+    pub neighbours: Neighbours,
+    /// Ports of the node that it takes, sorted, without repetition.
+    pub host_ports: Vec<HostPort>,
+    /// Volumes that decide where it may run, in the order of its spec.
+    pub volumes: Vec<PodVolume>,
+    /// Claims devices through Dynamic Resource Allocation, which nothing here can judge.
+    pub claims_devices: bool,
     /// Where it is in its life.
     pub phase: Phase,
     /// What the scheduler has said of it.
@@ -34,8 +38,6 @@ pub struct Pod {
     pub deleting: bool,
     /// A static pod, made by the kubelet of its node from a file: it lives and dies with that node.
     pub mirror: bool,
-    /// Rules of its spec that this program does not check yet, by the scheduler plugin that does, sorted.
-    pub unchecked_rules: Vec<&'static str>,
 }
 
 /// The controller in a pod's owner references.
@@ -88,12 +90,6 @@ impl Pod {
     #[must_use]
     pub fn is_daemon(&self) -> bool {
         self.owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet")
-    }
-}
-
-impl fmt::Display for PodName {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}/{}", self.namespace, self.name)
     }
 }
 

@@ -1,118 +1,222 @@
-//! Nodes as they would join: each node type in each of its offerings, with the daemon pods that come with it.
+//! Nodes as they would join: each node type in each of its offerings, with the labels of its `NodePool`.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{Options, Shape};
-use crate::feasibility::{Target, placement_refusal};
-use crate::model::{Catalog, Labels, NodeSelectorTerm, NodeType, Offering, Placement, Pod, PodName, Resources, key};
+use super::daemons::{daemon_pods, hold_daemons};
+use super::{Options, Shape, ShapeError, Shaper};
+use crate::feasibility::{ClassId, NewNode, NodeId, Refusal, Simulation};
+use crate::model::{
+    Catalog, Labels, Neighbours, NodeType, Offering, Phase, Placement, Pod, PodName, Resources, SchedulingState,
+};
 use crate::snapshot::Snapshot;
 
-/// A node type in one of its offerings.
+/// A node type in one of its offerings, with the labels that a `NodePool` adds.
 #[derive(Clone, Debug)]
 pub(super) struct Launch<'a> {
     pub(super) kind: &'a NodeType,
     pub(super) offering: &'a Offering,
-    /// What it joins with, but for the labels that its `NodePool` adds.
-    pub(super) labels: Labels,
-    /// What its daemon pods request, as long as its `NodePool` adds no labels that one of them asks for.
-    daemon_requests: Resources,
+    /// The node as it would join, with room held for its daemon pods.
+    pub(super) node: NodeId,
+    /// Positions of their sets among [`Launches::daemons`].
+    daemons: Vec<usize>,
 }
 
-/// Every way to launch a node that the options allow, in the catalog's order.
-pub(super) fn launches<'a>(catalog: &'a Catalog, options: &Options, daemons: &Daemons) -> Vec<Launch<'a>> {
-    options.allowed(catalog).map(|(kind, offering)| Launch::new(kind, offering, daemons)).collect()
-}
-
-impl<'c> Launch<'c> {
-    fn new(kind: &'c NodeType, offering: &'c Offering, daemons: &Daemons) -> Self {
-        let labels = kind.labels_as(offering);
-        let mut launch = Self { kind, offering, labels, daemon_requests: Resources::default() };
-        launch.daemon_requests = daemons.sum_on(&launch.target(&Labels::new()));
-        launch
-    }
-
-    /// The node as the rules see it, with its `NodePool`'s labels.
-    pub(super) fn target<'a>(&'a self, template_labels: &'a Labels) -> Target<'a> {
-        Target {
-            name: None,
-            labels: &self.labels,
-            extra_labels: Some(template_labels),
-            taints: &[],
-            unschedulable: false,
-        }
-    }
-}
-
-/// The daemon pods of the cluster: one for each `DaemonSet`.
+/// Every way to launch a node.
 #[derive(Debug)]
-pub(super) struct Daemons {
-    each: Vec<Daemon>,
+pub(super) struct Launches<'a> {
+    /// By the labels that the `NodePool` adds; each list in the catalog's order.
+    by_labels: BTreeMap<Labels, Vec<Launch<'a>>>,
+    daemons: Vec<Arc<Pod>>,
+    /// By placement of the pods that need a node, what a new node must be for them.
+    of_placement: ByPlacement<'a, ShapeClass>,
+    /// What a pod that asks for no labels needs.
+    any_shape: ShapeClass,
+    /// Pods of which no new node can have the labels: the class that they would be of if they asked for none.
+    without_labels: BTreeMap<Bare<'a>, Option<ClassId>>,
 }
 
-/// What stands for a `DaemonSet`.
-#[derive(Debug)]
-struct Daemon {
-    /// Its namespace and name.
-    name: PodName,
-    /// The most that any of its pods requests of each resource.
-    requests: Resources,
-    placement: Placement,
+/// What a new node must be for the pods of a placement.
+type ByPlacement<'a, S> = BTreeMap<&'a Placement, Result<Vec<S>, ShapeError>>;
+
+/// What tells pods apart once their labels are left out.
+type Bare<'a> = (&'a Placement, &'a Resources);
+
+/// A shape, and a class of pods that ask for just that.
+#[derive(Clone, Debug)]
+pub(super) struct ShapeClass {
+    pub(super) shape: Shape,
+    class: Option<ClassId>,
 }
 
-impl Daemons {
-    pub(super) fn of(snapshot: &Snapshot) -> Self {
-        let mut each: BTreeMap<(&str, &str), Daemon> = BTreeMap::new();
-        for pod in snapshot.pods().iter().filter(|pod| pod.is_daemon() && !pod.deleting) {
-            let Some(owner) = &pod.owner else { continue };
-            match each.entry((&pod.name.namespace, &owner.name)) {
-                Entry::Vacant(entry) => drop(entry.insert(Daemon {
-                    name: PodName { namespace: pod.name.namespace.clone(), name: owner.name.clone() },
-                    requests: pod.requests.clone(),
-                    placement: template_placement(pod),
-                })),
-                Entry::Occupied(mut entry) => {
-                    let daemon = entry.get_mut();
-                    daemon.requests = daemon.requests.largest(&pod.requests);
-                }
-            }
+/// The cluster, and what could join it for the sake of these pods.
+pub(super) fn simulate<'a>(
+    snapshot: &Snapshot,
+    waiting: &[&'a Arc<Pod>],
+    catalog: &'a Catalog,
+    options: &Options,
+    shaper: &Shaper<'_>,
+) -> (Simulation, Launches<'a>) {
+    let daemons = daemon_pods(snapshot);
+    let mut models = Models { pods: daemons.clone() };
+    let of_placement = models.shapes(waiting, shaper);
+    let without_labels = models.without_labels(waiting, &of_placement, shaper);
+    let any_shape = models.shape(shaper.any_shape(), &Placement::default());
+    let found = of_placement.values().flatten().flatten().map(|(shape, _)| shape.template_labels.clone());
+    let labels: BTreeSet<Labels> = found.chain([Labels::new()]).collect();
+    let (mut by_labels, new_nodes) = launches(labels, catalog, options);
+    let mut simulation = Simulation::with_new_nodes(snapshot, &models.pods, new_nodes);
+
+    let class_of = |position: usize| simulation.class_of_more(position);
+    let daemon_classes: Vec<ClassId> = (0..daemons.len()).filter_map(class_of).collect();
+    let classed = |(shape, position): (Shape, usize)| ShapeClass { shape, class: class_of(position) };
+    let of_placement = of_placement
+        .into_iter()
+        .map(|(placement, found)| (placement, found.map(|found| found.into_iter().map(classed).collect())))
+        .collect();
+    let any_shape = classed(any_shape);
+    let without_labels = without_labels.into_iter().map(|(bare, position)| (bare, class_of(position))).collect();
+    for (position, launch) in by_labels.values_mut().flatten().enumerate() {
+        launch.node = simulation.new_node(position);
+        launch.daemons = hold_daemons(&mut simulation, &daemon_classes, launch.node);
+    }
+    (simulation, Launches { by_labels, daemons, of_placement, any_shape, without_labels })
+}
+
+/// A launch for each type, offering and set of labels, and the nodes that they make, in the same order.
+fn launches<'a>(
+    labels: BTreeSet<Labels>,
+    catalog: &'a Catalog,
+    options: &Options,
+) -> (BTreeMap<Labels, Vec<Launch<'a>>>, Vec<Arc<NewNode>>) {
+    let mut new_nodes = Vec::new();
+    let mut by_labels = BTreeMap::new();
+    for template_labels in labels {
+        let launch = |(kind, offering): (&'a NodeType, &'a Offering)| {
+            let mut labels = kind.labels_as(offering);
+            labels.extend(template_labels.clone());
+            new_nodes.push(Arc::new(NewNode { labels, taints: Vec::new(), allocatable: kind.allocatable.clone() }));
+            Launch { kind, offering, node: NodeId::default(), daemons: Vec::new() }
+        };
+        let launches = options.allowed(catalog).map(launch).collect();
+        by_labels.insert(template_labels, launches);
+    }
+    (by_labels, new_nodes)
+}
+
+/// Pods that run nowhere, each of which stands for a class that the simulation shall know.
+struct Models {
+    pods: Vec<Arc<Pod>>,
+}
+
+impl Models {
+    fn add(&mut self, pod: Pod) -> usize {
+        self.pods.push(Arc::new(pod));
+        self.pods.len() - 1
+    }
+
+    /// Each placement's shapes, each with the position of its model.
+    fn shapes<'a>(&mut self, waiting: &[&'a Arc<Pod>], shaper: &Shaper<'_>) -> ByPlacement<'a, (Shape, usize)> {
+        let mut of_placement = BTreeMap::new();
+        for pod in waiting {
+            let placement = &pod.placement;
+            of_placement.entry(placement).or_insert_with(|| {
+                let found = shaper.shapes(placement)?;
+                Ok(found.into_iter().map(|shape| self.shape(shape, placement)).collect())
+            });
         }
-        Self { each: each.into_values().collect() }
+        of_placement
     }
 
-    /// What those that would run on such a node request together, pod slots included.
-    pub(super) fn requests_on<'a>(&self, launch: &'a Launch<'_>, shape: &Shape) -> Cow<'a, Resources> {
-        if shape.template_labels.is_empty() {
-            return Cow::Borrowed(&launch.daemon_requests);
+    /// A pod that asks for nothing but a node of this shape, and tolerates what another placement does.
+    fn shape(&mut self, shape: Shape, like: &Placement) -> (Shape, usize) {
+        let placement = shape.placement(&like.tolerations);
+        let position = self.add(Pod { placement, ..nobody() });
+        (shape, position)
+    }
+
+    /// The pods of which no new node can have the labels, as if they asked for none.
+    fn without_labels<'a>(
+        &mut self,
+        waiting: &[&'a Arc<Pod>],
+        of_placement: &ByPlacement<'_, (Shape, usize)>,
+        shaper: &Shaper<'_>,
+    ) -> BTreeMap<Bare<'a>, usize> {
+        let mut without_labels = BTreeMap::new();
+        for pod in waiting.iter().filter(|pod| of_placement.get(&pod.placement).is_some_and(Result::is_err)) {
+            without_labels.entry((&pod.placement, &pod.requests)).or_insert_with(|| {
+                let placement = shaper.any_shape().placement(&pod.placement.tolerations);
+                self.add(Pod { placement, ..Pod::clone(pod) })
+            });
         }
-        Cow::Owned(self.sum_on(&launch.target(&shape.template_labels)))
-    }
-
-    fn sum_on(&self, target: &Target<'_>) -> Resources {
-        Resources::sum(self.running_on(target).map(|daemon| &daemon.requests))
-    }
-
-    /// Namespace and name of each set that would run on such a node.
-    pub(super) fn names_on(&self, target: &Target<'_>) -> Vec<PodName> {
-        self.running_on(target).map(|daemon| daemon.name.clone()).collect()
-    }
-
-    fn running_on<'a>(&'a self, target: &'a Target<'_>) -> impl Iterator<Item = &'a Daemon> {
-        self.each.iter().filter(|daemon| placement_refusal(&daemon.placement, target).is_none())
+        without_labels
     }
 }
 
-/// A daemon pod's placement before the `DaemonSet` controller pinned it to its node by name.
-fn template_placement(pod: &Pod) -> Placement {
-    let mut placement = pod.placement.clone();
-    for term in placement.node_affinity.iter_mut().flatten() {
-        term.fields.retain(|field| field.key != "metadata.name");
-        term.labels.retain(|requirement| requirement.key != key::HOSTNAME);
+/// A pod that asks for nothing.
+fn nobody() -> Pod {
+    Pod {
+        name: PodName { namespace: String::new(), name: String::new() },
+        labels: Labels::new(),
+        owner: None,
+        requests: Resources::default(),
+        priority: 0,
+        placement: Placement::default(),
+        neighbours: Neighbours::default(),
+        host_ports: Vec::new(),
+        volumes: Vec::new(),
+        claims_devices: false,
+        phase: Phase::Pending,
+        scheduling: SchedulingState::Unjudged,
+        deleting: false,
+        mirror: false,
     }
-    let unpinned =
-        |terms: &Vec<NodeSelectorTerm>| terms.iter().any(|term| term.labels.is_empty() && term.fields.is_empty());
-    if placement.node_affinity.as_ref().is_some_and(unpinned) {
-        placement.node_affinity = None;
+}
+
+impl ShapeClass {
+    /// Whether a node that could join is of this shape.
+    pub(super) fn is_of(&self, simulation: &Simulation, node: NodeId) -> bool {
+        self.class.is_some_and(|class| simulation.admits(class, node))
     }
-    placement
+
+    /// Why it is not.
+    pub(super) fn refusal(&self, simulation: &Simulation, node: NodeId) -> Option<Refusal> {
+        simulation.refusal(self.class?, node)
+    }
+}
+
+impl<'a> Launches<'a> {
+    /// What a new node must be for a pod.
+    pub(super) fn shapes(&self, pod: &Pod) -> Result<&[ShapeClass], &ShapeError> {
+        match self.of_placement.get(&pod.placement) {
+            Some(found) => found.as_deref(),
+            None => Ok(&[]),
+        }
+    }
+
+    /// What a pod that asks for no labels needs, and the class that this pod would be of if it asked for none.
+    pub(super) fn without_labels(&self, pod: &Pod) -> Option<(&ShapeClass, ClassId)> {
+        let class = self.without_labels.get(&(&pod.placement, &pod.requests)).copied().flatten()?;
+        Some((&self.any_shape, class))
+    }
+
+    /// Every launch with the labels of a shape.
+    pub(super) fn of(&self, shape: &Shape) -> &[Launch<'a>] {
+        self.by_labels.get(&shape.template_labels).map_or(&[][..], Vec::as_slice)
+    }
+
+    /// Every node that could join.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.by_labels.values().flatten().map(|launch| launch.node)
+    }
+
+    /// What the daemon pods of a launch request together.
+    pub(super) fn daemon_requests(&self, launch: &Launch<'_>) -> Resources {
+        Resources::sum(launch.daemons.iter().map(|position| &self.daemons[*position].requests))
+    }
+
+    /// Namespaces and names of their sets.
+    pub(super) fn daemon_sets(&self, launch: &Launch<'_>) -> Vec<PodName> {
+        launch.daemons.iter().map(|position| self.daemons[*position].name.clone()).collect()
+    }
 }

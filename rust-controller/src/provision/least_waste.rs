@@ -1,12 +1,12 @@
 //! The node type that fits one pod with the least waste.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::launch::{Daemons, Launch};
+use super::PlannedNode;
+use super::launch::{Launch, Launches, ShapeClass};
 use super::shape::Shape;
-use crate::feasibility::{Refusal, placement_refusal, resource_refusal};
-use crate::model::{Labels, Offering, Placement, PodName, Resources};
+use crate::feasibility::{ClassId, Miss, NodeId, Refusal, Rule, Simulation};
+use crate::model::{Labels, Offering, PodName, Resources};
 use crate::units::Money;
 
 /// The formula, for documents.
@@ -24,8 +24,10 @@ pub struct Choice {
     pub best: Fit,
     /// The next ones, in order.
     pub runners_up: Vec<Fit>,
-    /// How many node types each rule refuses, by rule.
-    pub refused_types: BTreeMap<&'static str, usize>,
+    /// How many node types fit, the best included.
+    pub fitting_types: usize,
+    /// How many node types each rule refuses.
+    pub refused_types: BTreeMap<Rule, usize>,
 }
 
 /// A node type that fits, in its best offering.
@@ -79,65 +81,191 @@ pub struct NearestMiss {
     pub zone: String,
     /// Why it does not fit.
     pub refusal: Refusal,
-    /// How many node types each rule refuses, by rule.
-    pub refused_types: BTreeMap<&'static str, usize>,
+    /// How many node types each rule refuses.
+    pub refused_types: BTreeMap<Rule, usize>,
 }
 
-/// Finds the best node type over all shapes, or the nearest miss. `None` where there is nothing to choose from.
-///
-/// Linear in shapes × launches.
-pub(super) fn choose(
-    requests: &Resources,
-    shapes: &[(Shape, Placement)],
-    launches: &[Launch<'_>],
-    daemons: &Daemons,
-) -> Result<Choice, Option<NearestMiss>> {
-    let mut fits: BTreeMap<&str, Candidate<'_>> = BTreeMap::new();
-    let mut misses: BTreeMap<&str, Miss> = BTreeMap::new();
-    for (shape, placement) in shapes {
-        for launch in launches {
-            let name = launch.kind.name.as_str();
-            let target = launch.target(&shape.template_labels);
-            let usable = launch.kind.allocatable.less(&daemons.requests_on(launch, shape));
-            let refusal = placement_refusal(placement, &target).or_else(|| resource_refusal(requests, &usable));
-            match refusal {
-                Some(refusal) => keep_least(&mut misses, name, Miss::of(refusal, requests, launch)),
-                None => {
-                    keep_least(&mut fits, name, Candidate { score: score(requests, &usable, launch), launch, shape });
+/// Every launch, from the view of one class of pods.
+pub(super) struct Ranking<'a> {
+    class: ClassId,
+    /// The launches that suit the class, whatever the pods elsewhere; the best first.
+    suiting: Vec<Candidate<'a>>,
+    /// The others.
+    unsuited: Vec<(&'a Launch<'a>, &'a ShapeClass)>,
+}
+
+/// A launch that suits a class.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    score: Score,
+    launch: &'a Launch<'a>,
+    shape: &'a ShapeClass,
+}
+
+/// A launch that a class was refused.
+#[derive(Clone, Copy)]
+struct Missed<'a> {
+    miss: Miss,
+    launch: &'a Launch<'a>,
+    shape: &'a ShapeClass,
+}
+
+/// How the node types stand to a class, beside the pods that are there.
+struct Standing<'a> {
+    fitting_types: usize,
+    refused_types: BTreeMap<Rule, usize>,
+    /// The launch that comes nearest among those of refused types.
+    nearest: Option<Missed<'a>>,
+}
+
+impl<'a> Missed<'a> {
+    /// Among launches of one type, the smallest is the nearest.
+    fn order(&self) -> (Miss, &'a str, NodeId) {
+        (self.miss, &self.launch.offering.zone, self.launch.node)
+    }
+
+    /// Among those of all types.
+    fn nearness(&self) -> (Miss, &'a str, &'a str) {
+        (self.miss, &self.launch.kind.name, &self.launch.offering.zone)
+    }
+}
+
+impl<'a> Ranking<'a> {
+    /// Ranks every launch in every shape: O(l·log l) for `l` shapes × launches.
+    pub(super) fn of(
+        class: ClassId,
+        requests: &Resources,
+        shapes: &'a [ShapeClass],
+        launches: &'a Launches<'a>,
+        simulation: &Simulation,
+    ) -> Self {
+        let mut suiting = Vec::new();
+        let mut unsuited = Vec::new();
+        for shape in shapes {
+            for launch in launches.of(&shape.shape) {
+                if shape.is_of(simulation, launch.node) && simulation.suits(class, launch.node) {
+                    suiting.push(Candidate { score: score(requests, launch, simulation), launch, shape });
+                } else {
+                    unsuited.push((launch, shape));
                 }
             }
         }
+        suiting.sort_by(|left, right| left.order().cmp(&right.order()));
+        Self { class, suiting, unsuited }
     }
-    misses.retain(|name, _| !fits.contains_key(name));
-    let mut refused_types = BTreeMap::new();
-    for miss in misses.values() {
-        *refused_types.entry(miss.refusal.rule()).or_default() += 1;
+
+    /// Positions of the launches that admit a pod of the class now, the best first.
+    pub(super) fn admitting(&self, simulation: &Simulation) -> impl Iterator<Item = usize> {
+        let admits = |candidate: &Candidate<'_>| simulation.may_run(self.class, candidate.launch.node);
+        self.suiting.iter().enumerate().filter(move |(_, candidate)| admits(candidate)).map(|(position, _)| position)
     }
-    let mut ranked: Vec<Candidate<'_>> = fits.into_values().collect();
-    ranked.sort();
-    let mut ranked = ranked.into_iter().map(|candidate| candidate.fit(daemons));
-    match ranked.next() {
-        Some(best) => Ok(Choice { best, runners_up: ranked.take(RUNNERS_UP).collect(), refused_types }),
-        None => Err(misses.into_values().min().map(|miss| miss.nearest(refused_types))),
+
+    /// The position of the launch that makes such a node.
+    pub(super) fn position(&self, node: &PlannedNode) -> Option<usize> {
+        let makes = |Launch { kind, offering, .. }: &Launch<'_>| {
+            kind.name == node.instance_type
+                && offering.zone == node.zone
+                && offering.capacity_type == node.capacity_type
+        };
+        self.suiting.iter().position(|candidate| makes(candidate.launch))
+    }
+
+    /// The node that could join, at a position of the ranking.
+    pub(super) fn node(&self, position: usize) -> NodeId {
+        self.suiting[position].launch.node
+    }
+
+    /// The launch at a position as a choice, with the next best types beside it.
+    pub(super) fn choice(&self, position: usize, launches: &Launches<'_>, simulation: &Simulation) -> Choice {
+        let best = &self.suiting[position];
+        let mut types = BTreeSet::from([best.launch.kind.name.as_str()]);
+        let admitting = self.admitting(simulation).map(|position| &self.suiting[position]);
+        let next_types = admitting.filter(|candidate| types.insert(&candidate.launch.kind.name));
+        let runners_up = next_types.take(RUNNERS_UP).map(|candidate| candidate.fit(launches)).collect();
+        let Standing { fitting_types, refused_types, .. } = self.standing(simulation);
+        Choice { best: best.fit(launches), runners_up, fitting_types, refused_types }
+    }
+
+    /// The best type, or the one that comes nearest.
+    pub(super) fn nearest_type(&self, simulation: &Simulation) -> Option<String> {
+        let best = self.admitting(simulation).next().map(|position| self.suiting[position].launch);
+        let nearest = || self.standing(simulation).nearest.map(|missed| missed.launch);
+        best.or_else(nearest).map(|launch| launch.kind.name.clone())
+    }
+
+    /// Why no launch fits, where none does: its own refusal, or what closes the node once its daemon pods have come.
+    /// `None` where there is nothing to choose from.
+    pub(super) fn nearest_miss(
+        &self,
+        closed: Option<(usize, Refusal)>,
+        simulation: &Simulation,
+    ) -> Option<NearestMiss> {
+        let Standing { fitting_types, mut refused_types, nearest } = self.standing(simulation);
+        let (launch, refusal) = match (closed, nearest) {
+            (Some((position, refusal)), _) => {
+                *refused_types.entry(refusal.rule()).or_default() += fitting_types;
+                (self.suiting[position].launch, refusal)
+            }
+            (None, Some(Missed { launch, shape, .. })) => {
+                let of_shape = shape.refusal(simulation, launch.node);
+                (launch, of_shape.or_else(|| simulation.refusal(self.class, launch.node))?)
+            }
+            (None, None) => return None,
+        };
+        let (instance_type, zone) = (launch.kind.name.clone(), launch.offering.zone.clone());
+        Some(NearestMiss { instance_type, zone, refusal, refused_types })
+    }
+
+    /// Asks every launch once more, now that pods have come.
+    fn standing(&self, simulation: &Simulation) -> Standing<'a> {
+        let mut fitting = BTreeSet::new();
+        let mut refused = BTreeMap::new();
+        for (launch, shape) in &self.unsuited {
+            if let Some(miss) = miss(self.class, shape, launch, simulation) {
+                keep_nearest(&mut refused, Missed { miss, launch, shape });
+            }
+        }
+        for Candidate { launch, shape, .. } in &self.suiting {
+            match simulation.miss(self.class, launch.node) {
+                None => drop(fitting.insert(launch.kind.name.as_str())),
+                Some(miss) => keep_nearest(&mut refused, Missed { miss, launch, shape }),
+            }
+        }
+        refused.retain(|name, _| !fitting.contains(name));
+        let mut refused_types = BTreeMap::new();
+        for missed in refused.values() {
+            *refused_types.entry(missed.miss.rule()).or_default() += 1;
+        }
+        let nearest = refused.into_values().min_by_key(Missed::nearness);
+        Standing { fitting_types: fitting.len(), refused_types, nearest }
     }
 }
 
-fn keep_least<'a, T: Ord>(best: &mut BTreeMap<&'a str, T>, name: &'a str, candidate: T) {
-    match best.entry(name) {
-        Entry::Vacant(entry) => drop(entry.insert(candidate)),
-        Entry::Occupied(mut entry) if candidate < *entry.get() => drop(entry.insert(candidate)),
-        Entry::Occupied(_) => {}
+fn keep_nearest<'a>(misses: &mut BTreeMap<&'a str, Missed<'a>>, here: Missed<'a>) {
+    let nearest = misses.entry(&here.launch.kind.name).or_insert(here);
+    if here.order() < nearest.order() {
+        *nearest = here;
     }
 }
 
-fn score(requests: &Resources, usable: &Resources, launch: &Launch<'_>) -> Score {
-    let left = usable.less(requests);
+/// How far a launch is from taking a pod of the class on a node of the shape.
+fn miss(class: ClassId, shape: &ShapeClass, launch: &Launch<'_>, simulation: &Simulation) -> Option<Miss> {
+    if shape.is_of(simulation, launch.node) {
+        return simulation.miss(class, launch.node);
+    }
+    Some(Miss::beyond_room(Rule::NodeAffinity, simulation.short_millionths(class, launch.node)))
+}
+
+fn score(requests: &Resources, launch: &Launch<'_>, simulation: &Simulation) -> Score {
     let allocatable = &launch.kind.allocatable;
     let counted =
         allocatable.amounts().filter(|(name, amount)| *amount > 0 && !matches!(*name, "pods" | "ephemeral-storage"));
     let (mut sum, mut count) = (0_u128, 0_u128);
     for (name, amount) in counted {
-        sum += u128::from(left.amount(name)) * 1_000_000 / u128::from(amount);
+        // A resource that nobody requests is all left.
+        let free = simulation.free(launch.node, name).map_or(amount, |free| u64::try_from(free).unwrap_or(0));
+        let left = free.saturating_sub(requests.amount(name));
+        sum += u128::from(left) * 1_000_000 / u128::from(amount);
         count += 1;
     }
     Score {
@@ -146,54 +274,26 @@ fn score(requests: &Resources, usable: &Resources, launch: &Launch<'_>) -> Score
     }
 }
 
-/// A node type that fits, in one of its offerings. The smallest is the best; alternatives of a pod's affinity that are
-/// equal in everything else are in the order of their shape.
-struct Candidate<'a> {
-    score: Score,
-    launch: &'a Launch<'a>,
-    shape: &'a Shape,
-}
-
 impl Candidate<'_> {
-    fn order(&self) -> (Score, &str, &str, &str, &Shape) {
-        let Offering { zone, capacity_type, .. } = self.launch.offering;
-        (self.score, &self.launch.kind.name, zone, capacity_type, self.shape)
+    /// The smallest is the best. Alternatives of a pod's affinity that are equal in everything else are in the order of
+    /// their shape.
+    fn order(&self) -> (Score, &str, &Offering, &Shape) {
+        (self.score, &self.launch.kind.name, self.launch.offering, &self.shape.shape)
     }
 
-    fn fit(self, daemons: &Daemons) -> Fit {
-        let Self { score, launch, shape } = self;
-        let target = launch.target(&shape.template_labels);
+    fn fit(&self, launches: &Launches<'_>) -> Fit {
+        let Launch { kind, offering, .. } = self.launch;
         Fit {
-            instance_type: launch.kind.name.clone(),
-            zone: launch.offering.zone.clone(),
-            capacity_type: launch.offering.capacity_type.clone(),
-            allocatable: launch.kind.allocatable.clone(),
-            daemon_requests: daemons.requests_on(launch, shape).into_owned(),
-            daemon_sets: daemons.names_on(&target),
-            score,
-            shape: shape.clone(),
-            type_labels: launch.kind.labels.clone(),
+            instance_type: kind.name.clone(),
+            zone: offering.zone.clone(),
+            capacity_type: offering.capacity_type.clone(),
+            allocatable: kind.allocatable.clone(),
+            daemon_requests: launches.daemon_requests(self.launch),
+            daemon_sets: launches.daemon_sets(self.launch),
+            score: self.score,
+            shape: self.shape.shape.clone(),
+            type_labels: kind.labels.clone(),
         }
-    }
-}
-
-impl PartialEq for Candidate<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.order() == other.order()
-    }
-}
-
-impl Eq for Candidate<'_> {}
-
-impl PartialOrd for Candidate<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Candidate<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.order().cmp(&other.order())
     }
 }
 
@@ -205,62 +305,5 @@ impl Fit {
             Price::Known(price) => Some(price),
             Price::Unknown => None,
         }
-    }
-}
-
-/// A type that does not fit. The nearest is one whose labels suit and whose room is short by the smallest share; then
-/// one that is refused for its labels.
-struct Miss {
-    refused_by_labels: bool,
-    /// The largest share of a request that is missing, in millionths of the request.
-    short_millionths: u128,
-    instance_type: String,
-    zone: String,
-    refusal: Refusal,
-}
-
-impl Miss {
-    fn order(&self) -> (bool, u128, &str, &str) {
-        (self.refused_by_labels, self.short_millionths, &self.instance_type, &self.zone)
-    }
-
-    fn of(refusal: Refusal, requests: &Resources, launch: &Launch<'_>) -> Self {
-        let (refused_by_labels, missing): (bool, Vec<_>) = match &refusal {
-            Refusal::TooSmall(short) => (false, short.clone()),
-            _ => (true, requests.shortfalls(&launch.kind.allocatable).collect()),
-        };
-        let share = |needed: u64, free: u64| u128::from(needed - free) * 1_000_000 / u128::from(needed.max(1));
-        Self {
-            refused_by_labels,
-            short_millionths: missing.iter().map(|short| share(short.needed, short.free)).max().unwrap_or(0),
-            instance_type: launch.kind.name.clone(),
-            zone: launch.offering.zone.clone(),
-            refusal,
-        }
-    }
-
-    fn nearest(self, refused_types: BTreeMap<&'static str, usize>) -> NearestMiss {
-        let Self { instance_type, zone, refusal, .. } = self;
-        NearestMiss { instance_type, zone, refusal, refused_types }
-    }
-}
-
-impl PartialEq for Miss {
-    fn eq(&self, other: &Self) -> bool {
-        self.order() == other.order()
-    }
-}
-
-impl Eq for Miss {}
-
-impl PartialOrd for Miss {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Miss {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.order().cmp(&other.order())
     }
 }

@@ -5,6 +5,8 @@
 //! no other.
 
 mod bound;
+mod daemons;
+mod existing;
 mod launch;
 pub mod least_waste;
 mod options;
@@ -17,17 +19,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use bound::{Certificate, LowerBound};
+pub use existing::{
+    ExistingMisses, NodeVerdicts, OnExisting, place_on_existing, place_until_nothing_changes, verdicts_on_existing,
+};
 pub use least_waste::{Choice, Fit, NearestMiss};
 pub use options::{Options, TypeFilter};
 pub use pending::Ignored;
 pub use pool::Pool;
 pub use shape::{Shape, ShapeError};
 
-use crate::model::{Catalog, Placement, Pod, PodName, Resources};
+use crate::feasibility::Rule;
+use crate::model::{Catalog, Pod, PodName, Resources};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
-use launch::{Daemons, Launch};
-use pack::PlannedNodes;
 use pending::{Need, need};
 use shape::Shaper;
 
@@ -40,6 +44,9 @@ pub struct Plan {
     pub nodes: Vec<PlannedNode>,
     /// The kinds of nodes that pods need, by name.
     pub pools: BTreeMap<String, Pool>,
+    /// Positions in [`Plan::pods`] of those that get a node, in an order in which the scheduler can place them one by one:
+    /// first those that fit existing nodes, then, once all planned nodes are there, the others.
+    pub placements: Vec<usize>,
 }
 
 /// What becomes of one pending pod.
@@ -49,6 +56,10 @@ pub struct PodPlan {
     pub pod: Arc<Pod>,
     /// What becomes of it.
     pub verdict: Verdict,
+    /// Why no existing node takes it; for pods that fit none.
+    pub existing: Option<Arc<ExistingMisses>>,
+    /// Rules that could not be checked for it, since nobody could read what they look at.
+    pub unchecked_rules: Vec<Rule>,
 }
 
 /// What becomes of a pending pod.
@@ -88,6 +99,8 @@ pub enum Unplaceable {
     NoType(NearestMiss),
     /// The options leave no node type at all.
     NoTypes,
+    /// It claims devices through Dynamic Resource Allocation, and nothing here can judge where they are.
+    Devices,
 }
 
 /// A node to add.
@@ -129,134 +142,45 @@ impl Plan {
 
 /// Plans nodes for the pods that need one.
 ///
-/// Let `p` pods need a node, in `c` classes of equal pods, `n` nodes exist, `t` launches (type × offering) be allowed, and
-/// `d` DaemonSets run: `O(t·d + c·t + p·n)`.
+/// Let `p` pods need a node, in `c` classes, `n` nodes exist and `t` launches (type × offering) be allowed:
+/// `O(c·t·log t + p·n)` at most, and `O(c·t·log t + p + n)` where no pod has rules about other pods.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
-    let mut verdicts: BTreeMap<&PodName, Verdict> = BTreeMap::new();
-    for pod in snapshot.pods() {
-        if let Need::None(ignored) = need(pod) {
-            verdicts.insert(&pod.name, Verdict::Ignored(ignored));
-        }
-    }
-    let OnExisting { fitting, rest } = place_on_existing(snapshot);
-    for (pod, node) in fitting {
-        verdicts.insert(&pod.name, Verdict::FitsExisting { node });
-    }
-    let mut choices = choose_by_class(&rest, snapshot, catalog, options);
-    let mut planned = PlannedNodes::default();
-    for pod in rest {
-        let Some(class) = choices.get_mut(&Class::of(pod)) else { continue };
-        let verdict = match &class.choice {
-            Ok(choice) => {
-                let pool = class.pool.get_or_insert_with(|| planned.pool(choice, catalog));
-                planned.place(pod, choice, pool, &mut class.cursor)
-            }
-            Err(unplaceable) => Verdict::Unplaceable(Arc::clone(unplaceable)),
-        };
-        verdicts.insert(&pod.name, verdict);
-    }
-    let pods = snapshot.pods().iter().filter_map(|pod| {
-        let verdict = verdicts.remove(&pod.name)?;
-        Some(PodPlan { pod: Arc::clone(pod), verdict })
-    });
-    let pods = pods.collect();
-    let (nodes, pools) = planned.into_parts();
-    Plan { pods, nodes, pools }
-}
-
-/// Which unschedulable pods need no new node. Both lists are in order of urgency.
-#[derive(Debug, Default)]
-pub struct OnExisting<'a> {
-    /// Those that fit existing nodes as they are, all together, each with its node.
-    pub fitting: Vec<(&'a Arc<Pod>, String)>,
-    /// Those that do not.
-    pub rest: Vec<&'a Arc<Pod>>,
-}
-
-/// Finds room on existing nodes for the unschedulable pods.
-#[must_use]
-pub fn place_on_existing(snapshot: &Snapshot) -> OnExisting<'_> {
     let mut waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
     waiting.sort_by(|left, right| pack::most_urgent_first(left, right));
-    let mut existing = pack::ExistingNodes::of(snapshot);
-    let mut placed = OnExisting::default();
-    for pod in waiting {
-        match existing.place(pod) {
-            Some(node) => placed.fitting.push((pod, node)),
-            None => placed.rest.push(pod),
-        }
-    }
-    placed
-}
-
-/// Pods that no rule can tell apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Class<'a> {
-    requests: &'a Resources,
-    placement: &'a Placement,
-}
-
-impl<'a> Class<'a> {
-    fn of(pod: &'a Pod) -> Self {
-        Self { requests: &pod.requests, placement: &pod.placement }
-    }
-}
-
-type Choices<'a> = BTreeMap<Class<'a>, ClassPlan>;
-
-/// What is decided once for a whole class.
-struct ClassPlan {
-    choice: Result<Arc<Choice>, Arc<Unplaceable>>,
-    /// Name of the kind of node, once one pod has needed it.
-    pool: Option<String>,
-    cursor: pack::Cursor,
-}
-
-fn choose_by_class<'a>(
-    pods: &[&'a Arc<Pod>],
-    snapshot: &Snapshot,
-    catalog: &Catalog,
-    options: &Options,
-) -> Choices<'a> {
-    let mut choices = Choices::new();
-    if pods.is_empty() {
-        return choices;
-    }
-    let daemons = Daemons::of(snapshot);
-    let launches = launch::launches(catalog, options, &daemons);
     let shaper = Shaper::new(catalog, options::default_requirements(options, snapshot));
-    for pod in pods {
-        let class = Class::of(pod);
-        let choice = || choose(class, &launches, &daemons, &shaper).map(Arc::new).map_err(Arc::new);
-        choices.entry(class).or_insert_with(|| ClassPlan { choice: choice(), pool: None, cursor: 0 });
+    let (mut simulation, launches) = launch::simulate(snapshot, &waiting, catalog, options, &shaper);
+    let OnExisting { fitting, rest } = place_on_existing(snapshot, &mut simulation);
+    let packed = pack::pack(&rest, catalog, &launches, &mut simulation);
+
+    let order: Vec<&PodName> = fitting.iter().map(|(pod, _)| &pod.name).chain(packed.order).collect();
+    let mut outcomes: BTreeMap<&PodName, Outcome> = packed.outcomes;
+    let on_existing = fitting.into_iter().map(|(pod, node)| (&pod.name, Outcome::from(Verdict::FitsExisting { node })));
+    outcomes.extend(on_existing);
+    for pod in snapshot.pods() {
+        if let Need::None(ignored) = need(pod) {
+            outcomes.insert(&pod.name, Outcome::from(Verdict::Ignored(ignored)));
+        }
     }
-    choices
+    let pods = snapshot.pods().iter().filter_map(|pod| {
+        let Outcome { verdict, existing, unchecked_rules } = outcomes.remove(&pod.name)?;
+        Some(PodPlan { pod: Arc::clone(pod), verdict, existing, unchecked_rules })
+    });
+    let pods: Vec<PodPlan> = pods.collect();
+    let position = |name: &PodName| pods.binary_search_by(|planned| planned.pod.name.cmp(name)).ok();
+    let placements = order.into_iter().filter_map(position).collect();
+    Plan { pods, nodes: packed.nodes, pools: packed.pools, placements }
 }
 
-fn choose(
-    class: Class<'_>,
-    launches: &[Launch<'_>],
-    daemons: &Daemons,
-    shaper: &Shaper<'_>,
-) -> Result<Choice, Unplaceable> {
-    let among = |shapes: Vec<Shape>| {
-        let with_placement = |shape: Shape| {
-            let placement = shape.placement(&class.placement.tolerations);
-            (shape, placement)
-        };
-        let alternatives: Vec<(Shape, Placement)> = shapes.into_iter().map(with_placement).collect();
-        least_waste::choose(class.requests, &alternatives, launches, daemons)
-    };
-    match shaper.shapes(class.placement) {
-        Ok(alternatives) => among(alternatives).map_err(|miss| miss.map_or(Unplaceable::NoTypes, Unplaceable::NoType)),
-        Err(error) => {
-            // What would do, were it not for the label that no new node can have.
-            let nearest = match among(vec![shaper.any_shape()]) {
-                Ok(choice) => Some(choice.best.instance_type),
-                Err(miss) => miss.map(|miss| miss.instance_type),
-            };
-            Err(Unplaceable::Shape { error, nearest })
-        }
+/// What becomes of a pod, before it stands in the plan.
+struct Outcome {
+    verdict: Verdict,
+    existing: Option<Arc<ExistingMisses>>,
+    unchecked_rules: Vec<Rule>,
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, existing: None, unchecked_rules: Vec::new() }
     }
 }

@@ -228,6 +228,7 @@ impl Shape {
         let term = NodeSelectorTerm { labels: self.requirements.clone(), fields: self.other_names.clone() };
         let asks_something = !term.labels.is_empty() || !term.fields.is_empty();
         Placement {
+            node_name: None,
             node_selector: self.template_labels.clone(),
             node_affinity: asks_something.then(|| vec![term]),
             tolerations: tolerations.to_vec(),

@@ -56,17 +56,30 @@ impl Quantity {
     /// `digits · 10^exponent · 1024^binary`, rounded up to a billionth and cut to the largest.
     fn scaled(digits: u128, exponent: i32, binary: u32) -> Self {
         let exponent = exponent.saturating_add(9);
-        let amount = 1024_u128.checked_pow(binary).and_then(|factor| digits.checked_mul(factor));
         let power = 10_u128.checked_pow(exponent.unsigned_abs());
-        let nanos = match (amount, power) {
-            (Some(0), _) => 0,
-            (Some(amount), Some(power)) if exponent >= 0 => amount.saturating_mul(power),
-            (Some(amount), Some(power)) => amount.div_ceil(power),
-            (Some(_), None) if exponent < 0 => 1,
-            _ => LARGEST,
+        let nanos = match power {
+            _ if digits == 0 => 0,
+            Some(power) if exponent >= 0 => {
+                digits.saturating_mul(power).saturating_mul(1024_u128.saturating_pow(binary))
+            }
+            Some(power) => quotient(digits, binary, power),
+            None if exponent < 0 => 1,
+            None => LARGEST,
         };
         Self { nanos: nanos.min(LARGEST) }
     }
+}
+
+/// `digits · 1024^binary / divisor`, rounded up. The product may need more than 128 bits where the quotient does not,
+/// so the remainder is multiplied step by step. With a binary suffix the divisor is at most `10^MOST_DIGITS`.
+fn quotient(digits: u128, binary: u32, divisor: u128) -> u128 {
+    let (mut whole, mut rest) = (digits / divisor, digits % divisor);
+    for _ in 0..binary {
+        rest *= 1024;
+        whole = whole.saturating_mul(1024).saturating_add(rest / divisor);
+        rest %= divisor;
+    }
+    whole.saturating_add(u128::from(rest > 0))
 }
 
 fn cut(amount: u128) -> u64 {
@@ -168,5 +181,16 @@ mod tests {
     fn a_fraction_of_a_binary_unit_is_exact() {
         assert_eq!("1.1Ki".parse::<Quantity>().map(Quantity::units), Ok(1127));
         assert_eq!("0.5Mi".parse::<Quantity>().map(Quantity::units), Ok(524_288));
+    }
+
+    #[test]
+    fn a_long_fraction_of_a_binary_unit_is_as_exact_as_a_short_one() {
+        for (text, units) in [
+            ("1.99999999999999999999999999999999Ei", 1 << 61),
+            ("0.0000000000000000000000000000000001Ei", 1),
+            ("1.500000000000000000000000000000001Ki", 1537),
+        ] {
+            assert_eq!(text.parse::<Quantity>().map(Quantity::units), Ok(units), "{text}");
+        }
     }
 }

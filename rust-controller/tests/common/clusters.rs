@@ -1,53 +1,21 @@
 //! Random small clusters, the same in every run, and the rules of placement stated once more: slowly, and apart from
 //! the program's own.
 
+mod random;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mini_karpenter::model::{
-    Catalog, Labels, Node, NodeClassRef, NodeSelectorTerm, NodeType, Offering, Operator, Owner, Phase, Placement, Pod,
-    PodName, Requirement, Resources, SchedulingState, Taint, TaintEffect, Toleration, TolerationMatch, key,
+    Catalog, Labels, Neighbours, Node, NodeClassRef, NodeSelectorTerm, NodeType, Offering, Operator, Owner, Phase,
+    Placement, Pod, PodName, Requirement, Resources, SchedulingState, Taint, TaintEffect, Toleration, TolerationMatch,
+    key,
 };
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::{Cpu, Memory, Money};
 
-/// A sequence of numbers that a seed determines: `SplitMix64`.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d).wrapping_add(0x1234_5678_9abc_def1))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn between(&mut self, least: u64, most: u64) -> u64 {
-        least + self.next() % (most - least + 1)
-    }
-
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
-}
+use random::Shrink;
+pub(crate) use random::{Random, for_each_case};
 
 /// A cluster, a catalog and options.
 #[derive(Clone, Debug)]
@@ -72,8 +40,9 @@ impl Case {
         random.shuffle(&mut case.pods);
         case
     }
+}
 
-    /// Each case that lacks one object or option of this one.
+impl Shrink for Case {
     fn smaller(&self) -> impl Iterator<Item = Self> {
         let without_pod = (0..self.pods.len()).map(|at| {
             let mut case = self.clone();
@@ -98,27 +67,6 @@ impl Case {
             ..self.clone()
         });
         without_pod.chain(without_node).chain(without_type).chain(without_options)
-    }
-}
-
-/// Asks for complaints about as many random cases, and shows the smallest that can be found of the first bad one.
-pub(crate) fn for_each_case(
-    cases: u64,
-    generate: impl Fn(&mut Random) -> Case,
-    mut complaints: impl FnMut(&Case, &mut Random) -> Vec<String>,
-) {
-    for seed in 0..cases {
-        let mut case = generate(&mut Random::new(seed));
-        let mut found = complaints(&case, &mut Random::new(seed));
-        if found.is_empty() {
-            continue;
-        }
-        loop {
-            let judged = case.smaller().map(|smaller| (complaints(&smaller, &mut Random::new(seed)), smaller));
-            let Some(bad) = judged.into_iter().find(|(found, _)| !found.is_empty()) else { break };
-            (found, case) = bad;
-        }
-        panic!("seed {seed}:\n{}\nin {case:#?}", found.join("\n"));
     }
 }
 
@@ -400,15 +348,19 @@ fn pod(random: &mut Random, number: usize, nodes: &[Arc<Node>], largest: u64) ->
     let namespace = *random.pick(&["x", "y"]);
     Pod {
         name: PodName { namespace: namespace.to_owned(), name: format!("p{number}") },
+        labels: Labels::new(),
         owner,
         requests: amounts(random, largest),
         priority: i32::try_from(random.below(3)).unwrap(),
         placement: any_placement(random),
+        neighbours: Neighbours::default(),
+        host_ports: Vec::new(),
+        volumes: Vec::new(),
+        claims_devices: false,
         phase,
         scheduling,
         deleting: random.chance(6),
         mirror: phase == Phase::Running && random.chance(4),
-        unchecked_rules: if random.chance(5) { vec!["NodePorts"] } else { Vec::new() },
     }
 }
 
@@ -441,14 +393,20 @@ fn daemon_pods(random: &mut Random, nodes: &[Arc<Node>]) -> Vec<Arc<Pod>> {
             let running = random.chance(85);
             pods.push(Arc::new(Pod {
                 name: PodName { namespace: "kube-system".to_owned(), name: format!("ds{set}-{}", node.name) },
+                labels: Labels::new(),
                 owner: Some(Owner { kind: "DaemonSet".to_owned(), name: format!("ds{set}") }),
                 requests: requests.clone(),
                 priority: 2_000_001_000,
                 placement: Placement {
+                    node_name: None,
                     node_selector: node_selector.clone(),
                     node_affinity: Some(vec![pinned]),
                     tolerations: vec![Toleration { key: String::new(), value: TolerationMatch::Exists, effect: None }],
                 },
+                neighbours: Neighbours::default(),
+                host_ports: Vec::new(),
+                volumes: Vec::new(),
+                claims_devices: false,
                 phase: if running { Phase::Running } else { Phase::Pending },
                 scheduling: if running {
                     SchedulingState::Bound(node.name.clone())
@@ -457,7 +415,6 @@ fn daemon_pods(random: &mut Random, nodes: &[Arc<Node>]) -> Vec<Arc<Pod>> {
                 },
                 deleting: false,
                 mirror: false,
-                unchecked_rules: Vec::new(),
             }));
         }
     }

@@ -1,0 +1,137 @@
+//! What pods on one node mount: volumes that only one of them may use, and how many the node can attach.
+//!
+//! Source of the rules: the scheduler plugins `VolumeRestrictions` and `NodeVolumeLimits`, Kubernetes 1.36.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::objection::Objection;
+use super::site::Site;
+use super::storage::{Storage, Use};
+use super::topology::Change;
+use crate::model::{Claim, Disk, DiskKind, ObjectName, Pod, PodVolume};
+
+/// The access mode of claims that one pod may use, on one node.
+const ONE_POD: &str = "ReadWriteOncePod";
+
+/// How many pods on nodes use each claim.
+#[derive(Debug, Default)]
+pub(super) struct ClaimUsers {
+    of_claim: BTreeMap<ObjectName, u32>,
+}
+
+impl ClaimUsers {
+    /// A pod comes or goes. Claims of ephemeral volumes have no other users.
+    pub(super) fn pod(&mut self, pod: &Pod, change: Change) {
+        for volume in &pod.volumes {
+            if let PodVolume::Claim { name, ephemeral: false } = volume {
+                let claim = ObjectName { namespace: pod.name.namespace.clone(), name: name.clone() };
+                change.apply(self.of_claim.entry(claim).or_default());
+            }
+        }
+    }
+
+    /// The rule `VolumeRestrictions`, as far as it speaks of claims.
+    pub(super) fn check(&self, uses: &[Use<'_>]) -> Result<(), Objection> {
+        let in_use = |claim: &Claim| {
+            claim.access_modes.contains(ONE_POD) && self.of_claim.get(&claim.name).is_some_and(|users| *users > 0)
+        };
+        match uses.iter().find(|each| !each.ephemeral && in_use(&each.claim)) {
+            Some(each) => Err(Objection::refused(format_args!("claim {} is for one pod, and in use", each.claim.name))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The rule `VolumeRestrictions`, as far as it speaks of disks: not every two pods on a node may mount one.
+pub(super) fn check_disks(pod: &Pod, here: &[&Pod]) -> Result<(), Objection> {
+    for disk in disks(pod) {
+        if let Some(other) = here.iter().find(|other| disks(other).any(|mounted| conflict(disk, mounted))) {
+            let Disk { id, .. } = disk;
+            return Err(Objection::refused(format_args!("mounts disk {id}, which {} has mounted", other.name)));
+        }
+    }
+    Ok(())
+}
+
+fn disks(pod: &Pod) -> impl Iterator<Item = &Disk> {
+    pod.volumes.iter().filter_map(|volume| match volume {
+        PodVolume::Disk(disk) => Some(disk),
+        PodVolume::Claim { .. } => None,
+    })
+}
+
+fn conflict(left: &Disk, right: &Disk) -> bool {
+    let same = left.kind == right.kind && left.id == right.id;
+    let only_read = left.read_only && right.read_only;
+    same && match left.kind {
+        DiskKind::AwsElasticBlockStore => true,
+        DiskKind::GcePersistentDisk | DiskKind::Iscsi => !only_read,
+        DiskKind::Rbd => !only_read && !left.monitors.is_disjoint(&right.monitors),
+    }
+}
+
+/// A volume that a CSI driver attaches: the driver, and what tells the volume from its others.
+type Attached = (String, String);
+
+/// The rule `NodeVolumeLimits`. Of a planned node nobody knows limits.
+pub(super) fn check_limits(
+    storage: &Storage<'_>,
+    uses: &[Use<'_>],
+    here: &[&Pod],
+    site: &Site<'_>,
+) -> Result<(), Objection> {
+    if site.planned {
+        return Ok(());
+    }
+    let mut coming = BTreeSet::new();
+    for each in uses {
+        coming.extend(attached(storage, &each.claim)?);
+    }
+    if coming.is_empty() {
+        return Ok(());
+    }
+    let limits = storage.extras.attach_limits.as_ref().ok_or(Objection::Unread("CSINode"))?;
+    let Some(limits) = limits.get(site.name).filter(|limits| !limits.volumes.is_empty()) else { return Ok(()) };
+    let there = attached_by(storage, here)?;
+    coming.retain(|volume| !there.contains(volume));
+    for (driver, limit) in &limits.volumes {
+        let of_driver = |volumes: &BTreeSet<Attached>| volumes.iter().filter(|(of, _)| of == driver).count();
+        let (new, old) = (of_driver(&coming), of_driver(&there));
+        if new > 0 && new + old > usize::try_from(*limit).unwrap_or(usize::MAX) {
+            return Err(Objection::refused(format_args!(
+                "needs {new} more volumes of {driver} attached, beside {old}, and the node can attach {limit}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What the pods on a node have attached. A claim that is gone attaches nothing.
+fn attached_by(storage: &Storage<'_>, here: &[&Pod]) -> Result<BTreeSet<Attached>, Objection> {
+    let mut all = BTreeSet::new();
+    for pod in here {
+        for volume in &pod.volumes {
+            let PodVolume::Claim { name, .. } = volume else { continue };
+            match storage.claim(&pod.name.namespace, name) {
+                Ok(claim) => all.extend(attached(storage, claim)?),
+                Err(Objection::Refused(_)) => {}
+                Err(unread @ Objection::Unread(_)) => return Err(unread),
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What is attached for a claim: its volume, or the one that its storage class will make.
+fn attached(storage: &Storage<'_>, claim: &Claim) -> Result<Option<Attached>, Objection> {
+    let volume = match &claim.volume {
+        Some(name) => storage.volume(name)?,
+        None => None,
+    };
+    if let Some(volume) = volume {
+        return Ok(volume.csi.clone());
+    }
+    // Drivers within Kubernetes, which are no CSI drivers, have a slash in their names.
+    let class = storage.class(claim)?.filter(|class| !class.provisioner.contains('/'));
+    Ok(class.map(|class| (class.provisioner.clone(), format!("for claim {}", claim.name))))
+}

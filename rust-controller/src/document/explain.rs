@@ -1,0 +1,180 @@
+//! Why a pod is planned so, or why a node stays: for a person.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::consolidation_json::{block_reason, reason as keep_reason};
+use super::plan_json::reason;
+use super::table::Table;
+use super::tables::removal;
+use super::{percent, unchecked};
+use crate::consolidate::{NodePlan, Obstacle, Verdict as NodeVerdict};
+use crate::feasibility::{Refusal, Rule};
+use crate::model::{Phase, Pod, Resources, SchedulingState, printed_amount};
+use crate::provision::least_waste::Fit;
+use crate::provision::{Choice, NodeVerdicts, PodPlan, Unplaceable, Verdict};
+
+/// Why a pending pod is planned so.
+#[must_use]
+pub fn explain_pending_pod(planned: &PodPlan, currency: &str, nodes: &NodeVerdicts) -> String {
+    let fate = match &planned.verdict {
+        Verdict::Planned { node, choice, .. } => format!("planned on {node}, a new {}", choice.best.instance_type),
+        Verdict::FitsExisting { node } => format!("fits {node} as it is"),
+        other @ Verdict::Unplaceable(_) => format!("unplaceable: {}", reason(other)),
+        other @ Verdict::Ignored(_) => format!("ignored: {}", reason(other)),
+    };
+    let mut text = format!("Pod {}: {fate}\n", planned.pod.name);
+    text.push_str(&asked(&planned.pod));
+    if !planned.unchecked_rules.is_empty() {
+        let rules = unchecked::names(&planned.unchecked_rules).join(", ");
+        let _ = writeln!(
+            text,
+            "Not checked, since what they look at could not be read: {rules}\nSo it is not said to fit an existing node: the \
+             scheduler, which checks them, has refused every one"
+        );
+    }
+    match &planned.verdict {
+        Verdict::Planned { choice, .. } => text.push_str(&node_types(choice, currency)),
+        Verdict::Unplaceable(unplaceable) => text.push_str(&refused_types(unplaceable)),
+        Verdict::FitsExisting { .. } | Verdict::Ignored(_) => {}
+    }
+    text.push_str(&existing_nodes(nodes));
+    text
+}
+
+/// Where a pod runs, and where else it could.
+#[must_use]
+pub fn explain_running_pod(pod: &Pod, nodes: &NodeVerdicts) -> String {
+    let place = match &pod.scheduling {
+        _ if pod.phase == Phase::Finished => return format!("Pod {}: is over, and needs no node\n", pod.name),
+        SchedulingState::Bound(node) => format!("runs on {node}"),
+        SchedulingState::Nominated(node) => format!("room is being made for it on {node}"),
+        SchedulingState::Unjudged | SchedulingState::Gated(_) | SchedulingState::Unschedulable => {
+            "has no node".to_owned()
+        }
+    };
+    if pod.is_daemon() || pod.mirror {
+        return format!("Pod {}: {place}, and goes with it\n", pod.name) + &asked(pod);
+    }
+    let bare = pod.owner.is_none() && pod.occupied_node().is_some();
+    let lost = if bare { "It has no controller: evicted, it would be lost, not moved\n" } else { "" };
+    format!("Pod {}: {place}\n", pod.name) + &asked(pod) + lost + &existing_nodes(nodes)
+}
+
+/// What a pod requests, and its priority.
+fn asked(pod: &Pod) -> String {
+    let requests = Resources { pods: 0, ..pod.requests.clone() };
+    let amounts: Vec<String> = requests
+        .amounts()
+        .filter(|(_, amount)| *amount > 0)
+        .map(|(resource, amount)| format!("{} {resource}", printed_amount(resource, amount)))
+        .collect();
+    let requested = if amounts.is_empty() { "nothing".to_owned() } else { amounts.join(", ") };
+    format!("It requests {requested}; priority {}\n", pod.priority)
+}
+
+/// How the node type was chosen.
+fn node_types(choice: &Choice, currency: &str) -> String {
+    let heading = ["TYPE", "ZONE", "CAPACITY", "PRICE/HOUR", "WASTE"];
+    let mut table = Table::new(&heading, &[3, 4]);
+    for fit in std::iter::once(&choice.best).chain(&choice.runners_up) {
+        table.row(fit_row(fit, currency));
+    }
+    let Choice { best, fitting_types, refused_types, .. } = choice;
+    let daemons: Vec<String> = best.daemon_sets.iter().map(ToString::to_string).collect();
+    let daemons = if daemons.is_empty() { "none".to_owned() } else { daemons.join(", ") };
+    let counts = counts(refused_types);
+    let fitting = if *fitting_types == 1 { "1 fits".to_owned() } else { format!("{fitting_types} fit") };
+    let types = table.render();
+    format!(
+        "\nNODE TYPES, the least waste first\n{types}Of all node types, {fitting}{counts}\nDaemon pods on it: {daemons}\n"
+    )
+}
+
+fn fit_row(fit: &Fit, currency: &str) -> [String; 5] {
+    let price = fit.price_per_hour().map_or_else(|| "unknown".to_owned(), |price| format!("{price} {currency}"));
+    let waste = percent(fit.score.waste_millionths);
+    [fit.instance_type.clone(), fit.zone.clone(), fit.capacity_type.clone(), price, waste]
+}
+
+fn refused_types(unplaceable: &Unplaceable) -> String {
+    match unplaceable {
+        Unplaceable::NoType(miss) => {
+            let nearest = format!("The nearest is {} in {}: {}\n", miss.instance_type, miss.zone, miss.refusal);
+            format!("\nNODE TYPES\n{nearest}Of all node types, none fits{}\n", counts(&miss.refused_types))
+        }
+        Unplaceable::Shape { nearest: Some(nearest), .. } => {
+            format!("\nNODE TYPES\nWithout that it would be {nearest}\n")
+        }
+        Unplaceable::Shape { nearest: None, .. } | Unplaceable::NoTypes | Unplaceable::Devices => String::new(),
+    }
+}
+
+/// How many each rule refuses, in the scheduler's order, as the rest of a sentence.
+fn counts(refused: &BTreeMap<Rule, usize>) -> String {
+    refused.iter().fold(String::new(), |text, (rule, count)| text + &format!(", {rule} refuses {count}"))
+}
+
+fn existing_nodes(nodes: &NodeVerdicts) -> String {
+    let NodeVerdicts { refusing, taking, shunned } = nodes;
+    let mut text = String::from("\nEXISTING NODES\n");
+    let none_takes = taking.is_empty() && shunned.is_empty();
+    if refusing.is_empty() && none_takes {
+        text.push_str("There is none\n");
+    }
+    for node in taking {
+        let _ = writeln!(text, "{node} may run it");
+    }
+    for node in shunned {
+        let _ = writeln!(text, "{node} may run it, but is being deleted, or holds a pod that could not be read");
+    }
+    if !none_takes && !refusing.is_empty() {
+        text.push('\n');
+    }
+    text + &refusal_table(refusing)
+}
+
+fn refusal_table(refusals: &[(String, Refusal)]) -> String {
+    if refusals.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["NODE", "RULE", "WHY NOT"], &[]);
+    for (node, refusal) in refusals {
+        table.row([node.clone(), refusal.rule().to_string(), refusal.to_string()]);
+    }
+    table.render()
+}
+
+/// Why a node goes or stays.
+#[must_use]
+pub fn explain_node(plan: &NodePlan, obstacles: &[Obstacle]) -> String {
+    let name = &plan.node.name;
+    let utilization = &plan.utilization;
+    let mut text = match &plan.verdict {
+        NodeVerdict::Remove => format!("Node {name}: could go{}\n", unchecked::mark(unchecked::of_node(plan))),
+        NodeVerdict::Keep(_) => format!("Node {name}: stays, {}\n", keep_reason(&plan.verdict)),
+    };
+    let _ = writeln!(
+        text,
+        "Requested of it: {} of the CPU, {} of the memory",
+        percent(utilization.cpu),
+        percent(utilization.memory)
+    );
+    for blocker in &plan.blockers {
+        let _ = writeln!(text, "{}: {}", blocker.pod, block_reason(&blocker.reason));
+    }
+    if !plan.local_pods.is_empty() {
+        let names: Vec<String> = plan.local_pods.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "Ends with the node: {}", names.join(", "));
+    }
+    if plan.verdict == NodeVerdict::Remove {
+        let _ = write!(text, "\n{}", removal(plan).trim_end());
+        text.push('\n');
+    }
+    for Obstacle { pod, refusals } in obstacles {
+        let heading = "ONCE ALL OTHERS HAVE MOVED, NO NODE TAKES";
+        let refusals = if refusals.is_empty() { "No other node stays\n".to_owned() } else { refusal_table(refusals) };
+        let _ = write!(text, "\n{heading} {pod}\n{refusals}");
+    }
+    text
+}

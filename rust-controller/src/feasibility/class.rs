@@ -1,0 +1,246 @@
+//! Pods that no rule can tell apart are one class.
+//!
+//! Everything that pods ask for is numbered once; what is left of a pod is a handful of numbers. Two pods are of one
+//! class where these are equal: the same requests, the same constraints, and labels that the selectors around them see
+//! alike. Names, annotations, and volumes that no rule looks at make no difference.
+
+use std::collections::BTreeSet;
+
+use super::Rule;
+use super::affinity::{AffinityGroup, AntiTerm, Who};
+use super::domains::Domains;
+use super::interner::Interner;
+use super::numbering::{Draft, Numbering};
+use super::selector::SeenLabels;
+use super::sights::Sights;
+use super::spread::{Eligibility, SpreadGroup, SpreadRule};
+use super::volumes::{VolumeNeeds, VolumeSpace};
+use crate::model::{AffinityTerm, HostPort, LabelSelector, NodeSelectorTerm, Phase, Placement, Pod};
+use crate::snapshot::Extras;
+
+/// A class of pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClassId(pub(super) usize);
+
+/// What the rules know of the pods of a class.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Class {
+    /// Number and amount of each resource that is requested at all.
+    pub(super) requests: Vec<(usize, i64)>,
+    /// Number of the placement.
+    pub(super) placement: usize,
+    pub(super) ports: Vec<HostPort>,
+    /// Number of what its volumes ask for.
+    pub(super) volumes: usize,
+    pub(super) claims_devices: bool,
+    /// Rules about its volumes that cannot be checked.
+    pub(super) unchecked_rules: Vec<Rule>,
+    pub(super) rules: NeighbourRules,
+    /// Number of the terms of others that find its pods.
+    pub(super) seen_by: usize,
+}
+
+/// A class's own rules about other pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct NeighbourRules {
+    pub(super) spread: Vec<SpreadRule>,
+    /// Number of the group, and whether its pods match their own terms.
+    pub(super) affinity: Option<(usize, bool)>,
+    pub(super) anti_affinity: Vec<usize>,
+}
+
+/// Which terms of other pods find a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct SeenBy {
+    pub(super) spread: Vec<usize>,
+    pub(super) affinity: Vec<usize>,
+    /// Anti-affinity terms of pods that come, while it is there.
+    pub(super) anti_affinity: Vec<usize>,
+    /// Anti-affinity terms of pods that are there, when it comes.
+    pub(super) kept_away: Vec<usize>,
+}
+
+/// Everything that pods ask for, numbered, and the class of each pod.
+#[derive(Debug, Default)]
+pub(super) struct Classes {
+    all: Vec<Class>,
+    /// By pod, in the order in which they were given; none for a pod that is over.
+    pub(super) of_pod: Vec<Option<ClassId>>,
+    pub(super) resources: Vec<String>,
+    pub(super) placements: Vec<Placement>,
+    pub(super) volumes: Vec<VolumeNeeds>,
+    pub(super) seen_by: Vec<SeenBy>,
+    pub(super) eligibilities: Vec<Eligibility>,
+    pub(super) spread: Vec<SpreadGroup>,
+    pub(super) affinity: Vec<AffinityGroup>,
+    pub(super) anti_affinity: Vec<AntiTerm>,
+    selectors: Vec<LabelSelector>,
+    namespace_sets: Vec<(BTreeSet<String>, LabelSelector)>,
+    /// By class, whether it asks for nothing beyond room, and a node with the right name, labels and taints.
+    plain: Vec<bool>,
+    /// By number of what volumes ask for, whether that is anything.
+    mounting: Vec<bool>,
+    /// Terms whose namespaces depend on labels that nobody could read, by number of the set.
+    unread_namespaces: Vec<bool>,
+}
+
+/// Room is taken by pods that are not over.
+fn is_there(pod: &Pod) -> bool {
+    pod.phase != Phase::Finished
+}
+
+/// Whether a pod runs, or is about to, on a node that it will not leave for another: nobody asks where else it could.
+pub(super) fn stays(pod: &Pod) -> bool {
+    pod.occupied_node().is_some() && (pod.mirror || pod.is_daemon())
+}
+
+impl Classes {
+    /// Numbers everything. Keys of all terms are added to `domains`, selectors of volumes to `space`.
+    pub(super) fn of<'p>(
+        pods: &[&'p Pod],
+        extras: &Extras,
+        space: &mut VolumeSpace<'_>,
+        domains: &mut Domains,
+    ) -> Self {
+        let mut numbering = Numbering::new();
+        let drafts: Vec<Option<Draft<'p>>> =
+            pods.iter().map(|pod| is_there(pod).then(|| numbering.draft(pod, space, domains))).collect();
+        let sights = Sights::new(&numbering, extras);
+        let mut classes: Interner<Class> = Interner::default();
+        let mut finish = Finish {
+            numbering: &numbering,
+            sights,
+            seen: Interner::default(),
+            seen_by: Interner::default(),
+            of_seen: Vec::new(),
+        };
+        let of_pod =
+            drafts.into_iter().map(|draft| draft.map(|draft| ClassId(classes.number(finish.class(draft))))).collect();
+        let Finish { sights, seen_by, .. } = finish;
+        let classes = Self {
+            all: classes.into_values(),
+            of_pod,
+            resources: numbering.resources.into_values(),
+            placements: numbering.placements.into_values().into_iter().cloned().collect(),
+            volumes: numbering.volumes.into_values(),
+            seen_by: seen_by.into_values(),
+            eligibilities: numbering.eligibilities.into_values(),
+            spread: numbering.spread.into_values(),
+            affinity: numbering.affinity.into_values(),
+            anti_affinity: numbering.anti_affinity.into_values(),
+            selectors: numbering.selectors.into_values().into_iter().cloned().collect(),
+            namespace_sets: numbering
+                .namespace_sets
+                .into_values()
+                .into_iter()
+                .map(|(names, selector)| (names.clone(), selector.clone()))
+                .collect(),
+            unread_namespaces: sights.unread,
+            plain: Vec::new(),
+            mounting: Vec::new(),
+        };
+        let mounting: Vec<bool> = classes.volumes.iter().map(|needs| *needs != VolumeNeeds::default()).collect();
+        Self { plain: classes.plainness(&mounting), mounting, ..classes }
+    }
+
+    pub(super) fn class(&self, id: ClassId) -> &Class {
+        &self.all[id.0]
+    }
+
+    /// Whether a class asks for nothing beyond room, and a node with the right name, labels and taints.
+    pub(super) fn is_plain(&self, id: ClassId) -> bool {
+        self.plain[id.0]
+    }
+
+    fn plainness(&self, mounting: &[bool]) -> Vec<bool> {
+        let plain = |class: &Class| {
+            !class.claims_devices
+                && class.ports.is_empty()
+                && !mounting[class.volumes]
+                && class.rules == NeighbourRules::default()
+                && self.seen_by[class.seen_by].kept_away.is_empty()
+        };
+        self.all.iter().map(plain).collect()
+    }
+
+    pub(super) fn has_volumes(&self, id: ClassId) -> bool {
+        self.mounting[self.class(id).volumes]
+    }
+
+    /// Topology key of a spread group.
+    pub(super) fn spread_key(&self, group: usize) -> usize {
+        self.eligibilities[self.spread[group].eligibility].key
+    }
+
+    pub(super) fn selector(&self, number: usize) -> &LabelSelector {
+        &self.selectors[number]
+    }
+
+    /// A term as it stands in specs, for messages.
+    pub(super) fn term(&self, who: Who, topology_key: &str) -> AffinityTerm {
+        let (namespaces, namespace_selector) = self.namespace_sets[who.namespaces].clone();
+        let selector = self.selectors[who.selector].clone();
+        AffinityTerm { topology_key: topology_key.to_owned(), selector, namespaces, namespace_selector }
+    }
+
+    /// Whether a term of the class, or one that could keep it away, speaks of namespaces whose labels nobody could read.
+    pub(super) fn has_unread_namespaces(&self, id: ClassId) -> bool {
+        let unread = |who: &Who| self.unread_namespaces[who.namespaces];
+        let class = self.class(id);
+        let affinity = class.rules.affinity.iter().flat_map(|(group, _)| &self.affinity[*group].terms);
+        let anti = class.rules.anti_affinity.iter().chain(&self.seen_by[class.seen_by].kept_away);
+        affinity.map(|(who, _)| who).any(unread) || anti.map(|term| &self.anti_affinity[*term].who).any(unread)
+    }
+}
+
+/// Turns drafts into classes.
+struct Finish<'n, 'p> {
+    numbering: &'n Numbering<'p>,
+    sights: Sights,
+    /// Namespace, whether it is being deleted, and labels as selectors see them.
+    seen: Interner<(usize, bool, SeenLabels)>,
+    /// What finds them, by their number.
+    of_seen: Vec<usize>,
+    seen_by: Interner<SeenBy>,
+}
+
+impl Finish<'_, '_> {
+    fn class(&mut self, draft: Draft<'_>) -> Class {
+        let Draft { pod, requests, placement, volumes, unchecked_rules, namespace, mut rules } = draft;
+        let labels = self.sights.labels.seen(&pod.labels);
+        for rule in &mut rules.spread {
+            let selector = self.numbering.spread.values()[rule.group].selector;
+            rule.own = u32::from(self.sights.selectors.matches(selector, &labels));
+        }
+        if let Some((group, own)) = &mut rules.affinity {
+            let terms = &self.numbering.affinity.values()[*group].terms;
+            *own = terms.iter().all(|(who, _)| self.sights.finds(*who, namespace, &labels));
+        }
+        let seen_by = self.seen_by((namespace, pod.deleting, labels));
+        let ports = pod.host_ports.clone();
+        let claims_devices = pod.claims_devices;
+        Class { requests, placement, ports, volumes, claims_devices, unchecked_rules, rules, seen_by }
+    }
+
+    fn seen_by(&mut self, seen: (usize, bool, SeenLabels)) -> usize {
+        let number = self.seen.number(seen);
+        if number == self.of_seen.len() {
+            let (namespace, deleting, labels) = &self.seen.values()[number];
+            let mut seen_by = self.sights.all_that_see(self.numbering, *namespace, labels);
+            if *deleting {
+                // A pod that goes does not count where pods are spread.
+                seen_by.spread.clear();
+            }
+            self.of_seen.push(self.seen_by.number(seen_by));
+        }
+        self.of_seen[number]
+    }
+}
+
+/// Requirements on node labels and names of everything that may be asked about a node.
+pub(super) fn node_requirements<'a>(
+    placements: &'a [Placement],
+    volume_terms: &'a [Vec<NodeSelectorTerm>],
+) -> impl Iterator<Item = &'a NodeSelectorTerm> {
+    placements.iter().filter_map(|placement| placement.node_affinity.as_ref()).chain(volume_terms).flatten()
+}

@@ -1,0 +1,100 @@
+//! Which nodes are near each other: by the value of each node label that some rule speaks of.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::interner::Interner;
+use crate::model::{Labels, key};
+
+/// The domain of a node without the label.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Numbers the values of topology keys, and knows each node's.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Domains {
+    keys: Interner<String>,
+    /// By key.
+    of_key: Vec<DomainsOfKey>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct DomainsOfKey {
+    by_value: HashMap<String, u32>,
+    /// How many domains there are: the values, and one for each new node where every node has its own.
+    count: u32,
+    /// By node.
+    of_node: Vec<u32>,
+}
+
+impl Domains {
+    /// The number of a topology key. Only before the first node.
+    pub(super) fn key(&mut self, key: &str) -> usize {
+        let number = self.keys.number(key.to_owned());
+        self.of_key.resize_with(self.keys.values().len(), DomainsOfKey::default);
+        number
+    }
+
+    /// Name of a key.
+    pub(super) fn name(&self, key: usize) -> &str {
+        &self.keys.values()[key]
+    }
+
+    /// The next node, with these labels.
+    pub(super) fn add(&mut self, labels: &Labels) {
+        for (name, domains) in self.keys.values().iter().zip(&mut self.of_key) {
+            let domain = match labels.get(name) {
+                None => NONE,
+                Some(value) => {
+                    let next = domains.count;
+                    let domain = *domains.by_value.entry(value.clone()).or_insert(next);
+                    domains.count = domains.count.max(domain + 1);
+                    domain
+                }
+            };
+            domains.of_node.push(domain);
+        }
+    }
+
+    /// The next node, like another one but for its host name.
+    pub(super) fn add_like(&mut self, other: usize) {
+        for (name, domains) in self.keys.values().iter().zip(&mut self.of_key) {
+            let like = domains.of_node[other];
+            let domain = if name == key::HOSTNAME && like != NONE {
+                domains.count += 1;
+                domains.count - 1
+            } else {
+                like
+            };
+            domains.of_node.push(domain);
+        }
+    }
+
+    /// The domain of a node, or [`NONE`].
+    pub(super) fn of(&self, key: usize, node: usize) -> u32 {
+        self.of_key[key].of_node[node]
+    }
+}
+
+/// A count for each domain of a key; 0 where nothing is counted. Most terms have pods in few domains.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts(BTreeMap<u32, u32>);
+
+impl Counts {
+    pub(super) fn get(&self, domain: u32) -> u32 {
+        self.0.get(&domain).copied().unwrap_or(0)
+    }
+
+    /// One more, or one less; nothing at [`NONE`]. Returns the count before.
+    pub(super) fn change(&mut self, domain: u32, more: bool) -> u32 {
+        let before = self.get(domain);
+        let after = if more { before + 1 } else { before.saturating_sub(1) };
+        if domain == NONE {
+            return 0;
+        }
+        if after == 0 {
+            self.0.remove(&domain);
+        } else {
+            self.0.insert(domain, after);
+        }
+        before
+    }
+}

@@ -1,0 +1,160 @@
+//! Nodes that no rule about a node by itself can tell apart have one shape; such rules are asked once for each shape.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Rule;
+use super::interner::Interner;
+use super::node_selector::term_matches;
+use super::target::{PlacementRule, RULES, Target};
+use crate::model::{NodeSelectorTerm, Operator, Placement, Requirement, Taint, TaintEffect};
+
+/// What rules look at on nodes: label keys, and of their values those that some rule names.
+#[derive(Debug, Default)]
+pub(super) struct Attention {
+    keys: BTreeMap<String, Values>,
+    /// Node names that some rule names.
+    names: BTreeSet<String>,
+}
+
+#[derive(Debug, Default)]
+struct Values {
+    named: BTreeSet<String>,
+    /// Some rule compares them as numbers, so every one counts.
+    all: bool,
+}
+
+/// What rules see of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Seen {
+    name: Option<String>,
+    /// In the order of the keys.
+    labels: Vec<Look>,
+    taints: Vec<Taint>,
+    unschedulable: bool,
+}
+
+/// What rules see of a label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Look {
+    Absent,
+    /// A value that no rule names.
+    Other,
+    Value(String),
+}
+
+impl Attention {
+    pub(super) fn of<'a>(placements: &'a [Placement], terms: impl IntoIterator<Item = &'a NodeSelectorTerm>) -> Self {
+        let mut attention = Self::default();
+        for placement in placements {
+            attention.names.extend(placement.node_name.clone());
+            for (key, value) in &placement.node_selector {
+                attention.pay(&Requirement::equals(key, value));
+            }
+        }
+        for term in terms {
+            term.labels.iter().for_each(|requirement| attention.pay(requirement));
+            attention.names.extend(term.fields.iter().flat_map(|field| field.values.iter().cloned()));
+        }
+        attention
+    }
+
+    fn pay(&mut self, requirement: &Requirement) {
+        let values = self.keys.entry(requirement.key.clone()).or_default();
+        match requirement.operator {
+            Operator::In | Operator::NotIn => values.named.extend(requirement.values.iter().cloned()),
+            Operator::Gt | Operator::Lt => values.all = true,
+            Operator::Exists | Operator::DoesNotExist => {}
+        }
+    }
+
+    fn see(&self, target: &Target<'_>) -> Seen {
+        let look = |(key, values): (&String, &Values)| match target.label(key) {
+            None => Look::Absent,
+            Some(value) if values.all || values.named.contains(value) => Look::Value(value.to_owned()),
+            Some(_) => Look::Other,
+        };
+        let hard = target.taints.iter().filter(|taint| taint.effect != TaintEffect::PreferNoSchedule);
+        Seen {
+            name: target.name.filter(|name| self.names.contains(*name)).map(str::to_owned),
+            labels: self.keys.iter().map(look).collect(),
+            taints: hard.cloned().collect(),
+            unschedulable: target.unschedulable,
+        }
+    }
+}
+
+/// The shape of each node, and a node that stands for each shape.
+#[derive(Debug, Default)]
+pub(super) struct Shapes {
+    seen: Interner<Seen>,
+    /// By node.
+    of_node: Vec<usize>,
+    /// By shape.
+    representatives: Vec<usize>,
+}
+
+impl Shapes {
+    /// The next node.
+    pub(super) fn add(&mut self, attention: &Attention, target: &Target<'_>) {
+        let shape = self.seen.number(attention.see(target));
+        if shape == self.representatives.len() {
+            self.representatives.push(self.of_node.len());
+        }
+        self.of_node.push(shape);
+    }
+
+    /// The next node, like another one but for its name.
+    pub(super) fn add_like(&mut self, other: usize) {
+        self.of_node.push(self.of_node[other]);
+    }
+
+    pub(super) fn of(&self, node: usize) -> usize {
+        self.of_node[node]
+    }
+}
+
+/// For each shape one bit for each of [`RULES`]: set where it refuses.
+pub(super) type RefusingRules = Vec<u8>;
+
+/// What the rules about a node by itself say, by placement or volume, and by shape. Filled in as it is asked for.
+#[derive(Debug)]
+pub(super) struct ShapeVerdicts {
+    placements: Vec<OnceCell<RefusingRules>>,
+    volumes: Vec<OnceCell<Vec<bool>>>,
+}
+
+impl ShapeVerdicts {
+    pub(super) fn new(placements: usize, volumes: usize) -> Self {
+        Self { placements: vec![OnceCell::new(); placements], volumes: vec![OnceCell::new(); volumes] }
+    }
+
+    /// Which rules refuse a placement on each shape.
+    pub(super) fn refusing<'n>(
+        &self,
+        number: usize,
+        placement: &Placement,
+        shapes: &Shapes,
+        target: impl Fn(usize) -> Target<'n>,
+    ) -> &RefusingRules {
+        let bits = |node: &usize| {
+            let target = target(*node);
+            let refuses =
+                |(at, (_, rule)): (usize, &(Rule, PlacementRule))| u8::from(rule(placement, &target).is_some()) << at;
+            RULES.iter().enumerate().map(refuses).sum()
+        };
+        self.placements[number].get_or_init(|| shapes.representatives.iter().map(bits).collect())
+    }
+
+    /// Whether each shape has the labels that one of the terms asks for.
+    pub(super) fn reaches<'n>(
+        &self,
+        number: usize,
+        terms: &[NodeSelectorTerm],
+        shapes: &Shapes,
+        target: impl Fn(usize) -> Target<'n>,
+    ) -> &Vec<bool> {
+        let reaches = |node: &usize| terms.iter().any(|term| term_matches(term, &target(*node)));
+        self.volumes[number].get_or_init(|| shapes.representatives.iter().map(reaches).collect())
+    }
+}

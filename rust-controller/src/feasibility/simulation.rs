@@ -1,0 +1,460 @@
+//! The nodes with the pods on them: what may run where, and what changes when a pod comes or goes.
+
+use std::sync::Arc;
+
+use super::affinity::{AffinityCounts, AntiCounts};
+use super::class::{Class, ClassId, Classes, SeenBy, node_requirements};
+use super::domains::Domains;
+use super::mounts::Mounts;
+use super::numbering::signed;
+use super::shape::{Attention, ShapeVerdicts, Shapes};
+use super::spread::{Eligibility, SpreadCounts, SpreadDomains};
+use super::target::{AFFINITY, TAINTS, Target};
+use super::volumes::VolumeSpace;
+use crate::model::{HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, Taint, key};
+use crate::snapshot::Snapshot;
+
+/// A node of a [`Simulation`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(super) usize);
+
+/// A node as it would join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNode {
+    /// Every label that it joins with.
+    pub labels: Labels,
+    /// Taints of its `NodePool`.
+    pub taints: Vec<Taint>,
+    /// What pods, daemon pods included, may request of it.
+    pub allocatable: Resources,
+}
+
+/// The nodes of a cluster with the pods on them, and nodes that could join.
+///
+/// Pods are looked at by class, nodes by shape: the rules that look at one node by itself are asked once for each class
+/// and shape. The rules that count pods keep their counts for each domain. [`Simulation::may_run`] therefore takes O(1)
+/// for a class without rules about other pods, and O(its terms) for any other; so do [`Simulation::place`] and
+/// [`Simulation::take`], for the terms of others that find the class.
+#[derive(Debug)]
+pub struct Simulation {
+    /// By namespace and name, then those given on top.
+    pods: Vec<Arc<Pod>>,
+    /// How many of them are the snapshot's.
+    of_snapshot: usize,
+    pub(super) classes: Classes,
+    pub(super) nodes: Vec<Site>,
+    /// How many of them are the cluster's, by name.
+    existing: usize,
+    pub(super) shapes: Shapes,
+    pub(super) verdicts: ShapeVerdicts,
+    pub(super) domains: Domains,
+    /// What is left of each resource, by node and resource.
+    free: Vec<i64>,
+    ports: Vec<Vec<HostPort>>,
+    /// Classes for which a node that could join holds room, by node: those of its daemon pods.
+    held: Vec<Vec<ClassId>>,
+    /// By eligibility.
+    pub(super) spread_domains: Vec<SpreadDomains>,
+    /// By spread group.
+    pub(super) spread: Vec<SpreadCounts>,
+    pub(super) affinity: Vec<AffinityCounts>,
+    /// How many changes there have been, and the last one of each eligibility, spread group and affinity group.
+    changes: u64,
+    domains_changed: Vec<u64>,
+    spread_changed: Vec<u64>,
+    affinity_changed: Vec<u64>,
+    pub(super) anti_affinity: Vec<AntiCounts>,
+    pub(super) mounts: Mounts,
+    pub(super) storage: Storage,
+}
+
+/// What is known of volumes, by number.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) terms: Vec<Vec<NodeSelectorTerm>>,
+    /// Node affinity of each volume, by number of the terms; none for a volume that every node can attach.
+    pub(super) volume_terms: Vec<Option<usize>>,
+    pub(super) claims: Vec<ObjectName>,
+    pub(super) drivers: Vec<String>,
+    /// By node, how many volumes of each driver it can attach; none for no limit.
+    limits: Vec<Vec<Option<u32>>>,
+}
+
+/// A node, existing or new.
+#[derive(Clone, Debug)]
+pub(super) enum Site {
+    Existing(Arc<Node>),
+    New(Arc<NewNode>),
+}
+
+impl Site {
+    pub(super) fn target(&self) -> Target<'_> {
+        match self {
+            Self::Existing(node) => Target::existing(node),
+            Self::New(new) => Target { name: None, labels: &new.labels, taints: &new.taints, unschedulable: false },
+        }
+    }
+
+    fn allocatable(&self) -> &Resources {
+        match self {
+            Self::Existing(node) => &node.allocatable,
+            Self::New(new) => &new.allocatable,
+        }
+    }
+}
+
+impl Simulation {
+    /// Every node of a snapshot, with the pods that hold room on it.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot) -> Self {
+        Self::with_new_nodes(snapshot, &[], Vec::new())
+    }
+
+    /// The same with nodes that could join, and pods that could run there beside the snapshot's. A node that could join
+    /// counts for nothing before [`Simulation::join`] or [`Simulation::expect_new_nodes`].
+    #[must_use]
+    pub fn with_new_nodes(snapshot: &Snapshot, more_pods: &[Arc<Pod>], new_nodes: Vec<Arc<NewNode>>) -> Self {
+        let pods: Vec<Arc<Pod>> = snapshot.pods().iter().chain(more_pods).map(Arc::clone).collect();
+        let mut domains = Domains::default();
+        let all: Vec<&Pod> = pods.iter().map(|pod| &**pod).collect();
+        let mut space = VolumeSpace::new(snapshot.extras(), &all);
+        let classes = Classes::of(&all, snapshot.extras(), &mut space, &mut domains);
+        let storage = Storage::of(space, snapshot);
+        let attention = Attention::of(&classes.placements, node_requirements(&classes.placements, &storage.terms));
+        let verdicts = ShapeVerdicts::new(classes.placements.len(), storage.terms.len());
+        let sites = snapshot.nodes().iter().map(|node| Site::Existing(Arc::clone(node)));
+        let mut simulation = Self {
+            of_snapshot: snapshot.pods().len(),
+            nodes: Vec::new(),
+            existing: snapshot.nodes().len(),
+            shapes: Shapes::default(),
+            verdicts,
+            free: Vec::new(),
+            ports: Vec::new(),
+            held: Vec::new(),
+            spread_domains: vec![SpreadDomains::default(); classes.eligibilities.len()],
+            spread: vec![SpreadCounts::default(); classes.spread.len()],
+            affinity: vec![AffinityCounts::default(); classes.affinity.len()],
+            changes: 0,
+            domains_changed: vec![0; classes.eligibilities.len()],
+            spread_changed: vec![0; classes.spread.len()],
+            affinity_changed: vec![0; classes.affinity.len()],
+            anti_affinity: vec![AntiCounts::default(); classes.anti_affinity.len()],
+            mounts: Mounts::default(),
+            pods,
+            classes,
+            domains,
+            storage,
+        };
+        for site in sites.chain(new_nodes.into_iter().map(Site::New)) {
+            simulation.add(&attention, site);
+        }
+        simulation.settle();
+        simulation
+    }
+
+    fn add(&mut self, attention: &Attention, site: Site) {
+        let target = site.target();
+        self.shapes.add(attention, &target);
+        self.domains.add(target.labels);
+        self.add_room(&site);
+        self.nodes.push(site);
+    }
+
+    fn add_room(&mut self, site: &Site) {
+        let allocatable = site.allocatable();
+        self.free.extend(self.classes.resources.iter().map(|resource| signed(allocatable.amount(resource))));
+        self.ports.push(Vec::new());
+        self.held.push(Vec::new());
+    }
+
+    /// Puts the cluster's nodes in place, and its pods on them.
+    fn settle(&mut self) {
+        for node in 0..self.existing {
+            self.count_node(NodeId(node), true);
+        }
+        for pod in 0..self.of_snapshot {
+            let node = self.pods[pod].occupied_node().and_then(|name| self.node(name));
+            if let Some((class, node)) = self.classes.of_pod[pod].zip(node) {
+                self.settle_pod(class, node, false);
+            }
+        }
+    }
+
+    /// The node of this name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        let existing = &self.nodes[..self.existing];
+        let by_name = |site: &Site| site.target().name.unwrap_or_default().cmp(name);
+        existing.binary_search_by(by_name).ok().map(NodeId)
+    }
+
+    /// The cluster's nodes, by name.
+    pub fn existing_nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.existing).map(NodeId)
+    }
+
+    /// The name of a node of the cluster; empty for any other.
+    #[must_use]
+    pub fn name(&self, node: NodeId) -> &str {
+        self.nodes[node.0].target().name.unwrap_or_default()
+    }
+
+    /// Whether pods, ports, volumes or devices decide where the class may run, and not only room and the node itself.
+    #[must_use]
+    pub fn depends_on_others(&self, class: ClassId) -> bool {
+        !self.classes.is_plain(class)
+    }
+
+    /// The node that could join at this position of those given.
+    #[must_use]
+    pub fn new_node(&self, position: usize) -> NodeId {
+        NodeId(self.existing + position)
+    }
+
+    /// The class of a pod of the snapshot; none for a pod that is over, or not there.
+    #[must_use]
+    pub fn class_of(&self, pod: &PodName) -> Option<ClassId> {
+        let position = self.pods[..self.of_snapshot].binary_search_by(|other| other.name.cmp(pod)).ok()?;
+        self.classes.of_pod[position]
+    }
+
+    /// The class of the pod at this position of those given on top.
+    #[must_use]
+    pub fn class_of_more(&self, position: usize) -> Option<ClassId> {
+        self.classes.of_pod.get(self.of_snapshot + position).copied().flatten()
+    }
+
+    /// What is left of a node's room, in the units of [`Resources::amount`]; below zero where more is requested than
+    /// there is. `None` for a resource that no pod requests.
+    #[must_use]
+    pub fn free(&self, node: NodeId, resource: &str) -> Option<i64> {
+        let position = self.classes.resources.iter().position(|other| other == resource)?;
+        Some(self.free_of(node)[position])
+    }
+
+    pub(super) fn free_of(&self, node: NodeId) -> &[i64] {
+        let count = self.classes.resources.len();
+        &self.free[node.0 * count..(node.0 + 1) * count]
+    }
+
+    pub(super) fn ports_of(&self, node: NodeId) -> &[HostPort] {
+        &self.ports[node.0]
+    }
+
+    /// Another node like one that could join, with a host name of its own. It counts from now on, and so do the pods that
+    /// it holds room for.
+    pub fn join(&mut self, like: NodeId) -> NodeId {
+        let site = self.nodes[like.0].clone();
+        self.shapes.add_like(like.0);
+        self.domains.add_like(like.0);
+        self.add_room(&site);
+        self.nodes.push(site);
+        let node = NodeId(self.nodes.len() - 1);
+        self.count_node(node, true);
+        let held = self.held[like.0].clone();
+        for class in &held {
+            self.place(*class, node);
+        }
+        self.held[node.0] = held;
+        node
+    }
+
+    /// Takes room and ports on a node that could join, for a pod that would run there as soon as it has joined.
+    pub fn hold(&mut self, class: ClassId, node: NodeId) {
+        self.take_room(class, node);
+        self.held[node.0].push(class);
+    }
+
+    /// From now on the domains of all nodes that could join count where pods are spread: sooner or later such a node may
+    /// be there, without any of the pods.
+    pub fn expect_new_nodes(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
+        for node in nodes {
+            self.count_node(node, true);
+        }
+    }
+
+    /// A node that has joined last is taken away again, with the pods that it held room for.
+    pub fn remove_joined(&mut self, node: NodeId) {
+        for class in std::mem::take(&mut self.held[node.0]) {
+            self.take(class, node);
+        }
+        self.remove_node(node);
+    }
+
+    /// From now on of the nodes that could join only their host names count where pods are spread, and no domain that no
+    /// node is in: see [`Simulation::opens_domain`].
+    pub fn expect_known_domains_only(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
+        for node in nodes {
+            self.count_node_where(node, false, |key| key != key::HOSTNAME);
+        }
+    }
+
+    /// Whether pods would be spread over one domain more if such a node joined, host names aside.
+    #[must_use]
+    pub fn opens_domain(&self, node: NodeId) -> bool {
+        let opens = |(eligibility, domains): (&Eligibility, &SpreadDomains)| {
+            self.domains.name(eligibility.key) != key::HOSTNAME
+                && self.counts(eligibility, node)
+                && !domains.has(self.domains.of(eligibility.key, node.0))
+        };
+        self.classes.eligibilities.iter().zip(&self.spread_domains).any(opens)
+    }
+
+    /// The last change after which a class that was refused may be admitted: to the pods that its spread constraints or
+    /// its affinity count.
+    #[must_use]
+    pub fn changed(&self, class: ClassId) -> u64 {
+        let rules = &self.classes.class(class).rules;
+        let spread = rules.spread.iter().map(|rule| {
+            let eligibility = self.classes.spread[rule.group].eligibility;
+            self.spread_changed[rule.group].max(self.domains_changed[eligibility])
+        });
+        let affinity = rules.affinity.iter().map(|(group, _)| self.affinity_changed[*group]);
+        spread.chain(affinity).max().unwrap_or(0)
+    }
+
+    /// A node, and with it its domain where it was the last one there, goes. Its pods must have been taken.
+    pub fn remove_node(&mut self, node: NodeId) {
+        self.count_node(node, false);
+    }
+
+    /// A node that was removed is there again.
+    pub fn restore_node(&mut self, node: NodeId) {
+        self.count_node(node, true);
+    }
+
+    fn count_node(&mut self, node: NodeId, come: bool) {
+        self.count_node_where(node, come, |_| true);
+    }
+
+    /// Counts a node for the spread constraints over certain keys.
+    fn count_node_where(&mut self, node: NodeId, come: bool, counted: impl Fn(&str) -> bool) {
+        for number in 0..self.classes.eligibilities.len() {
+            let eligibility = &self.classes.eligibilities[number];
+            if counted(self.domains.name(eligibility.key)) && self.counts(eligibility, node) {
+                let domain = self.domains.of(eligibility.key, node.0);
+                self.spread_domains[number].change(domain, come);
+                self.changes += 1;
+                self.domains_changed[number] = self.changes;
+            }
+        }
+    }
+
+    /// Whether a node counts for the spread constraints of an eligibility.
+    pub(super) fn counts(&self, eligibility: &Eligibility, node: NodeId) -> bool {
+        let Eligibility { placement, honors_node_affinity, honors_node_taints, .. } = eligibility;
+        let refuses =
+            |rule: usize| placement.is_some_and(|placement| self.refusing_rules(placement, node) & (1 << rule) != 0);
+        eligibility.has_all_keys(&self.domains, node.0)
+            && !(*honors_node_affinity && refuses(AFFINITY))
+            && !(*honors_node_taints && refuses(TAINTS))
+    }
+
+    /// One bit for each rule that looks at a node by itself, set where it refuses.
+    pub(super) fn refusing_rules(&self, placement: usize, node: NodeId) -> u8 {
+        let asked = &self.classes.placements[placement];
+        let row = self.verdicts.refusing(placement, asked, &self.shapes, |node| self.nodes[node].target());
+        row[self.shapes.of(node.0)]
+    }
+
+    /// Whether a node has the labels that one of these terms asks for.
+    pub(super) fn reaches(&self, terms: usize, node: NodeId) -> bool {
+        let asked = &self.storage.terms[terms];
+        let row = self.verdicts.reaches(terms, asked, &self.shapes, |node| self.nodes[node].target());
+        row[self.shapes.of(node.0)]
+    }
+
+    /// How many volumes of a driver the node can attach; none for no limit.
+    pub(super) fn attach_limit(&self, node: NodeId, driver: usize) -> Option<u32> {
+        self.storage.limits.get(node.0)?.get(driver).copied().flatten()
+    }
+
+    /// A pod of the class comes to the node, whether it may or not.
+    pub fn place(&mut self, class: ClassId, node: NodeId) {
+        self.settle_pod(class, node, true);
+    }
+
+    fn settle_pod(&mut self, class: ClassId, node: NodeId, comes: bool) {
+        self.mount(class, node, comes);
+        self.take_room(class, node);
+        self.count_pod(class, node, true);
+    }
+
+    fn take_room(&mut self, class: ClassId, node: NodeId) {
+        let Self { classes, free, ports, .. } = self;
+        let Class { requests, ports: taken, .. } = classes.class(class);
+        let first = node.0 * classes.resources.len();
+        for (resource, amount) in requests {
+            let left = &mut free[first + resource];
+            *left = left.saturating_sub(*amount);
+        }
+        ports[node.0].extend(taken.iter().cloned());
+    }
+
+    /// A pod that was taken from the node is there again, with the volumes that it had.
+    pub fn put_back(&mut self, class: ClassId, node: NodeId) {
+        self.settle_pod(class, node, false);
+    }
+
+    /// A pod of the class leaves the node.
+    pub fn take(&mut self, class: ClassId, node: NodeId) {
+        self.unmount(class, node);
+        let Self { classes, free, ports, .. } = self;
+        let Class { requests, ports: taken, .. } = classes.class(class);
+        let first = node.0 * classes.resources.len();
+        for (resource, amount) in requests {
+            let left = &mut free[first + resource];
+            *left = left.saturating_add(*amount);
+        }
+        for port in taken {
+            if let Some(at) = ports[node.0].iter().position(|other| other == port) {
+                ports[node.0].swap_remove(at);
+            }
+        }
+        self.count_pod(class, node, false);
+    }
+
+    /// Counts a pod wherever a term of others, or its own anti-affinity, speaks of it.
+    fn count_pod(&mut self, class: ClassId, node: NodeId, come: bool) {
+        let seen_by = self.classes.class(class).seen_by;
+        self.changes += 1;
+        for at in 0..self.classes.seen_by[seen_by].spread.len() {
+            let group = self.classes.seen_by[seen_by].spread[at];
+            let eligibility = &self.classes.eligibilities[self.classes.spread[group].eligibility];
+            if self.counts(eligibility, node) {
+                let domain = self.domains.of(eligibility.key, node.0);
+                self.spread[group].change(domain, come);
+                self.spread_changed[group] = self.changes;
+            }
+        }
+        let Self { classes, domains, affinity, affinity_changed, anti_affinity, changes, .. } = self;
+        let SeenBy { affinity: groups, anti_affinity: terms, .. } = &classes.seen_by[seen_by];
+        for group in groups {
+            affinity[*group].change(&classes.affinity[*group], domains, node.0, come);
+            affinity_changed[*group] = *changes;
+        }
+        for term in terms {
+            let domain = domains.of(classes.anti_affinity[*term].key, node.0);
+            anti_affinity[*term].matching.change(domain, come);
+        }
+        for term in &classes.class(class).rules.anti_affinity {
+            let domain = domains.of(classes.anti_affinity[*term].key, node.0);
+            anti_affinity[*term].carriers.change(domain, come);
+        }
+    }
+}
+
+impl Storage {
+    fn of(mut space: VolumeSpace<'_>, snapshot: &Snapshot) -> Self {
+        let volume_terms = space.volume_terms();
+        let (claims, terms, drivers) = space.into_parts();
+        let limits = snapshot.extras().attach_limits.as_ref();
+        let of_node = |node: &Arc<Node>| match limits.and_then(|limits| limits.get(&node.name)) {
+            Some(limits) => drivers.iter().map(|driver| limits.volumes.get(driver).copied()).collect(),
+            None => Vec::new(),
+        };
+        let limits = snapshot.nodes().iter().map(of_node).collect();
+        Self { terms, volume_terms, claims, drivers, limits }
+    }
+}

@@ -1,0 +1,298 @@
+//! May a pod run on a node? Every rule asked of a [`Simulation`], in the scheduler's order.
+
+use std::cmp::Reverse;
+
+use super::affinity::Affinity;
+use super::class::ClassId;
+use super::domains::NONE;
+use super::refusal::Skew;
+use super::simulation::{NodeId, Simulation};
+use super::target::RULES;
+use super::{Refusal, Rule};
+use crate::model::{HostPort, Shortfall};
+
+/// Any address of the node.
+const ANY_ADDRESS: &str = "0.0.0.0";
+
+/// How far a node is from taking a pod: the smallest is the nearest. One that is only too small comes before one that
+/// another rule refuses, too; then the one with more room; then the one that passes more rules before one refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Miss {
+    /// Refused by other rules than [`Rule::NodeResourcesFit`].
+    beyond_room: bool,
+    /// The largest share of a request that is missing, in millionths of the request.
+    short_millionths: u64,
+    rule: Reverse<Rule>,
+}
+
+impl Miss {
+    /// A node that is refused for another reason than room, by this rule first.
+    #[must_use]
+    pub fn beyond_room(rule: Rule, short_millionths: u64) -> Self {
+        Self { beyond_room: true, short_millionths, rule: Reverse(rule) }
+    }
+
+    /// The first rule that refuses.
+    #[must_use]
+    pub fn rule(self) -> Rule {
+        self.rule.0
+    }
+}
+
+/// A part of the rules that says why it refuses.
+type Explained = fn(&Simulation, ClassId, NodeId, &mut Vec<Refusal>);
+
+impl Simulation {
+    /// Whether a pod of the class may run on the node, beside what is there. Faster than asking for the reason.
+    #[must_use]
+    pub fn may_run(&self, class: ClassId, node: NodeId) -> bool {
+        let asked = self.classes.class(class);
+        let free = self.free_of(node);
+        self.refusing_rules(asked.placement, node) == 0
+            && asked.requests.iter().all(|(resource, amount)| *amount <= free[*resource])
+            && (self.classes.is_plain(class) || self.may_run_beside_others(class, node))
+    }
+
+    /// The rules about pods, ports, volumes and devices.
+    fn may_run_beside_others(&self, class: ClassId, node: NodeId) -> bool {
+        let asked = self.classes.class(class);
+        !asked.claims_devices
+            && self.taken_port(class, node).is_none()
+            && self.may_spread(class, node)
+            && self.may_be_near(class, node)
+            && self.volumes_fit(class, node)
+    }
+
+    /// How far the node is from taking a pod of the class; `None` where it may run. Faster than asking for the reason.
+    #[must_use]
+    pub fn miss(&self, class: ClassId, node: NodeId) -> Option<Miss> {
+        if self.may_run(class, node) {
+            return None;
+        }
+        let rule = self.first_refusing_rule(class, node);
+        let beyond_room = rule != Rule::NodeResourcesFit || !self.may_run_beside_others(class, node);
+        Some(Miss { beyond_room, short_millionths: self.short_millionths(class, node), rule: Reverse(rule) })
+    }
+
+    /// The largest share of a request of the class for which the node has no room, in millionths of the request.
+    #[must_use]
+    pub fn short_millionths(&self, class: ClassId, node: NodeId) -> u64 {
+        let free = self.free_of(node);
+        let short = |(resource, amount): &(usize, i64)| {
+            let missing = u128::try_from(amount - free[*resource].clamp(0, *amount)).unwrap_or(0);
+            u64::try_from(missing * 1_000_000 / u128::try_from(*amount).unwrap_or(1).max(1)).unwrap_or(u64::MAX)
+        };
+        self.classes.class(class).requests.iter().map(short).max().unwrap_or(0)
+    }
+
+    /// The first rule that refuses, of a node that some rule refuses.
+    fn first_refusing_rule(&self, class: ClassId, node: NodeId) -> Rule {
+        let asked = self.classes.class(class);
+        let free = self.free_of(node);
+        let first_of_node = self.refusing_rules(asked.placement, node).trailing_zeros() as usize;
+        match RULES.get(first_of_node) {
+            Some((rule, _)) => *rule,
+            None if self.taken_port(class, node).is_some() => Rule::NodePorts,
+            None if asked.requests.iter().any(|(resource, amount)| *amount > free[*resource]) => Rule::NodeResourcesFit,
+            None if !self.volumes_fit(class, node) => {
+                self.refusals(class, node).first().map_or(Rule::VolumeBinding, Refusal::rule)
+            }
+            None if !self.may_spread(class, node) => Rule::PodTopologySpread,
+            None if !self.may_be_near(class, node) => Rule::InterPodAffinity,
+            None => Rule::DynamicResources,
+        }
+    }
+
+    /// Whether a pod of the class may run on the node as far as the pods elsewhere do not decide it: all rules but
+    /// [`Rule::PodTopologySpread`] and [`Rule::InterPodAffinity`].
+    #[must_use]
+    pub fn suits(&self, class: ClassId, node: NodeId) -> bool {
+        let asked = self.classes.class(class);
+        let free = self.free_of(node);
+        self.admits(class, node)
+            && asked.requests.iter().all(|(resource, amount)| *amount <= free[*resource])
+            && self.volumes_fit(class, node)
+            && !asked.claims_devices
+    }
+
+    /// Whether the rules that look at a node by itself, and the ports that are taken there, admit the class: what decides
+    /// whether a `DaemonSet` runs on a node.
+    #[must_use]
+    pub fn admits(&self, class: ClassId, node: NodeId) -> bool {
+        self.refusing_rules(self.classes.class(class).placement, node) == 0 && self.taken_port(class, node).is_none()
+    }
+
+    /// Why a pod of the class may not run on the node: the first rule that refuses; `None` where it may.
+    #[must_use]
+    pub fn refusal(&self, class: ClassId, node: NodeId) -> Option<Refusal> {
+        if self.may_run(class, node) { None } else { self.refusals(class, node).into_iter().next() }
+    }
+
+    /// The nodes of these that refuse the class, by name, each with the first rule that does; the nearest first.
+    #[must_use]
+    pub fn refusals_by_node(&self, class: ClassId, nodes: &[NodeId]) -> Vec<(String, Refusal)> {
+        let mut misses: Vec<(Miss, NodeId)> =
+            nodes.iter().filter_map(|node| Some((self.miss(class, *node)?, *node))).collect();
+        misses.sort();
+        let explained = |(_, node)| Some((self.name(node).to_owned(), self.refusal(class, node)?));
+        misses.into_iter().filter_map(explained).collect()
+    }
+
+    /// Why a pod of the class may not run on the node: one refusal of each rule that does, in the scheduler's order.
+    #[must_use]
+    pub fn refusals(&self, class: ClassId, node: NodeId) -> Vec<Refusal> {
+        const PARTS: [Explained; 6] = [
+            Simulation::explain_node,
+            Simulation::explain_port,
+            Simulation::explain_room,
+            Simulation::explain_volumes,
+            Simulation::explain_spread,
+            Simulation::explain_affinity,
+        ];
+        let mut refusals = Vec::new();
+        for part in PARTS {
+            part(self, class, node, &mut refusals);
+        }
+        if self.classes.class(class).claims_devices {
+            refusals.push(Refusal::Devices);
+        }
+        refusals.dedup_by_key(|refusal| refusal.rule());
+        refusals
+    }
+
+    /// The rules that could not be checked for the pods of a class, since nobody could read what they look at.
+    #[must_use]
+    pub fn unchecked_rules(&self, class: ClassId) -> Vec<Rule> {
+        let mut rules = self.classes.class(class).unchecked_rules.clone();
+        if self.classes.has_unread_namespaces(class) {
+            rules.push(Rule::InterPodAffinity);
+        }
+        rules
+    }
+
+    fn explain_node(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+        let placement = self.classes.class(class).placement;
+        if self.refusing_rules(placement, node) == 0 {
+            return;
+        }
+        let target = self.nodes[node.0].target();
+        refusals.extend(RULES.iter().filter_map(|(_, rule)| rule(&self.classes.placements[placement], &target)));
+    }
+
+    fn explain_port(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+        refusals.extend(self.taken_port(class, node).map(|port| Refusal::PortTaken(port.clone())));
+    }
+
+    /// The first port that the class needs and another pod has. An address that is any meets all others of its port.
+    fn taken_port(&self, class: ClassId, node: NodeId) -> Option<&HostPort> {
+        let meets = |wanted: &HostPort, taken: &HostPort| {
+            let same_address = wanted.ip == taken.ip || wanted.ip == ANY_ADDRESS || taken.ip == ANY_ADDRESS;
+            wanted.port == taken.port && wanted.protocol == taken.protocol && same_address
+        };
+        let taken = self.ports_of(node);
+        self.classes.class(class).ports.iter().find(|wanted| taken.iter().any(|taken| meets(wanted, taken)))
+    }
+
+    fn explain_room(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+        let free = self.free_of(node);
+        let short = self.classes.class(class).requests.iter().filter(|(resource, amount)| *amount > free[*resource]);
+        let unsigned = |amount: i64| u64::try_from(amount).unwrap_or(0);
+        let short: Vec<Shortfall> = short
+            .map(|(resource, amount)| Shortfall {
+                resource: self.classes.resources[*resource].clone(),
+                needed: unsigned(*amount),
+                free: unsigned(free[*resource]),
+            })
+            .collect();
+        if !short.is_empty() {
+            refusals.push(Refusal::TooSmall(short));
+        }
+    }
+
+    fn may_spread(&self, class: ClassId, node: NodeId) -> bool {
+        self.classes.class(class).rules.spread.iter().all(|rule| {
+            let group = &self.classes.spread[rule.group];
+            let domain = self.domains.of(self.classes.spread_key(rule.group), node.0);
+            let domains = &self.spread_domains[group.eligibility];
+            domain != NONE && self.spread[rule.group].allows(rule, domain, domains)
+        })
+    }
+
+    fn explain_spread(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+        for rule in &self.classes.class(class).rules.spread {
+            let group = &self.classes.spread[rule.group];
+            let key = self.classes.spread_key(rule.group);
+            let topology_key = self.domains.name(key).to_owned();
+            let domain = self.domains.of(key, node.0);
+            let (counts, domains) = (&self.spread[rule.group], &self.spread_domains[group.eligibility]);
+            if domain == NONE {
+                refusals.push(Refusal::NoSpreadDomain(topology_key));
+            } else if !counts.allows(rule, domain, domains) {
+                refusals.push(Refusal::Skewed(Box::new(Skew {
+                    domain: self.nodes[node.0].target().label(&topology_key).unwrap_or_default().to_owned(),
+                    topology_key,
+                    selector: self.classes.selector(group.selector).clone(),
+                    would_be: counts.would_be(rule, domain),
+                    fewest: counts.fewest(rule, domains),
+                    missing_domains: domains.are_too_few(rule).then_some(rule.min_domains),
+                    max_skew: rule.max_skew,
+                })));
+            }
+        }
+    }
+
+    fn may_be_near(&self, class: ClassId, node: NodeId) -> bool {
+        self.affinity_of(class, node) == Affinity::Satisfied
+            && self.too_near(class, node).is_none()
+            && self.kept_away_by(class, node).is_none()
+    }
+
+    fn affinity_of(&self, class: ClassId, node: NodeId) -> Affinity {
+        match self.classes.class(class).rules.affinity {
+            None => Affinity::Satisfied,
+            Some((group, own)) => {
+                self.affinity[group].verdict(&self.classes.affinity[group], own, &self.domains, node.0)
+            }
+        }
+    }
+
+    /// An anti-affinity term of the class of which a pod is near.
+    fn too_near(&self, class: ClassId, node: NodeId) -> Option<usize> {
+        let near = |term: &usize| {
+            let domain = self.domains.of(self.classes.anti_affinity[*term].key, node.0);
+            domain != NONE && self.anti_affinity[*term].matching.get(domain) > 0
+        };
+        self.classes.class(class).rules.anti_affinity.iter().copied().find(near)
+    }
+
+    /// An anti-affinity term of a pod near that finds the class.
+    fn kept_away_by(&self, class: ClassId, node: NodeId) -> Option<usize> {
+        let near = |term: &usize| {
+            let domain = self.domains.of(self.classes.anti_affinity[*term].key, node.0);
+            domain != NONE && self.anti_affinity[*term].carriers.get(domain) > 0
+        };
+        self.classes.seen_by[self.classes.class(class).seen_by].kept_away.iter().copied().find(near)
+    }
+
+    fn explain_affinity(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+        let group = self.classes.class(class).rules.affinity.map(|(group, _)| &self.classes.affinity[group]);
+        let term_of = |term: usize| group.and_then(|group| group.terms.get(term));
+        match self.affinity_of(class, node) {
+            Affinity::Satisfied => {}
+            Affinity::NoDomain(term) => {
+                let key = term_of(term).map_or("", |(_, key)| self.domains.name(*key));
+                refusals.push(Refusal::NoAffinityDomain(key.to_owned()));
+            }
+            Affinity::NotNear(term) => refusals.extend(
+                term_of(term)
+                    .map(|(who, key)| Refusal::NotNear(Box::new(self.classes.term(*who, self.domains.name(*key))))),
+            ),
+        }
+        let anti_term = |term: usize| {
+            let term = &self.classes.anti_affinity[term];
+            Box::new(self.classes.term(term.who, self.domains.name(term.key)))
+        };
+        refusals.extend(self.too_near(class, node).map(|term| Refusal::TooNear(anti_term(term))));
+        refusals.extend(self.kept_away_by(class, node).map(|term| Refusal::KeptAway(anti_term(term))));
+    }
+}

@@ -1,0 +1,162 @@
+//! Are a pod's volumes on a node, or can they come to it? The rules about volumes, asked of a [`Simulation`].
+
+use super::class::ClassId;
+use super::simulation::{NodeId, Simulation};
+use super::volumes::{Made, UnboundClaim};
+use super::{Refusal, Rule, node_selector};
+use crate::model::{NodeSelectorTerm, key, normalized_key};
+
+impl Simulation {
+    /// Whether the volumes of the class are on the node, or can come to it.
+    pub(super) fn volumes_fit(&self, class: ClassId, node: NodeId) -> bool {
+        if !self.classes.has_volumes(class) {
+            return true;
+        }
+        let mut refusals = Vec::new();
+        self.explain_volumes(class, node, &mut refusals);
+        refusals.is_empty()
+    }
+
+    /// Why they are not, and cannot.
+    pub(super) fn explain_volumes(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+        let needs = &self.classes.volumes[self.classes.class(class).volumes];
+        let unusable = |of_rule: Rule| {
+            let of_rule = needs.unusable.iter().filter(move |(rule, ..)| *rule == of_rule);
+            of_rule.map(|(rule, claim, problem)| Refusal::UnusableClaim {
+                rule: *rule,
+                claim: claim.clone(),
+                problem: *problem,
+            })
+        };
+        refusals.extend(unusable(Rule::VolumeRestrictions));
+        let disk = self.mounts.conflict(node.0, &needs.disks);
+        refusals.extend(disk.map(|disk| Refusal::DiskInUse(disk.id.clone())));
+        let claim = self.mounts.used_claim(&needs.exclusive);
+        refusals.extend(claim.map(|claim| Refusal::ClaimInUse(self.storage.claims[claim].clone())));
+        refusals.extend(unusable(Rule::NodeVolumeLimits));
+        refusals.extend(self.too_many_volumes(class, node));
+        refusals.extend(unusable(Rule::VolumeBinding));
+        refusals.extend(
+            needs.bound.iter().filter(|terms| !self.reaches(**terms, node)).map(|terms| self.elsewhere(*terms, node)),
+        );
+        refusals.extend(self.bind(class, node).err());
+        refusals.extend(unusable(Rule::VolumeZone));
+        refusals.extend(self.another_zone(class, node));
+    }
+
+    fn too_many_volumes(&self, class: ClassId, node: NodeId) -> Option<Refusal> {
+        let attachments = &self.classes.volumes[self.classes.class(class).volumes].attachments;
+        attachments.iter().find_map(|(driver, _)| {
+            let limit = self.attach_limit(node, *driver)?;
+            let (attached, needed) = self.mounts.attachments(node.0, *driver, attachments);
+            (needed > 0 && attached.saturating_add(needed) > limit).then(|| Refusal::TooManyVolumes {
+                driver: self.storage.drivers[*driver].clone(),
+                needed,
+                free: limit.saturating_sub(attached),
+            })
+        })
+    }
+
+    fn elsewhere(&self, terms: usize, node: NodeId) -> Refusal {
+        let target = self.nodes[node.0].target();
+        let unmatched = |term: &NodeSelectorTerm| node_selector::first_unmatched(term, &target);
+        match self.storage.terms[terms].iter().find_map(unmatched) {
+            Some(Refusal::Unmatched { requirement, found }) => Refusal::VolumeElsewhere { requirement, found },
+            _ => Refusal::VolumeNowhere,
+        }
+    }
+
+    /// The volumes that claims without one would be bound to on this node, claim by claim: as the scheduler does, smaller
+    /// claims first, each the smallest volume that will do; none where a volume is made for it.
+    fn bind(&self, class: ClassId, node: NodeId) -> Result<Vec<Option<usize>>, Refusal> {
+        let needs = &self.classes.volumes[self.classes.class(class).volumes];
+        let mut bound = Vec::with_capacity(needs.unbound.len());
+        for claim in &needs.unbound {
+            bound.push(self.bind_one(claim, node, &bound)?);
+        }
+        Ok(bound)
+    }
+
+    fn bind_one(&self, claim: &UnboundClaim, node: NodeId, bound: &[Option<usize>]) -> Result<Option<usize>, Refusal> {
+        let reached = |volume: &usize| self.storage.volume_terms[*volume].is_none_or(|terms| self.reaches(terms, node));
+        if let Some((there, volume)) = claim.shared.and_then(|claim| self.mounts.shared(claim)) {
+            return match volume {
+                Some(volume) if reached(&volume) => Ok(Some(volume)),
+                None if there == node.0 => Ok(None),
+                _ => Err(Refusal::VolumeForAnotherNode(self.shown_name(NodeId(there)))),
+            };
+        }
+        let found = match (&claim.selected_node, claim.prebound) {
+            (Some(selected), _) if self.nodes[node.0].target().name != Some(selected) => {
+                return Err(Refusal::VolumeForAnotherNode(selected.clone()));
+            }
+            (Some(_), _) => None,
+            (None, Some(volume)) if !bound.contains(&Some(volume)) => Some(volume).filter(reached),
+            (None, _) => {
+                let free = |volume: &usize| !bound.contains(&Some(*volume)) && !self.mounts.is_promised(*volume);
+                claim.candidates.iter().copied().find(|volume| free(volume) && reached(volume))
+            }
+        };
+        let made = match claim.made {
+            None => false,
+            Some(Made::Anywhere) => true,
+            Some(Made::Where(terms)) => self.reaches(terms, node),
+        };
+        if found.is_some() || made { Ok(found) } else { Err(Refusal::NoVolume(claim.storage_class.clone())) }
+    }
+
+    fn shown_name(&self, node: NodeId) -> String {
+        self.nodes[node.0].target().name.unwrap_or("(a new node)").to_owned()
+    }
+
+    fn another_zone(&self, class: ClassId, node: NodeId) -> Option<Refusal> {
+        let needs = &self.classes.volumes[self.classes.class(class).volumes];
+        let target = self.nodes[node.0].target();
+        if !key::VOLUME_ZONES.iter().any(|key| target.label(key).is_some()) {
+            return None;
+        }
+        let here = |key: &str| target.label(key).or_else(|| target.label(normalized_key(key)));
+        let elsewhere = needs
+            .zones
+            .iter()
+            .find(|(key, zones)| !here(key).is_some_and(|zone| zones.iter().any(|other| other == zone)));
+        elsewhere.map(|(key, zones)| Refusal::VolumeInAnotherZone { key: key.clone(), zones: zones.clone() })
+    }
+
+    /// A pod of the class uses its volumes on the node from now on. One that comes is promised volumes for its claims; one
+    /// that was there has them.
+    pub(super) fn mount(&mut self, class: ClassId, node: NodeId, comes: bool) {
+        if !self.classes.has_volumes(class) {
+            return;
+        }
+        let bound = if comes { self.bind(class, node).unwrap_or_default() } else { Vec::new() };
+        let needs = &self.classes.volumes[self.classes.class(class).volumes];
+        let mut promised = Vec::new();
+        for (claim, volume) in needs.unbound.iter().zip(bound) {
+            let first = claim.shared.is_none_or(|claim| self.mounts.shared(claim).is_none());
+            promised.extend(volume.filter(|_| first));
+            if let Some(claim) = claim.shared {
+                self.mounts.share(claim, node.0, volume);
+            }
+        }
+        self.mounts.promise(class.0, node.0, promised);
+        self.mounts.add_disks(node.0, &needs.disks);
+        self.mounts.attach(node.0, &needs.attachments);
+        self.mounts.use_claims(&needs.exclusive);
+    }
+
+    /// A pod of the class does not use its volumes on the node any more.
+    pub(super) fn unmount(&mut self, class: ClassId, node: NodeId) {
+        if !self.classes.has_volumes(class) {
+            return;
+        }
+        let needs = &self.classes.volumes[self.classes.class(class).volumes];
+        for claim in needs.unbound.iter().filter_map(|claim| claim.shared) {
+            self.mounts.leave(claim, node.0);
+        }
+        self.mounts.release(class.0, node.0);
+        self.mounts.remove_disks(node.0, &needs.disks);
+        self.mounts.detach(node.0, &needs.attachments);
+        self.mounts.leave_claims(&needs.exclusive);
+    }
+}

@@ -1,0 +1,383 @@
+//! What a pod's volumes ask of a node, resolved once for every pod that asks for the same.
+//!
+//! Source of the rules: the plugins `volumebinding`, `volumerestrictions`, `volumezone` and `nodevolumelimits` of
+//! kube-scheduler 1.36. Not looked at: storage capacity, attachments of volumes that no pod uses, and volumes of
+//! plugins that once stood in the tree and that a CSI driver serves today.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::interner::Interner;
+use super::refusal::ClaimProblem;
+use super::{Rule, selects};
+use crate::model::{Claim, Disk, NodeSelectorTerm, ObjectName, Pod, PodVolume, StorageClass, Volume, key};
+use crate::snapshot::Extras;
+
+/// What a pod's volumes ask of its node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct VolumeNeeds {
+    /// Claims that cannot be used anywhere as they are.
+    pub(super) unusable: Vec<(Rule, ObjectName, ClaimProblem)>,
+    /// Node affinities of volumes that it is bound to, by their number in a [`VolumeSpace`].
+    pub(super) bound: BTreeSet<usize>,
+    /// Label keys of zone or region, and where its volumes are.
+    pub(super) zones: BTreeSet<(String, Vec<String>)>,
+    /// Claims that get their volume with the pod, smaller ones first.
+    pub(super) unbound: Vec<UnboundClaim>,
+    /// Claims for one pod only, by number.
+    pub(super) exclusive: Vec<usize>,
+    /// Disks without a claim.
+    pub(super) disks: Vec<Disk>,
+    /// CSI driver and volume, by number, of which the nodes can attach a limited count.
+    pub(super) attachments: BTreeSet<(usize, usize)>,
+}
+
+/// A claim that gets its volume with the pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct UnboundClaim {
+    pub(super) storage_class: String,
+    /// Number of the claim, where several pods use it: they all run where its volume comes to be.
+    pub(super) shared: Option<usize>,
+    /// The node for which its volume is being made.
+    pub(super) selected_node: Option<String>,
+    /// A volume that is meant for it.
+    pub(super) prebound: Option<usize>,
+    /// Volumes that would do, smaller ones first.
+    pub(super) candidates: Vec<usize>,
+    /// Where a volume can be made; `None` for nowhere.
+    pub(super) made: Option<Made>,
+}
+
+/// Where a storage class can make volumes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Made {
+    Anywhere,
+    /// On nodes of these labels, by the number of the terms.
+    Where(usize),
+}
+
+/// Everything that claims refer to, numbered.
+#[derive(Debug)]
+pub(super) struct VolumeSpace<'a> {
+    extras: &'a Extras,
+    /// Drivers of which some node can attach a limited count.
+    limited_drivers: BTreeSet<&'a str>,
+    /// Volumes of each storage class, smaller ones first.
+    by_class: BTreeMap<&'a str, Vec<&'a Volume>>,
+    /// Claims that more than one pod uses.
+    shared: BTreeSet<ObjectName>,
+    volumes: Interner<&'a str>,
+    terms: Interner<Vec<NodeSelectorTerm>>,
+    claims: Interner<ObjectName>,
+    drivers: Interner<&'a str>,
+    handles: Interner<String>,
+}
+
+/// How the plugins see one claim of a pod.
+enum Resolved<'a> {
+    Unusable(ClaimProblem),
+    /// Nobody could read claims.
+    Unread,
+    Found(&'a Claim),
+}
+
+impl<'a> VolumeSpace<'a> {
+    pub(super) fn new(extras: &'a Extras, pods: &[&Pod]) -> Self {
+        let limits = extras.attach_limits.iter().flatten();
+        let mut by_class: BTreeMap<&str, Vec<&Volume>> = BTreeMap::new();
+        for volume in extras.volumes.iter().flatten().map(|(_, volume)| &**volume) {
+            by_class.entry(volume.storage_class.as_deref().unwrap_or("")).or_default().push(volume);
+        }
+        for volumes in by_class.values_mut() {
+            volumes.sort_by_key(|volume| (volume.capacity, &volume.name));
+        }
+        Self {
+            extras,
+            limited_drivers: limits.flat_map(|(_, limits)| limits.volumes.keys()).map(String::as_str).collect(),
+            by_class,
+            shared: shared_claims(pods),
+            volumes: Interner::default(),
+            terms: Interner::default(),
+            claims: Interner::default(),
+            drivers: Interner::default(),
+            handles: Interner::default(),
+        }
+    }
+
+    /// Claims, terms and CSI drivers, each at its number.
+    pub(super) fn into_parts(self) -> (Vec<ObjectName>, Vec<Vec<NodeSelectorTerm>>, Vec<String>) {
+        let drivers = self.drivers.into_values().into_iter().map(str::to_owned).collect();
+        (self.claims.into_values(), self.terms.into_values(), drivers)
+    }
+
+    /// Node affinity of each volume, by its number.
+    pub(super) fn volume_terms(&mut self) -> Vec<Option<usize>> {
+        let names: Vec<&str> = self.volumes.values().to_vec();
+        let volumes = self.extras.volumes.as_ref();
+        let affinity = |name: &str| attachable(volumes?.get(name)?);
+        names.into_iter().map(|name| affinity(name).map(|terms| self.terms.number(terms))).collect()
+    }
+
+    /// The rules that cannot be checked for a pod with claims, since nobody could read what they look at.
+    pub(super) fn unchecked_rules(&self, pod: &Pod) -> Vec<Rule> {
+        let Extras { claims, volumes, storage_classes, attach_limits, .. } = self.extras;
+        if !pod.volumes.iter().any(|volume| matches!(volume, PodVolume::Claim { .. })) {
+            return Vec::new();
+        }
+        let unbound = volumes.is_none() || storage_classes.is_none();
+        let rules = [
+            (Rule::VolumeRestrictions, false),
+            // The volume or its class tells the driver.
+            (Rule::NodeVolumeLimits, attach_limits.is_none() || unbound),
+            (Rule::VolumeBinding, unbound),
+            (Rule::VolumeZone, unbound),
+        ];
+        rules.into_iter().filter(|(_, unread)| *unread || claims.is_none()).map(|(rule, _)| rule).collect()
+    }
+
+    /// What the pod's volumes ask for. Of one that runs and stays only what it keeps from others.
+    pub(super) fn needs(&mut self, pod: &Pod, stays: bool) -> VolumeNeeds {
+        let mut needs = VolumeNeeds::default();
+        let mut unbound: Vec<Cow<'_, Claim>> = Vec::new();
+        for volume in &pod.volumes {
+            match volume {
+                PodVolume::Disk(disk) => needs.disks.push(disk.clone()),
+                PodVolume::Claim { name, ephemeral } => {
+                    let name = ObjectName { namespace: pod.name.namespace.clone(), name: name.clone() };
+                    match self.resolve(pod, &name, *ephemeral) {
+                        Resolved::Unread => {}
+                        Resolved::Unusable(problem) => {
+                            needs
+                                .unusable
+                                .extend(rules_of(problem, *ephemeral).map(|rule| (rule, name.clone(), problem)));
+                        }
+                        Resolved::Found(claim) if *ephemeral && pod.occupied_node().is_some() && !stays => {
+                            needs.attachments.extend(self.attachment(claim));
+                            // It goes with the pod, and another one is made wherever the pod comes.
+                            unbound.push(Cow::Owned(anew(claim)));
+                        }
+                        Resolved::Found(claim) => self.use_claim(claim, *ephemeral, stays, &mut needs, &mut unbound),
+                    }
+                }
+            }
+        }
+        if stays {
+            needs.unusable.clear();
+        }
+        unbound.sort_by(|left, right| (left.size, &left.name).cmp(&(right.size, &right.name)));
+        needs.unbound = unbound.iter().filter_map(|claim| self.unbound(claim)).collect();
+        needs
+    }
+
+    fn resolve(&self, pod: &Pod, name: &ObjectName, ephemeral: bool) -> Resolved<'a> {
+        let Some(claims) = &self.extras.claims else { return Resolved::Unread };
+        let Some(claim) = claims.get(name) else { return Resolved::Unusable(ClaimProblem::Missing) };
+        if ephemeral && claim.owner_pod.as_ref() != Some(&pod.name.name) {
+            return Resolved::Unusable(ClaimProblem::OfAnotherPod);
+        }
+        Resolved::Found(claim)
+    }
+
+    /// What a claim that is there asks for.
+    fn use_claim(
+        &mut self,
+        claim: &'a Claim,
+        ephemeral: bool,
+        stays: bool,
+        needs: &mut VolumeNeeds,
+        unbound: &mut Vec<Cow<'a, Claim>>,
+    ) {
+        if !ephemeral && claim.access_modes.contains("ReadWriteOncePod") {
+            needs.exclusive.push(self.claims.number(claim.name.clone()));
+        }
+        needs.attachments.extend(self.attachment(claim));
+        if stays {
+            return;
+        }
+        let mut refuse = |rule, problem| needs.unusable.push((rule, claim.name.clone(), problem));
+        match self.binding(claim) {
+            Binding::Refused(problem) => refuse(Rule::VolumeBinding, problem),
+            Binding::Bound(volume) => {
+                if let Some(terms) = attachable(volume) {
+                    needs.bound.insert(self.terms.number(terms));
+                }
+            }
+            Binding::WithPod => unbound.push(Cow::Borrowed(claim)),
+            Binding::Unread => {}
+        }
+        if ephemeral {
+            return;
+        }
+        match self.zone(claim) {
+            Zone::Refused(problem) => needs.unusable.push((Rule::VolumeZone, claim.name.clone(), problem)),
+            Zone::Of(volume) => needs.zones.extend(zones(volume)),
+            Zone::Any => {}
+        }
+    }
+
+    /// What `VolumeBinding` makes of a claim before it looks at a node.
+    fn binding(&self, claim: &Claim) -> Binding<'a> {
+        let named = claim.volume.as_ref();
+        match named {
+            _ if claim.lost => Binding::Refused(ClaimProblem::Lost),
+            _ if claim.deleting => Binding::Refused(ClaimProblem::Deleting),
+            Some(name) if claim.bound => match &self.extras.volumes {
+                None => Binding::Unread,
+                Some(volumes) => match volumes.get(name) {
+                    Some(volume) => Binding::Bound(volume),
+                    None => Binding::Refused(ClaimProblem::VolumeMissing),
+                },
+            },
+            Some(_) => Binding::Refused(ClaimProblem::Unbound),
+            None if self.extras.storage_classes.is_none() => Binding::Unread,
+            None => match self.storage_class(claim) {
+                Some(class) if class.waits_for_pod => Binding::WithPod,
+                _ => Binding::Refused(ClaimProblem::Unbound),
+            },
+        }
+    }
+
+    /// What `VolumeZone` makes of a claim before it looks at a node.
+    fn zone(&self, claim: &Claim) -> Zone<'a> {
+        if let Some(name) = &claim.volume {
+            let Some(volumes) = &self.extras.volumes else { return Zone::Any };
+            return volumes.get(name).map_or(Zone::Refused(ClaimProblem::VolumeMissing), |volume| Zone::Of(volume));
+        }
+        if self.extras.storage_classes.is_none() {
+            return Zone::Any;
+        }
+        match self.storage_class(claim) {
+            None => Zone::Refused(ClaimProblem::NoStorageClass),
+            Some(class) if class.waits_for_pod => Zone::Any,
+            Some(_) => Zone::Refused(ClaimProblem::Unbound),
+        }
+    }
+
+    fn storage_class(&self, claim: &Claim) -> Option<&'a StorageClass> {
+        let name = claim.storage_class.as_deref().filter(|name| !name.is_empty())?;
+        self.extras.storage_classes.as_ref()?.get(name).map(|class| &**class)
+    }
+
+    /// Driver and volume that a claim takes one of the node's attachments for, where nodes have a limit of them.
+    fn attachment(&mut self, claim: &'a Claim) -> Option<(usize, usize)> {
+        let volume = claim.volume.as_ref().and_then(|name| self.extras.volumes.as_ref()?.get(name));
+        let (driver, handle): (&str, String) = if let Some(volume) = volume {
+            let (driver, handle) = volume.csi.as_ref()?;
+            (driver, format!("{driver}/{handle}"))
+        } else {
+            let driver = &self.storage_class(claim)?.provisioner;
+            (driver, format!("{driver} for {}", claim.name))
+        };
+        self.limited_drivers.contains(driver).then(|| (self.drivers.number(driver), self.handles.number(handle)))
+    }
+
+    /// Where a claim that gets its volume with the pod can get it.
+    fn unbound(&mut self, claim: &Claim) -> Option<UnboundClaim> {
+        let class = self.storage_class(claim)?;
+        let of_class = self.by_class.get(class.name.as_str()).map_or(&[][..], Vec::as_slice);
+        let fitting = || of_class.iter().filter(|volume| holds(volume, claim));
+        let prebound = fitting().find(|volume| volume.claim.as_ref().is_some_and(|meant| is_meant(meant, claim)));
+        let candidates: Vec<&str> =
+            fitting().filter(|volume| is_free(volume, claim)).map(|volume| volume.name.as_str()).collect();
+        let prebound = prebound.map(|volume| self.volumes.number(&volume.name));
+        let made = match class.provisioner.as_str() {
+            "" | "kubernetes.io/no-provisioner" => None,
+            _ if class.allowed_topologies.is_empty() => Some(Made::Anywhere),
+            _ => Some(Made::Where(self.terms.number(class.allowed_topologies.clone()))),
+        };
+        let shared = self.shared.contains(&claim.name).then(|| self.claims.number(claim.name.clone()));
+        Some(UnboundClaim {
+            storage_class: class.name.clone(),
+            shared,
+            selected_node: claim.selected_node.clone(),
+            prebound,
+            candidates: candidates.into_iter().map(|name| self.volumes.number(name)).collect(),
+            made,
+        })
+    }
+}
+
+enum Binding<'a> {
+    Refused(ClaimProblem),
+    Bound(&'a Volume),
+    WithPod,
+    Unread,
+}
+
+enum Zone<'a> {
+    Refused(ClaimProblem),
+    Of(&'a Volume),
+    Any,
+}
+
+/// Labels of the nodes that can attach a volume; `None` for every node. The scheduler asks without the node's name, so
+/// that requirements on it always hold.
+fn attachable(volume: &Volume) -> Option<Vec<NodeSelectorTerm>> {
+    let mut terms = volume.node_affinity.clone()?;
+    let only_names = |term: &NodeSelectorTerm| term.labels.is_empty() && !term.fields.is_empty();
+    if terms.iter().any(only_names) {
+        return None;
+    }
+    for term in &mut terms {
+        term.fields.clear();
+    }
+    Some(terms)
+}
+
+/// Claims that more than one pod uses. Those of ephemeral volumes are each one pod's own.
+fn shared_claims(pods: &[&Pod]) -> BTreeSet<ObjectName> {
+    let mut used = BTreeSet::new();
+    let mut shared = BTreeSet::new();
+    for pod in pods {
+        for volume in &pod.volumes {
+            let PodVolume::Claim { name, ephemeral: false } = volume else { continue };
+            let name = ObjectName { namespace: pod.name.namespace.clone(), name: name.clone() };
+            if !used.insert(name.clone()) {
+                shared.insert(name);
+            }
+        }
+    }
+    shared
+}
+
+/// The claim that is made in place of one that goes with its pod.
+fn anew(claim: &Claim) -> Claim {
+    Claim { volume: None, bound: false, selected_node: None, lost: false, deleting: false, ..claim.clone() }
+}
+
+/// The plugins that refuse a pod for a claim that is not there, or not its own.
+fn rules_of(problem: ClaimProblem, ephemeral: bool) -> impl Iterator<Item = Rule> {
+    let rules = [
+        (Rule::VolumeRestrictions, !ephemeral && problem == ClaimProblem::Missing),
+        (Rule::NodeVolumeLimits, true),
+        (Rule::VolumeBinding, true),
+        (Rule::VolumeZone, !ephemeral && problem == ClaimProblem::Missing),
+    ];
+    rules.into_iter().filter(|(_, looks)| *looks).map(|(rule, _)| rule)
+}
+
+/// Whether a volume would do for a claim, whoever it is meant for.
+fn holds(volume: &Volume, claim: &Claim) -> bool {
+    volume.capacity >= claim.size && volume.block == claim.block && !volume.deleting
+}
+
+fn is_meant((name, uid): &(ObjectName, String), claim: &Claim) -> bool {
+    *name == claim.name && (uid.is_empty() || *uid == claim.uid)
+}
+
+/// Whether a volume may be bound to a claim for which it was not meant.
+fn is_free(volume: &Volume, claim: &Claim) -> bool {
+    volume.claim.is_none()
+        && volume.available
+        && claim.selector.as_ref().is_none_or(|selector| selects(selector, &volume.labels))
+        && claim.access_modes.is_subset(&volume.access_modes)
+}
+
+/// Keys of zone and region on volumes, and their values: several ones stand in one label, with `__` between them.
+fn zones(volume: &Volume) -> impl Iterator<Item = (String, Vec<String>)> {
+    let values = |key: &str| {
+        let values: Vec<String> = volume.labels.get(key)?.split("__").map(|zone| zone.trim().to_owned()).collect();
+        values.iter().all(|value| !value.is_empty()).then(|| (key.to_owned(), values))
+    };
+    key::VOLUME_ZONES.into_iter().filter_map(values)
+}

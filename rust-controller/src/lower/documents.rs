@@ -1,0 +1,93 @@
+//! Text -> documents of JSON or YAML, before anybody knows what they are.
+
+use std::mem;
+
+use serde_json::{Map, Value};
+
+use super::ManifestError;
+
+/// How deep a YAML document may be nested, what its aliases stand for included: twice as deep as any Kubernetes object,
+/// and no deeper than fits a thread's stack.
+const DEEPEST: usize = 64;
+
+/// JSON where it looks like it and is; YAML otherwise, whose flow style looks like JSON.
+pub(super) fn documents(text: &str) -> Result<Vec<Value>, ManifestError> {
+    if !text.trim_start().starts_with(['{', '[']) {
+        return yaml_documents(text);
+    }
+    let documents: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
+    documents.or_else(|error| {
+        yaml_documents(text).map_err(|_| ManifestError::Syntax { format: "JSON", problem: error.to_string() })
+    })
+}
+
+fn yaml_documents(text: &str) -> Result<Vec<Value>, ManifestError> {
+    // The file is the user's own and may be as large as their cluster: no limits but that of the stack.
+    let budget = serde_yaml::budget! {
+        max_depth: DEEPEST,
+        max_reader_input_bytes: None,
+        max_events: usize::MAX,
+        max_aliases: usize::MAX,
+        max_anchors: usize::MAX,
+        max_recorded_anchor_events: usize::MAX,
+        max_recorded_anchor_bytes: usize::MAX,
+        max_documents: usize::MAX,
+        max_nodes: usize::MAX,
+        max_total_scalar_bytes: usize::MAX,
+        max_merge_keys: usize::MAX,
+        enforce_alias_anchor_ratio: false,
+    };
+    // Only `true` and `false` are booleans, so that a node may be called `n`.
+    let options = serde_yaml::options! { budget: budget, strict_booleans: true };
+    serde_yaml::from_multiple_with_options(text, options)
+        .map_err(|error| ManifestError::Syntax { format: "YAML", problem: error.to_string() })
+}
+
+/// The items of a list, and their kind where the list is a typed one; nothing for any other object, such as a custom
+/// resource of kind `AllowList`.
+pub(super) fn list_items<'k>(kind: &'k str, object: &mut Map<String, Value>) -> Option<(Option<&'k str>, Vec<Value>)> {
+    let item_kind = kind.strip_suffix("List")?;
+    let items = match object.get_mut("items")? {
+        Value::Array(items) => mem::take(items),
+        Value::Null => Vec::new(),
+        _ => return None,
+    };
+    Some((Some(item_kind).filter(|kind| !kind.is_empty()), items))
+}
+
+/// `cpu: 2` is as good as `cpu: "2"` in a manifest; the typed objects take only the second.
+pub(super) fn quote_quantities(value: &mut Value) {
+    const QUANTITY_MAPS: [&str; 6] =
+        ["requests", "limits", "allocatable", "capacity", "overhead", "allocatedResources"];
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                match value {
+                    Value::Object(map) if QUANTITY_MAPS.contains(&key.as_str()) => {
+                        map.values_mut().filter(|amount| amount.is_number()).for_each(|amount| {
+                            *amount = Value::String(amount.to_string());
+                        });
+                    }
+                    other => quote_quantities(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(quote_quantities),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_too_deep_for_the_stack_is_refused() {
+        let nested = |inner: &str| format!("{}{inner}{}", "[".repeat(40), "]".repeat(40));
+        assert!(documents(&format!("kind: A\nb: {}\n", nested("x"))).is_ok());
+        let aliases = format!("kind: A\nb: &b {}\nc: &c {}\n", nested("x"), nested("*b"));
+        for text in ["- ".repeat(200), "[".repeat(100_000), aliases] {
+            assert!(matches!(documents(&text), Err(ManifestError::Syntax { .. })));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Room on the nodes that there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::pack::most_urgent_first;
+use super::pending::{Need, need};
+use crate::feasibility::{ClassId, Miss, NodeId, Refusal, Rule, Simulation};
+use crate::model::Pod;
+use crate::snapshot::Snapshot;
+
+/// Which unschedulable pods need no new node. Both lists are in order of urgency.
+#[derive(Debug, Default)]
+pub struct OnExisting<'a> {
+    /// Those that fit existing nodes as they are, all together, each with its node.
+    pub fitting: Vec<(&'a Arc<Pod>, String)>,
+    /// Those that do not.
+    pub rest: Vec<&'a Arc<Pod>>,
+}
+
+/// Why no existing node takes a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExistingMisses {
+    /// How many nodes each rule refuses.
+    pub refused_nodes: BTreeMap<Rule, usize>,
+    /// The node that comes nearest, and why it does not take the pod.
+    pub nearest: Option<(String, Refusal)>,
+}
+
+/// Finds room on existing nodes for the unschedulable pods, and takes it in the simulation.
+///
+/// A pod for which some rule cannot be checked is placed nowhere: the scheduler, which checks it, has refused every node.
+pub fn place_on_existing<'a>(snapshot: &'a Snapshot, simulation: &mut Simulation) -> OnExisting<'a> {
+    let mut waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
+    waiting.sort_by(|left, right| most_urgent_first(left, right));
+    let usable = usable_nodes(snapshot, simulation);
+    let mut searches: BTreeMap<ClassId, Search> = BTreeMap::new();
+    let mut fitting = Vec::new();
+    place_until_nothing_changes(&mut waiting, |pod| {
+        let Some(class) = simulation.class_of(&pod.name) else { return false };
+        if !simulation.unchecked_rules(class).is_empty() {
+            return false;
+        }
+        let Some(node) = searches.entry(class).or_default().next(simulation, class, &usable) else { return false };
+        simulation.place(class, node);
+        fitting.push((*pod, simulation.name(node).to_owned()));
+        true
+    });
+    OnExisting { fitting, rest: waiting }
+}
+
+/// Places what can be placed, in order, and tries the rest again as long as that helps: a pod that has come may be the one
+/// near which another must run, or the one that others must not outnumber.
+pub fn place_until_nothing_changes<T>(waiting: &mut Vec<T>, mut place: impl FnMut(&T) -> bool) {
+    loop {
+        let before = waiting.len();
+        waiting.retain(|each| !place(each));
+        if waiting.is_empty() || waiting.len() == before {
+            return;
+        }
+    }
+}
+
+/// Where the search for a class stands.
+#[derive(Default)]
+struct Search {
+    /// Nodes before this one will never take the class.
+    from: usize,
+    /// When no node took the class.
+    failed: Option<u64>,
+}
+
+impl Search {
+    /// The first node that takes a pod of the class.
+    fn next(&mut self, simulation: &Simulation, class: ClassId, nodes: &[NodeId]) -> Option<NodeId> {
+        let now = simulation.changed(class);
+        if self.failed == Some(now) {
+            return None;
+        }
+        let mut rest = nodes.iter().copied().enumerate().skip(self.from);
+        let found = rest.find(|(_, node)| simulation.may_run(class, *node));
+        self.failed = found.is_none().then_some(now);
+        // Room only shrinks: a class that nothing but room can refuse need not look back.
+        if !simulation.depends_on_others(class) {
+            self.from = found.map_or(nodes.len(), |(at, _)| at);
+        }
+        found.map(|(_, node)| node)
+    }
+}
+
+/// Nodes that take pods: not those that go, nor those with a pod that could not be read, whose room is unknown.
+fn usable_nodes(snapshot: &Snapshot, simulation: &Simulation) -> Vec<NodeId> {
+    let unreadable = snapshot.unreadable_nodes();
+    let usable = snapshot.nodes().iter().map(|node| !node.deleting && !unreadable.contains(node.name.as_str()));
+    simulation.existing_nodes().zip(usable).filter(|(_, usable)| *usable).map(|(node, _)| node).collect()
+}
+
+/// What every existing node says of a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeVerdicts {
+    /// Nodes that refuse it, each with the first rule that does; the nearest first.
+    pub refusing: Vec<(String, Refusal)>,
+    /// Nodes that would take it.
+    pub taking: Vec<String>,
+    /// Nodes that would take it, to which the planner sends nobody: they are being deleted, or hold a pod that could not be
+    /// read, so that nobody knows what room is left.
+    pub shunned: Vec<String>,
+}
+
+/// What every existing node says of a pod, as if it ran nowhere. Room that other pods are to take is taken.
+#[must_use]
+pub fn verdicts_on_existing(snapshot: &Snapshot, pod: &Pod) -> NodeVerdicts {
+    let mut simulation = Simulation::of(snapshot);
+    let fitting = place_on_existing(snapshot, &mut simulation).fitting;
+    let Some(class) = simulation.class_of(&pod.name) else { return NodeVerdicts::default() };
+    let placed = fitting.iter().find(|(other, _)| other.name == pod.name).map(|(_, node)| node.as_str());
+    if let Some(node) = pod.occupied_node().or(placed).and_then(|name| simulation.node(name)) {
+        simulation.take(class, node);
+    }
+    let nodes: Vec<NodeId> = simulation.existing_nodes().collect();
+    let usable: BTreeSet<NodeId> = usable_nodes(snapshot, &simulation).into_iter().collect();
+    let takers = nodes.iter().filter(|node| simulation.may_run(class, **node));
+    let (taking, shunned): (Vec<NodeId>, Vec<NodeId>) = takers.partition(|node| usable.contains(node));
+    let names = |nodes: Vec<NodeId>| nodes.into_iter().map(|node| simulation.name(node).to_owned()).collect();
+    let refusing = simulation.refusals_by_node(class, &nodes);
+    NodeVerdicts { refusing, taking: names(taking), shunned: names(shunned) }
+}
+
+impl ExistingMisses {
+    /// Asks every existing node. Linear in nodes.
+    pub(super) fn of(simulation: &Simulation, class: ClassId) -> Self {
+        let mut refused_nodes = BTreeMap::new();
+        let mut nearest: Option<(Miss, NodeId)> = None;
+        for node in simulation.existing_nodes() {
+            let Some(miss) = simulation.miss(class, node) else { continue };
+            *refused_nodes.entry(miss.rule()).or_default() += 1;
+            if nearest.is_none_or(|nearest| (miss, node) < nearest) {
+                nearest = Some((miss, node));
+            }
+        }
+        let nearest =
+            nearest.and_then(|(_, node)| Some((simulation.name(node).to_owned(), simulation.refusal(class, node)?)));
+        Self { refused_nodes, nearest }
+    }
+}
