@@ -15,3 +15,4 @@ mod ownership;
 mod pending;
 mod permissions;
 mod plane;
+mod scheduling;

@@ -71,6 +71,11 @@ impl Plane {
         self.control_plane.wait_until(what, TIMEOUT, condition).unwrap()
     }
 
+    /// Polls until it succeeds; its last error says why it never did.
+    pub(crate) fn wait_or_tell<T>(&self, what: &str, attempt: impl Fn() -> anyhow::Result<T>) -> T {
+        self.control_plane.wait_until(what, TIMEOUT, || attempt().map(Some)).unwrap()
+    }
+
     /// Names of the pods with these labels that the scheduler has found unschedulable, once there are `count`.
     pub(crate) fn wait_for_unschedulable(&self, namespace: &str, labels: &str, count: usize) -> Vec<String> {
         self.wait(&format!("{count} unschedulable pods"), || {
