@@ -67,6 +67,11 @@ impl SpreadDomains {
     pub(super) fn has(&self, domain: u32) -> bool {
         self.nodes.get(domain) > 0
     }
+
+    /// Whether there are fewer than the constraint asks for.
+    pub(super) fn are_too_few(&self, rule: &SpreadRule) -> bool {
+        self.count < rule.min_domains
+    }
 }
 
 /// Pods of one group, by domain.
@@ -118,13 +123,6 @@ impl SpreadCounts {
 
     pub(super) fn allows(&self, rule: &SpreadRule, domain: u32, domains: &SpreadDomains) -> bool {
         self.would_be(rule, domain) <= self.fewest(rule, domains).saturating_add(rule.max_skew)
-    }
-}
-
-impl SpreadDomains {
-    /// Whether there are fewer than the constraint asks for.
-    pub(super) fn are_too_few(&self, rule: &SpreadRule) -> bool {
-        self.count < rule.min_domains
     }
 }
 
