@@ -25,7 +25,8 @@ struct Destination {
     id: NodeId,
     name: String,
     cordoned: bool,
-    removed: bool,
+    /// Takes no pods: it is to go, going, not ready, or holds a pod that could not be read.
+    closed: bool,
     preference: Preference,
 }
 
@@ -66,7 +67,7 @@ impl<'a> Destinations<'a> {
                 id,
                 name: node.name.clone(),
                 cordoned: node.unschedulable,
-                removed: node.deleting || !node.ready || unreadable.contains(node.name.as_str()),
+                closed: node.deleting || !node.ready || unreadable.contains(node.name.as_str()),
                 preference,
             }
         };
@@ -80,13 +81,13 @@ impl<'a> Destinations<'a> {
     /// nearly right each time, which a merge sort takes in one pass.
     fn renew_order(&mut self) {
         let Self { nodes, order, .. } = self;
-        order.retain(|at| !nodes[*at].removed);
+        order.retain(|at| !nodes[*at].closed);
         order.sort_by_key(|at| (nodes[*at].preference, *at));
     }
 
     /// Whether no other node would take pods once the one at `index` is gone.
     pub(super) fn is_last(&self, index: usize) -> bool {
-        let takes_pods = |destination: &Destination| !destination.removed && !destination.cordoned;
+        let takes_pods = |destination: &Destination| !destination.closed && !destination.cordoned;
         !self.nodes.iter().enumerate().any(|(at, destination)| at != index && takes_pods(destination))
     }
 
@@ -102,7 +103,7 @@ impl<'a> Destinations<'a> {
         if !protected.is_empty() {
             return Err(protected);
         }
-        self.nodes[index].removed = true;
+        self.nodes[index].closed = true;
         self.renew_order();
         self.empty(index, leaving.all);
         let mut taken: Vec<(ClassId, usize, Move)> = Vec::new();
@@ -147,8 +148,8 @@ impl<'a> Destinations<'a> {
 
     /// Puts it back. It stays for good.
     fn refill(&mut self, index: usize, pods: &[&Arc<Pod>]) {
-        let Destination { id, removed, preference, .. } = &mut self.nodes[index];
-        *removed = false;
+        let Destination { id, closed, preference, .. } = &mut self.nodes[index];
+        *closed = false;
         preference.may_go = false;
         let node = *id;
         self.simulation.restore_node(node);

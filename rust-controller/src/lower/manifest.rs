@@ -262,6 +262,7 @@ impl Source<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lower::written::{names, pod, workload};
 
     #[test]
     fn yaml_documents_lists_and_workloads_become_pods_and_nodes() {
@@ -381,21 +382,5 @@ mod tests {
         all.append(parse_manifest(&(pod("web-1-x", "ReplicaSet", "web-1") + "---\nkind: Service\n")).unwrap());
         assert_eq!(all.unread_kinds, BTreeMap::from([("Service".to_owned(), 2)]));
         assert_eq!(names(all), ["web-1-x", "web-deployment-0"]);
-    }
-
-    fn names(manifest: Manifest) -> Vec<String> {
-        manifest.into_snapshot().pods().iter().map(|pod| pod.name.name.clone()).collect()
-    }
-
-    fn workload(kind: &str, name: &str, fields: &str) -> String {
-        let comma = if fields.is_empty() { "" } else { ", " };
-        format!(
-            "kind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{fields}{comma}template: {{spec: {{containers: []}}}}}}\n"
-        )
-    }
-
-    fn pod(name: &str, owner_kind: &str, owner: &str) -> String {
-        let owner = format!("{{apiVersion: v1, kind: {owner_kind}, name: {owner}, uid: u, controller: true}}");
-        format!("kind: Pod\nmetadata: {{name: {name}, ownerReferences: [{owner}]}}\nspec: {{containers: []}}\n")
     }
 }

@@ -17,6 +17,8 @@ mod selector;
 mod storage;
 mod volumes;
 mod workload;
+#[cfg(test)]
+mod written;
 
 use std::collections::BTreeMap;
 

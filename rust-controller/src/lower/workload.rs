@@ -250,7 +250,8 @@ fn wrong(field: &'static str) -> FieldProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lower::{Manifest, parse_manifest};
+    use crate::lower::parse_manifest;
+    use crate::lower::written::{names, pod, workload};
     use crate::snapshot::Skipped;
 
     #[test]
@@ -404,21 +405,5 @@ mod tests {
         };
         assert_eq!(claims(&snapshot.pods()[0]), ["web-deployment-0-scratch", "web-data"]);
         assert_eq!(claims(&snapshot.pods()[1]), ["web-deployment-1-scratch", "web-data"]);
-    }
-
-    fn names(manifest: Manifest) -> Vec<String> {
-        manifest.into_snapshot().pods().iter().map(|pod| pod.name.name.clone()).collect()
-    }
-
-    fn workload(kind: &str, name: &str, fields: &str) -> String {
-        let comma = if fields.is_empty() { "" } else { ", " };
-        format!(
-            "kind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{fields}{comma}template: {{spec: {{containers: []}}}}}}\n"
-        )
-    }
-
-    fn pod(name: &str, owner_kind: &str, owner: &str) -> String {
-        let owner = format!("{{apiVersion: v1, kind: {owner_kind}, name: {owner}, uid: u, controller: true}}");
-        format!("kind: Pod\nmetadata: {{name: {name}, ownerReferences: [{owner}]}}\nspec: {{containers: []}}\n")
     }
 }
