@@ -47,18 +47,15 @@ impl At {
     /// A catalog of these types, once they are sorted and found to have names of their own.
     pub(super) fn catalog(
         &self,
-        currency: String,
+        (currency, price_source): (String, String),
         node_class: NodeClassRef,
         mut types: Vec<NodeType>,
     ) -> Result<Catalog, CatalogError> {
-        if types.is_empty() {
-            return Err(self.field("types").fail(Problem::NoTypes));
-        }
         types.sort_by(|one, other| one.name.cmp(&other.name));
         if let Some((twin, _)) = types.iter().zip(types.iter().skip(1)).find(|(one, other)| one.name == other.name) {
             return Err(self.node_type(&twin.name).field("name").fail(Problem::DuplicateType));
         }
-        Ok(Catalog { name: self.catalog.clone(), currency, price_source: String::new(), node_class, types })
+        Ok(Catalog { name: self.catalog.clone(), currency, price_source, node_class, types })
     }
 }
 

@@ -18,6 +18,7 @@ pub(super) const PROVIDER: Provider = Provider {
     region: "us-east-1",
     zones: &["us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1e", "us-east-1f"],
     prices_of: "2026-07-20",
+    older_prices: "",
     node_class: ("karpenter.k8s.aws", "EC2NodeClass"),
     allocatable,
     labels,

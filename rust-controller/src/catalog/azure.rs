@@ -26,6 +26,7 @@ pub(super) const PROVIDER: Provider = Provider {
     region: "eastus",
     zones: &["eastus-1", "eastus-2", "eastus-3"],
     prices_of: "2026-06-18",
+    older_prices: "28 sizes older, from 2023-12-18 on",
     node_class: ("karpenter.azure.com", "AKSNodeClass"),
     allocatable,
     labels,
@@ -146,6 +147,19 @@ mod tests {
     #[test]
     fn every_machine_leaves_less_than_it_has_and_more_where_it_has_more() {
         check(&PROVIDER);
+    }
+
+    #[test]
+    fn the_sizes_whose_prices_are_older_are_listed_and_counted() {
+        let comments = PROVIDER.table.lines().take_while(|line| line.starts_with('#'));
+        let listed: Vec<&str> = comments
+            .flat_map(|line| line.trim_start_matches('#').split_whitespace())
+            .filter(|word| word.starts_with("Standard_"))
+            .collect();
+        assert!(PROVIDER.older_prices.starts_with(&format!("{} sizes ", listed.len())), "{}", listed.len());
+        assert!(machines(PROVIDER.table).filter(|machine| listed.contains(&machine.name)).count() == listed.len());
+        let oldest = PROVIDER.older_prices.split_whitespace().find(|word| word.starts_with("20"));
+        assert!(oldest.is_some_and(|day| PROVIDER.table.contains(&format!("\n# {day}: Standard_"))));
     }
 
     #[test]

@@ -36,8 +36,17 @@ pub enum Problem {
     #[error("{0} is not a known version (known: 1)")]
     UnknownVersion(String),
     /// A catalog without node types.
-    #[error("lists no node type for Linux")]
+    #[error("lists no node type")]
     NoTypes,
+    /// A file of KWOK's of which every type is left out.
+    #[error("lists no node type that runs Linux, has an offering, and leaves something for pods")]
+    NoUsableTypes,
+    /// Text where there must be some.
+    #[error("is empty")]
+    Empty,
+    /// Text that would not stay in its line.
+    #[error("must be one line of at most 100 characters")]
+    NotALine,
     /// Two types share a name.
     #[error("two node types have this name")]
     DuplicateType,
@@ -57,8 +66,8 @@ pub enum Problem {
     #[error("{0:?} is not an architecture (known: 386, amd64, arm, arm64, ppc64le, riscv64, s390x)")]
     UnknownArch(String),
     /// Not a capacity type of Karpenter.
-    #[error("is not a capacity type (known: on-demand, reserved, spot)")]
-    UnknownCapacityType,
+    #[error("{0:?} is not a capacity type (known: on-demand, reserved, spot)")]
+    UnknownCapacityType(String),
     /// An empty list of zones, so the type could never be had.
     #[error("lists no zone (leave it out for any zone)")]
     NoZones,

@@ -17,6 +17,9 @@ const DEFAULT_CURRENCY: &str = "USD";
 const ON_DEMAND: &str = "on-demand";
 const CAPACITY_TYPES: [&str; 3] = [ON_DEMAND, "reserved", "spot"];
 
+/// Characters of a text that is shown within a line.
+const LONGEST_LINE: usize = 100;
+
 /// Labels that the planner gives a node for itself.
 const PER_NODE: [&str; 3] = [key::ZONE, key::CAPACITY_TYPE, key::HOSTNAME];
 
@@ -33,13 +36,22 @@ struct Draft {
 pub(super) fn catalog(at: &At, fields: &BTreeMap<String, Tree>) -> Result<Catalog, CatalogError> {
     let fields = Fields::new(at.clone(), fields);
     version(&fields)?;
-    fields.only(&["version", "currency", "nodeClassRef", "types"])?;
+    fields.only(&["version", "currency", "priceSource", "nodeClassRef", "types"])?;
     let currency =
         fields.optional("currency").map_or_else(|| Ok(DEFAULT_CURRENCY.to_owned()), |node| currency(&node))?;
+    let price_source = fields.optional("priceSource").map_or_else(|| Ok(String::new()), |node| line(&node))?;
     let node_class = node_class(&fields.required("nodeClassRef")?.map()?)?;
-    let drafts = fields.required("types")?.list()?.map(|node| draft(at, &node)).collect::<Result<Vec<_>, _>>()?;
+    let types = fields.required("types")?;
+    let drafts = types.list()?.map(|node| draft(at, &node)).collect::<Result<Vec<_>, _>>()?;
+    if drafts.is_empty() {
+        return Err(types.fail(Problem::NoTypes));
+    }
     let anywhere = all_zones(&drafts);
-    at.catalog(currency, node_class, drafts.into_iter().map(|draft| draft.node_type(&anywhere)).collect())
+    at.catalog(
+        (currency, price_source),
+        node_class,
+        drafts.into_iter().map(|draft| draft.node_type(&anywhere)).collect(),
+    )
 }
 
 fn version(fields: &Fields<'_>) -> Result<(), CatalogError> {
@@ -56,9 +68,21 @@ fn currency(node: &Node<'_>) -> Result<String, CatalogError> {
     if is_code { Ok(text.to_owned()) } else { Err(node.fail(Problem::Currency(text.to_owned()))) }
 }
 
+/// Text for a person, to be shown within a line.
+fn line(node: &Node<'_>) -> Result<String, CatalogError> {
+    let text = node.text()?.trim();
+    let is_line = !text.contains(char::is_control) && text.chars().count() <= LONGEST_LINE;
+    if is_line { Ok(text.to_owned()) } else { Err(node.fail(Problem::NotALine)) }
+}
+
 fn node_class(fields: &Fields<'_>) -> Result<NodeClassRef, CatalogError> {
     fields.only(&["group", "kind", "name"])?;
-    let text = |name| Ok(fields.required(name)?.text()?.to_owned());
+    let text = |name| {
+        let node = fields.required(name)?;
+        let text = node.text()?;
+        // A NodePool without one of them is refused by the API server.
+        if text.is_empty() { Err(node.fail(Problem::Empty)) } else { Ok(text.to_owned()) }
+    };
     Ok(NodeClassRef { group: text("group")?, kind: text("kind")?, name: text("name")? })
 }
 
@@ -117,6 +141,11 @@ fn allocatable(fields: &Fields<'_>) -> Result<Resources, CatalogError> {
     Ok(resources)
 }
 
+/// Whether this is one of Karpenter's capacity types.
+pub(super) fn is_capacity_type(name: &str) -> bool {
+    CAPACITY_TYPES.contains(&name)
+}
+
 /// Whether a resource that is none of Kubernetes' own may have this name.
 fn is_extended(name: &str) -> bool {
     syntax::is_key(name)
@@ -160,8 +189,8 @@ fn prices(fields: &Fields<'_>) -> Result<BTreeMap<String, Option<Money>>, Catalo
     let mut prices = BTreeMap::new();
     if let Some(node) = fields.optional("pricePerHour") {
         for (capacity_type, node) in node.map()?.entries() {
-            if !CAPACITY_TYPES.contains(&capacity_type) {
-                return Err(node.fail(Problem::UnknownCapacityType));
+            if !is_capacity_type(capacity_type) {
+                return Err(node.fail(Problem::UnknownCapacityType(capacity_type.to_owned())));
             }
             let price = if *node.tree == Tree::Null { None } else { Some(node.price()?) };
             prices.insert(capacity_type.to_owned(), price);

@@ -23,6 +23,7 @@ pub(super) const PROVIDER: Provider = Provider {
     region: "us-central1",
     zones: &["us-central1-a", "us-central1-b", "us-central1-c", "us-central1-f"],
     prices_of: "2026-08-03",
+    older_prices: "",
     node_class: ("karpenter.k8s.gcp", "GCENodeClass"),
     allocatable,
     labels,

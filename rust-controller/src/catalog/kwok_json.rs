@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::at::{At, Fields, Node};
 use crate::catalog::error::{CatalogError, Problem};
+use crate::catalog::file::is_capacity_type;
 use crate::catalog::kwok;
+use crate::catalog::labels::is_key;
 use crate::catalog::tree::Tree;
 use crate::catalog::zones::cheapest_each;
 use crate::model::{Catalog, NodeType, Offering, Resources, key};
@@ -20,7 +22,10 @@ pub(super) fn catalog(at: &At, list: &[Tree]) -> Result<Catalog, CatalogError> {
     for (index, tree) in list.iter().enumerate() {
         types.extend(node_type(at, &Node { at: at.element(index), tree })?);
     }
-    at.catalog("USD".to_owned(), kwok::node_class(), first_architectures(types))
+    if types.is_empty() {
+        return Err(at.fail(if list.is_empty() { Problem::NoTypes } else { Problem::NoUsableTypes }));
+    }
+    at.catalog(("USD".to_owned(), String::new()), kwok::node_class(), first_architectures(types))
 }
 
 /// Leaves out a type that is listed again for another architecture: the provider launches the first of a name.
@@ -71,6 +76,7 @@ fn capacity(resources: &Fields<'_>) -> Result<Resources, CatalogError> {
             "memory" => capacity.memory = Memory::from(quantity),
             "ephemeral-storage" => capacity.ephemeral_storage = Memory::from(quantity),
             "pods" => capacity.pods = quantity.units(),
+            name if !is_key(name) => return Err(node.fail(Problem::UnknownResource)),
             _ => capacity.extended.extend((quantity.units() > 0).then(|| (name.to_owned(), quantity.units()))),
         }
     }
@@ -92,16 +98,24 @@ fn offerings(fields: &Fields<'_>) -> Result<Vec<Offering>, CatalogError> {
 
 /// One entry of the list: an offering for each zone and capacity type that it names, none where it is not available.
 fn offering(fields: &Fields<'_>) -> Result<Vec<Offering>, CatalogError> {
+    let price_per_hour = fields.any_case("Price").map(|price| price.price()).transpose()?;
     if fields.any_case("Available").is_some_and(|available| *available.tree == Tree::Bool(false)) {
         return Ok(Vec::new());
     }
-    let price_per_hour = fields.any_case("Price").map(|price| price.price()).transpose()?;
     let requirements = fields.any_case("Requirements").map(|node| requirements(&node)).transpose()?.unwrap_or_default();
     let values = |key: &str| {
-        let missing = || fields.at.field("Requirements").field(key).fail(Problem::Missing);
-        requirements.get(key).ok_or_else(missing)
+        let at = fields.at.field("Requirements").field(key);
+        match requirements.get(key) {
+            None => Err(at.fail(Problem::Missing)),
+            Some(values) if values.is_empty() => Err(at.fail(Problem::Empty)),
+            Some(values) => Ok(values),
+        }
     };
     let (zones, capacity_types) = (values(key::ZONE)?, values(key::CAPACITY_TYPE)?);
+    if let Some(unknown) = capacity_types.iter().find(|name| !is_capacity_type(name)) {
+        let at = fields.at.field("Requirements").field(key::CAPACITY_TYPE);
+        return Err(at.fail(Problem::UnknownCapacityType(unknown.clone())));
+    }
     let in_zone = |zone: &String| {
         let zone = zone.clone();
         capacity_types.iter().map(move |capacity_type| Offering {

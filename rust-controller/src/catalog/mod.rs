@@ -61,6 +61,7 @@ pub fn for_nodes<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Catalog {
 /// ```yaml
 /// version: 1
 /// currency: USD
+/// priceSource: us-east-1, 2026-08-01
 /// nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}
 /// types:
 /// - name: c6a.large
@@ -70,13 +71,14 @@ pub fn for_nodes<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Catalog {
 ///   zones: [us-east-1a, us-east-1b]
 ///   pricePerHour: {on-demand: 0.0765}
 /// ```
-/// May be left out: `currency` (USD), `allocatable.pods` (110, the kubelet's default), `allocatable.ephemeral-storage`
+/// May be left out: `currency` (USD), `priceSource` (region and day of the prices; then documents say that they are not
+/// stated), `allocatable.pods` (110, the kubelet's default), `allocatable.ephemeral-storage`
 /// (none), `labels`, `pricePerHour` or one of its prices (on-demand at a price that is not known), and `zones` (every
 /// zone that another type of the file names, else [`NO_ZONE`]). Nodes run Linux unless `labels` says otherwise.
 ///
 /// A list is the instance-type file of Karpenter's KWOK provider: less 100m CPU and 10Mi memory, 110 pods unless it
 /// says otherwise, with the labels that the provider would set. Offerings that are not available are left out, and so
-/// are types without any offering, types that do not run Linux and types that leave nothing for pods. A type that is
+/// are types without any offering, types that do not run Linux and types that leave nothing for pods; a file with no other is an error. A type that is
 /// listed for several architectures counts for the first. Fields that the provider does not read are ignored. Prices
 /// are in USD.
 ///

@@ -37,6 +37,8 @@ pub(super) struct Provider {
     pub(super) zones: &'static [&'static str],
     /// Day of the prices.
     pub(super) prices_of: &'static str,
+    /// Which prices are of an earlier day, for a person; empty where none is.
+    pub(super) older_prices: &'static str,
     /// API group of the node class and of the provider's labels, and kind of the node class.
     pub(super) node_class: (&'static str, &'static str),
     /// CPU, memory, storage and pods that a machine leaves for pods.
@@ -53,10 +55,17 @@ impl Provider {
         Catalog {
             name: self.name.to_owned(),
             currency: "USD".to_owned(),
-            price_source: format!("{}, {}", self.region, self.prices_of),
+            price_source: self.price_source(),
             node_class: NodeClassRef { group: group.to_owned(), kind: kind.to_owned(), name: "default".to_owned() },
             types,
         }
+    }
+
+    /// Region and day of the prices.
+    fn price_source(&self) -> String {
+        let Self { region, prices_of, older_prices, .. } = self;
+        let older = if older_prices.is_empty() { String::new() } else { format!(" ({older_prices})") };
+        format!("{region}, {prices_of}{older}")
     }
 
     fn node_type(&self, machine: &Machine<'_>) -> NodeType {

@@ -23,7 +23,12 @@ pub(super) fn read(text: &str) -> Result<Tree, String> {
     if let Some(Ok(tree)) = json {
         return Ok(tree);
     }
-    let options = serde_yaml::options! { with_snippet: false, strict_booleans: true };
+    // `.nan` is a number of YAML: whoever reads the field says that it is none there, and which field it is.
+    let options = serde_yaml::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        non_finite_float_policy: serde_yaml::NonFiniteFloatPolicy::PassThrough,
+    };
     let yaml = serde_yaml::from_str_with_options(text, options);
     yaml.map_err(|yaml| match json {
         Some(Err(json)) => json.to_string(),

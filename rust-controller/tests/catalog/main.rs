@@ -1,19 +1,35 @@
 //! Catalogs, built in and from files, as the rest of the program sees them.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails, fails the test")]
+
+mod errors;
+#[path = "../common/program.rs"]
+mod program;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
 
 use mini_karpenter::catalog::{
-    BUILTIN_NAMES, CatalogError, NO_ZONE, Problem, builtin, for_nodes, in_zones, name_for_nodes, name_for_provider_id,
-    parse,
+    BUILTIN_NAMES, CatalogError, NO_ZONE, builtin, for_nodes, in_zones, name_for_nodes, name_for_provider_id, parse,
 };
 use mini_karpenter::model::{Catalog, Labels, Node, NodeType, Resources, key, printed_amount};
-use mini_karpenter::units::{Money, QuantityError};
+use mini_karpenter::units::Money;
 
-const PRICES: &str = include_str!("data/catalog/prices.yaml");
-const KWOK: &str = include_str!("data/catalog/kwok.json");
+const PRICES: &str = include_str!("../data/catalog/prices.yaml");
+const KWOK: &str = include_str!("../data/catalog/kwok.json");
 
 type TestResult = Result<(), CatalogError>;
+
+/// A file of this test run; its path.
+fn file(name: &str, contents: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("catalog");
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    fs::write(&path, contents).unwrap();
+    path.to_str().unwrap().to_owned()
+}
 
 /// A type as lines of text, for comparison with what a person wrote down.
 fn printed(node_type: &NodeType) -> String {
@@ -83,7 +99,7 @@ fn built_in_catalogs_refer_to_their_provider_and_say_where_prices_come_from() {
     });
     let expected = [
         "karpenter.k8s.aws/EC2NodeClass/default us-east-1, 2026-07-20",
-        "karpenter.azure.com/AKSNodeClass/default eastus, 2026-06-18",
+        "karpenter.azure.com/AKSNodeClass/default eastus, 2026-06-18 (28 sizes older, from 2023-12-18 on)",
         "karpenter.k8s.gcp/GCENodeClass/default us-central1, 2026-08-03",
         "karpenter.kwok.sh/KWOKNodeClass/default made up by Karpenter's KWOK provider",
     ];
@@ -358,213 +374,8 @@ fn a_type_of_kwok_may_be_listed_once_for_each_architecture() -> TestResult {
     };
     assert_eq!(parse("kwok.json", &twice("arm64"))?, parse("kwok.json", KWOK)?);
     let error = "catalog prices.yaml: type \"c5.large\": name: two node types have this name";
-    assert_eq!(message(&twice("amd64")), error);
+    assert_eq!(errors::message(&twice("amd64")), error);
     Ok(())
-}
-
-fn message(text: &str) -> String {
-    parse("prices.yaml", text).map_or_else(|error| error.to_string(), |_| "read".to_owned())
-}
-
-#[test]
-fn a_message_names_the_file_the_type_and_the_field() {
-    let large = "catalog prices.yaml: type \"c6a.large\": ";
-    for (from, to, expected) in [
-        ("1930m", "2x", "allocatable.cpu: \"2x\" is not a quantity (examples: 250m, 1.5, 512Mi)"),
-        ("cpu: 1930m", "cpu: -1", "allocatable.cpu: \"-1\" is negative"),
-        ("cpu: 1930m", "cpu: 0", "allocatable.cpu: leaves nothing for pods"),
-        ("cpu: 1930m, ", "", "allocatable.cpu: is missing"),
-        ("pods: 29", "pods: 0", "allocatable.pods: leaves nothing for pods"),
-        ("memory: 3114Mi", "memory: [1]", "allocatable.memory: must be a quantity (examples: 250m, 1.5, 512Mi)"),
-        ("0.0765", "-0.0765", "pricePerHour.on-demand: -0.0765 is not a price (a number of 0 or more)"),
-        ("0.0765", "2000000", "pricePerHour.on-demand: 2000000 is too large for a price per hour"),
-        ("spot:", "sport:", "pricePerHour.sport: is not a capacity type (known: on-demand, reserved, spot)"),
-        ("[us-east-1b, us-east-1a]", "[]", "zones: lists no zone (leave it out for any zone)"),
-        ("[us-east-1b, us-east-1a]", "us-east-1a", "zones: must be a list"),
-        (
-            "us-east-1b,",
-            "us east,",
-            "zones[0]: \"us east\" is not a label value (at most 63 letters, digits, '-', '_' and '.')",
-        ),
-        (
-            "instance-family: c6a",
-            "instance-family: 6",
-            "labels.karpenter.k8s.aws/instance-family: must be text: put it in quotes",
-        ),
-        ("karpenter.k8s.aws/instance-family", "a/b/c", "labels.a/b/c: is not a label key"),
-        (
-            "karpenter.k8s.aws/instance-family: c6a",
-            "kubernetes.io/arch: arm64",
-            "labels.kubernetes.io/arch: \"arm64\" contradicts \"amd64\"",
-        ),
-        (
-            "karpenter.k8s.aws/instance-family: c6a",
-            "topology.kubernetes.io/zone: a",
-            "labels.topology.kubernetes.io/zone: differs from node to node and cannot be a label of a type",
-        ),
-        (
-            "zones: [us-east-1b",
-            "zone: [us-east-1b",
-            "zone: is not a field of the format (known here: name, arch, allocatable, labels, zones, pricePerHour)",
-        ),
-        (
-            "pods: 29",
-            "gpu: 29",
-            "allocatable.gpu: is not a resource (known: cpu, memory, pods, ephemeral-storage, hugepages-… and example.com/device)",
-        ),
-        ("c6a.2xlarge", "c6a.large", "name: two node types have this name"),
-        ("large\n  arch: amd64", "large", "arch: is missing"),
-        (
-            "large\n  arch: amd64",
-            "large\n  arch: amd",
-            "arch: \"amd\" is not an architecture (known: 386, amd64, arm, arm64, ppc64le, riscv64, s390x)",
-        ),
-    ] {
-        assert!(PRICES.contains(from), "{from}");
-        assert_eq!(message(&PRICES.replacen(from, to, 1)), format!("{large}{expected}"));
-    }
-}
-
-#[test]
-fn a_message_about_the_whole_file_names_the_file_and_the_field() {
-    for (from, to, expected) in [
-        ("version: 1", "version: 2", "version: 2 is not a known version (known: 1)"),
-        ("version: 1\n", "", "version: is missing"),
-        ("currency: USD", "currency: dollars", "currency: \"dollars\" is not a currency code of three capital letters"),
-        (
-            "currency: USD",
-            "money: USD",
-            "money: is not a field of the format (known here: version, currency, nodeClassRef, types)",
-        ),
-        (", name: default", "", "nodeClassRef.name: is missing"),
-        ("name: c6a.large\n  arch", "arch", "types[0].name: is missing"),
-        (
-            "name: c6a.large",
-            "name: ''",
-            "types[0].name: \"\" is not a label value (at most 63 letters, digits, '-', '_' and '.')",
-        ),
-    ] {
-        assert!(PRICES.contains(from), "{from}");
-        assert_eq!(message(&PRICES.replacen(from, to, 1)), format!("catalog prices.yaml: {expected}"));
-    }
-    let head = PRICES.split("types:").next().unwrap_or_default();
-    assert_eq!(message(&format!("{head}types: []")), "catalog prices.yaml: types: lists no node type for Linux");
-    assert_eq!(message(head), "catalog prices.yaml: types: is missing");
-    assert_eq!(message("[]"), "catalog prices.yaml: types: lists no node type for Linux");
-    for text in ["", "3", "null", "words"] {
-        let expected = "catalog prices.yaml: must be a catalog (version, types …) or a list of KWOK instance types";
-        assert_eq!(message(text), expected, "{text:?}");
-    }
-    for text in ["a: [", "{", "a: 1\na: 2", "[1,,]", "a: 1\n---\nb: 2"] {
-        let message = message(text);
-        assert!(message.starts_with("catalog prices.yaml: not readable: ") && message.contains("line"), "{message}");
-        assert!(!message.contains('\n'), "{message}");
-    }
-}
-
-#[test]
-fn a_message_about_kwok_types_names_the_field() {
-    for (from, to, expected) in [
-        (
-            "\"cpu\": \"2\"",
-            "\"cpu\": \"2 cores\"",
-            "type \"c5.large\": resources.cpu: \"2 cores\" is not a quantity (examples: 250m, 1.5, 512Mi)",
-        ),
-        ("\"cpu\": \"2\", ", "", "type \"c5.large\": resources.cpu: is missing"),
-        ("0.085", "-1", "type \"c5.large\": offerings[0].Price: -1 is not a price (a number of 0 or more)"),
-        (
-            "test-zone-b\"",
-            "\", 1",
-            "type \"c5.large\": offerings[0].Requirements[1].values[0]: \"\" is not a label value \
-             (at most 63 letters, digits, '-', '_' and '.')",
-        ),
-        (
-            "topology.kubernetes.io/zone",
-            "zone",
-            "type \"c5.large\": offerings[0].Requirements.topology.kubernetes.io/zone: is missing",
-        ),
-        ("\"name\": \"c5.large\",", "", "[0].name: is missing"),
-    ] {
-        assert!(KWOK.contains(from), "{from}");
-        assert_eq!(message(&KWOK.replacen(from, to, 1)), format!("catalog prices.yaml: {expected}"));
-    }
-}
-
-#[test]
-fn errors_are_values_to_match_on() {
-    let error = parse("p", &PRICES.replacen("1930m", "2x", 1)).err();
-    let expected = CatalogError {
-        catalog: "p".to_owned(),
-        node_type: Some("c6a.large".to_owned()),
-        field: "allocatable.cpu".to_owned(),
-        problem: Problem::Quantity(QuantityError::Malformed("2x".to_owned())),
-    };
-    assert_eq!(error, Some(expected));
-}
-
-/// A plain generator of numbers, so that a failure can be had again.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap_or_default() % sides.max(1)
-    }
-
-    fn mutated(&mut self, text: &str) -> String {
-        const PIECES: [&str; 24] = [
-            "",
-            "-",
-            "0",
-            "1e999",
-            "\"",
-            "'",
-            "[",
-            "]",
-            "{",
-            "}",
-            ":",
-            ", ",
-            "\n",
-            "\n  ",
-            "~",
-            "null",
-            "é",
-            "\u{0}",
-            "&a ",
-            "*a",
-            "<<: *a",
-            "!!int ",
-            ".nan",
-            "9999999999999999999999",
-        ];
-        let mut letters: Vec<char> = text.chars().collect();
-        for _ in 0..=self.roll(4) {
-            let start = self.roll(letters.len());
-            let end = (start + self.roll(12)).min(letters.len());
-            let piece = PIECES[self.roll(PIECES.len())];
-            letters.splice(start..end, piece.chars());
-        }
-        letters.into_iter().collect()
-    }
-}
-
-#[test]
-fn no_input_panics_and_what_is_read_keeps_its_promises() {
-    let mut dice = Dice(1);
-    let mut read = 0;
-    for round in 0..3000 {
-        let original = if round % 2 == 0 { PRICES } else { KWOK };
-        let text = dice.mutated(original);
-        match parse("mutated", &text) {
-            Ok(catalog) => {
-                check(&catalog);
-                read += 1;
-            }
-            Err(error) => assert!(error.to_string().starts_with("catalog mutated: "), "{error}\n{text}"),
-        }
-    }
-    assert!(read > 100, "some mutations do no harm: {read}");
 }
 
 #[test]
