@@ -425,6 +425,7 @@ fn judge_consolidation(snapshot: &Snapshot, options: &consolidate::Options) {
     assert!(stays || consolidation.nodes.is_empty(), "every node goes");
     let outcome = ConsolidationOutcome {
         consolidation: &consolidation,
+        catalog: &CATALOG,
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),
     };

@@ -294,7 +294,12 @@ fn no_more_nodes_go_than_exhaustive_search_can_remove() {
 
 fn documents(case: &Case, options: &Options) -> [String; 3] {
     let consolidation = consolidation(case, options);
-    let outcome = ConsolidationOutcome { consolidation: &consolidation, skipped: &[], unread_kinds: Vec::new() };
+    let outcome = ConsolidationOutcome {
+        consolidation: &consolidation,
+        catalog: &case.catalog,
+        skipped: &[],
+        unread_kinds: Vec::new(),
+    };
     [
         json(&ConsolidationDocument::new(&outcome)),
         consolidation_table(&outcome),

@@ -78,7 +78,7 @@ fn explained_pod(
     let planned = plan.pods.iter().find(|planned| planned.pod.name == pod.name);
     let Some(planned) = planned else { return Ok((explain_running_pod(pod, &nodes), PLANNED)) };
     let status = if matches!(planned.verdict, Verdict::Unplaceable(_)) { UNPLACEABLE } else { PLANNED };
-    Ok((explain_pending_pod(planned, &catalog.currency, &nodes), status))
+    Ok((explain_pending_pod(planned, catalog, &nodes), status))
 }
 
 fn explained_node(

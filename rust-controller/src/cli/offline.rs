@@ -53,9 +53,11 @@ pub(super) fn consolidate(arguments: &ConsolidateArguments) -> anyhow::Result<u8
     let choice = catalog_choice(catalog)?;
     let snapshot = snapshot(&input.files)?;
     let options = consolidate::Options { threshold: threshold.threshold };
-    let plan = checked_consolidation(&snapshot, &choice.resolve(&snapshot), &options).ok_or_else(wrong_plan)?;
+    let catalog = choice.resolve(&snapshot);
+    let plan = checked_consolidation(&snapshot, &catalog, &options).ok_or_else(wrong_plan)?;
     let outcome = ConsolidationOutcome {
         consolidation: &plan,
+        catalog: &catalog,
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),
     };

@@ -92,13 +92,13 @@ fn unverified_comment(planned: &PodPlan) -> String {
 /// `consolidation-<node>` for each underutilized node, and `summary-consolidation`.
 #[must_use]
 pub fn consolidation_config_maps(outcome: &ConsolidationOutcome<'_>) -> Vec<ConfigMap> {
-    let ConsolidationOutcome { consolidation, .. } = outcome;
+    let ConsolidationOutcome { consolidation, catalog, .. } = outcome;
     let underutilized = consolidation.nodes.iter().filter(|plan| plan.underutilized);
     let mut maps: Vec<ConfigMap> = underutilized
         .map(|plan| ConfigMap {
             name: consolidation_name(&plan.node.name),
             kind: Kind::Consolidation,
-            data: bounded(suggestion::node(plan)),
+            data: bounded(suggestion::node(plan, catalog)),
         })
         .collect();
     maps.push(ConfigMap {

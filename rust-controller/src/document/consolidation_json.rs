@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::prices::Prices;
 use super::{share, unchecked};
 use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Verdict};
 use crate::feasibility::Rule;
+use crate::model::Catalog;
 use crate::snapshot::Skipped;
 use crate::units::Money;
 
@@ -15,6 +17,8 @@ use crate::units::Money;
 pub struct ConsolidationOutcome<'a> {
     /// The consolidation.
     pub consolidation: &'a Consolidation,
+    /// Where its prices are from.
+    pub catalog: &'a Catalog,
     /// Objects that were left out.
     pub skipped: &'a [Skipped],
     /// Kinds of objects that nobody could read.
@@ -25,6 +29,8 @@ pub struct ConsolidationOutcome<'a> {
 #[derive(Debug, Serialize)]
 pub struct ConsolidationDocument<'a> {
     version: u32,
+    #[serde(flatten)]
+    prices: Prices<'a>,
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
     totals: Totals,
@@ -95,6 +101,8 @@ pub(super) struct Totals {
 pub(super) struct NodeInfo<'a> {
     version: u32,
     #[serde(flatten)]
+    prices: Prices<'a>,
+    #[serde(flatten)]
     node: NodeEntry<'a>,
 }
 
@@ -102,10 +110,11 @@ impl<'a> ConsolidationDocument<'a> {
     /// The whole consolidation.
     #[must_use]
     pub fn new(outcome: &ConsolidationOutcome<'a>) -> Self {
-        let ConsolidationOutcome { consolidation, skipped, .. } = outcome;
+        let ConsolidationOutcome { consolidation, catalog, skipped, .. } = outcome;
         Self {
             unchecked_rules: unchecked::that_matter(outcome.unchecked_rules()),
             version: 1,
+            prices: Prices::of(catalog),
             nodes: consolidation.nodes.iter().map(node_entry).collect(),
             removals: &consolidation.removals,
             totals: totals(consolidation),
@@ -132,8 +141,8 @@ pub(super) fn totals(consolidation: &Consolidation) -> Totals {
     }
 }
 
-pub(super) fn node_info(plan: &NodePlan) -> NodeInfo<'_> {
-    NodeInfo { version: 1, node: node_entry(plan) }
+pub(super) fn node_info<'a>(plan: &'a NodePlan, catalog: &'a Catalog) -> NodeInfo<'a> {
+    NodeInfo { version: 1, prices: Prices::of(catalog), node: node_entry(plan) }
 }
 
 fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {

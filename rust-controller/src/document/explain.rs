@@ -7,16 +7,16 @@ use super::consolidation_json::{block_reason, reason as keep_reason};
 use super::plan_json::reason;
 use super::table::Table;
 use super::tables::removal;
-use super::{percent, unchecked};
+use super::{percent, prices, unchecked};
 use crate::consolidate::{NodePlan, Obstacle, Verdict as NodeVerdict};
 use crate::feasibility::{Refusal, Rule};
-use crate::model::{Phase, Pod, Resources, SchedulingState, printed_amount};
+use crate::model::{Catalog, Phase, Pod, Resources, SchedulingState, printed_amount};
 use crate::provision::least_waste::Fit;
 use crate::provision::{Choice, NodeVerdicts, PodPlan, Unplaceable, Verdict};
 
 /// Why a pending pod is planned so.
 #[must_use]
-pub fn explain_pending_pod(planned: &PodPlan, currency: &str, nodes: &NodeVerdicts) -> String {
+pub fn explain_pending_pod(planned: &PodPlan, catalog: &Catalog, nodes: &NodeVerdicts) -> String {
     let fate = match &planned.verdict {
         Verdict::Planned { node, choice, .. } => format!("planned on {node}, a new {}", choice.best.instance_type),
         Verdict::FitsExisting { node } => format!("fits {node} as it is"),
@@ -34,7 +34,7 @@ pub fn explain_pending_pod(planned: &PodPlan, currency: &str, nodes: &NodeVerdic
         );
     }
     match &planned.verdict {
-        Verdict::Planned { choice, .. } => text.push_str(&node_types(choice, currency)),
+        Verdict::Planned { choice, .. } => text.push_str(&node_types(choice, catalog)),
         Verdict::Unplaceable(unplaceable) => text.push_str(&refused_types(unplaceable)),
         Verdict::FitsExisting { .. } | Verdict::Ignored(_) => {}
     }
@@ -74,11 +74,11 @@ fn asked(pod: &Pod) -> String {
 }
 
 /// How the node type was chosen.
-fn node_types(choice: &Choice, currency: &str) -> String {
+fn node_types(choice: &Choice, catalog: &Catalog) -> String {
     let heading = ["TYPE", "ZONE", "CAPACITY", "PRICE/HOUR", "WASTE"];
     let mut table = Table::new(&heading, &[3, 4]);
     for fit in std::iter::once(&choice.best).chain(&choice.runners_up) {
-        table.row(fit_row(fit, currency));
+        table.row(fit_row(fit, &catalog.currency));
     }
     let Choice { best, fitting_types, refused_types, .. } = choice;
     let daemons: Vec<String> = best.daemon_sets.iter().map(ToString::to_string).collect();
@@ -86,8 +86,9 @@ fn node_types(choice: &Choice, currency: &str) -> String {
     let counts = counts(refused_types);
     let fitting = if *fitting_types == 1 { "1 fits".to_owned() } else { format!("{fitting_types} fit") };
     let types = table.render();
+    let (currency, origin) = (&catalog.currency, prices::origin(catalog));
     format!(
-        "\nNODE TYPES, the least waste first\n{types}Of all node types, {fitting}{counts}\nDaemon pods on it: {daemons}\n"
+        "\nNODE TYPES, the least waste first (prices in {currency}: {origin})\n{types}Of all node types, {fitting}{counts}\nDaemon pods on it: {daemons}\n"
     )
 }
 

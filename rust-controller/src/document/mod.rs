@@ -8,6 +8,7 @@ mod explain;
 mod names;
 mod node_pool;
 mod plan_json;
+mod prices;
 mod suggestion;
 mod summary;
 mod table;

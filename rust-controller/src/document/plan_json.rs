@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::prices::Prices;
 use super::{NodePool, share, unchecked};
 use crate::feasibility::Rule;
 use crate::model::{Catalog, PodName, Resources, printed_amount};
@@ -54,10 +55,8 @@ pub struct PlanDocument<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Basis<'a> {
-    catalog: &'a str,
-    currency: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    price_source: &'a str,
+    #[serde(flatten)]
+    prices: Prices<'a>,
     options: OptionsEntry<'a>,
 }
 
@@ -209,9 +208,7 @@ impl<'a> PlanOutcome<'a> {
 
     pub(super) fn basis(&self) -> Basis<'a> {
         Basis {
-            catalog: &self.catalog.name,
-            currency: &self.catalog.currency,
-            price_source: &self.catalog.price_source,
+            prices: Prices::of(self.catalog),
             options: OptionsEntry {
                 capacity_types: self.options.capacity_types.iter().map(String::as_str).collect(),
                 arch: self.options.arch.iter().map(String::as_str).collect(),

@@ -8,7 +8,7 @@ use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{block_reason, node_info, reason};
 use super::{json, percent, unchecked, yaml};
 use crate::consolidate::{Move, NodePlan, Verdict};
-use crate::model::printed_amount;
+use crate::model::{Catalog, printed_amount};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,8 +40,8 @@ struct Requested {
     memory: String,
 }
 
-pub(super) fn node(plan: &NodePlan) -> BTreeMap<String, String> {
-    texts([("suggestion.yaml", yaml(&suggestion(plan))), ("info.json", json(&node_info(plan)))])
+pub(super) fn node(plan: &NodePlan, catalog: &Catalog) -> BTreeMap<String, String> {
+    texts([("suggestion.yaml", yaml(&suggestion(plan))), ("info.json", json(&node_info(plan, catalog)))])
 }
 
 fn suggestion(plan: &NodePlan) -> Suggestion {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{self, ConsolidationOutcome, reason};
 use super::plan_json::{self, PlanOutcome};
+use super::prices::Prices;
 use super::{json, share, tables, unchecked};
 use crate::consolidate::{NodePlan, Verdict};
 use crate::feasibility::Rule;
@@ -78,6 +79,8 @@ fn pod_line(planned: &PodPlan) -> PodLine {
 #[serde(rename_all = "camelCase")]
 struct ConsolidationSummary<'a> {
     version: u32,
+    #[serde(flatten)]
+    prices: Prices<'a>,
     totals: consolidation_json::Totals,
     removals: Vec<&'a str>,
     /// Removals that the list above leaves out for its size.
@@ -111,6 +114,7 @@ pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<Stri
     let (nodes, nodes_left_out) = cut(consolidation.nodes.iter().map(node_line).collect(), LARGEST_TEXT / 4);
     let summary = ConsolidationSummary {
         version: 1,
+        prices: Prices::of(outcome.catalog),
         totals: consolidation_json::totals(consolidation),
         removals,
         removals_left_out,

@@ -7,9 +7,9 @@ use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as ke
 use super::plan_json::{PlanOutcome, reason, verdict_and_node};
 use super::suggestion::{steps, unverified};
 use super::table::Table;
-use super::{percent, unchecked};
+use super::{percent, prices, unchecked};
 use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
-use crate::model::{Catalog, printed_amount};
+use crate::model::{Catalog, Offering, printed_amount};
 use crate::provision::{Plan, PodPlan, Verdict};
 use crate::snapshot::Skipped;
 use crate::units::Money;
@@ -107,9 +107,8 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
     if plan.nodes.is_empty() {
         return text;
     }
-    let cost = plan.cost_per_hour();
-    let _ = writeln!(text, "Nodes to add: {}, {}", plan.nodes.len(), cost_line(outcome.catalog, cost));
-    if let Some((cost, bound)) = cost.zip(outcome.bound.as_ref()) {
+    let _ = writeln!(text, "Nodes to add: {}, {}", plan.nodes.len(), cost_line(plan, outcome.catalog));
+    if let Some((cost, bound)) = plan.cost_per_hour().zip(outcome.bound.as_ref()) {
         let gap = (cost.units() / bound.per_hour - 1.0) * 100.0;
         let currency = &outcome.catalog.currency;
         let _ = writeln!(
@@ -121,17 +120,26 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
     text
 }
 
-fn cost_line(catalog: &Catalog, cost: Option<Money>) -> String {
-    let Some(cost) = cost else { return "at a price that is not known".to_owned() };
-    let Catalog { name, currency, price_source, .. } = catalog;
-    let source = if price_source.is_empty() { name.clone() } else { format!("{name}, {price_source}") };
-    format!("{cost} {currency} per hour, {:.2} per month (prices: {source})", cost.units() * HOURS_PER_MONTH)
+fn cost_line(plan: &Plan, catalog: &Catalog) -> String {
+    let (currency, origin) = (&catalog.currency, prices::origin(catalog));
+    if let Some(cost) = plan.cost_per_hour() {
+        return format!(
+            "{cost} {currency} per hour, {:.2} per month (prices: {origin})",
+            cost.units() * HOURS_PER_MONTH
+        );
+    }
+    let known: Vec<Money> = plan.nodes.iter().filter_map(|node| node.price_per_hour).collect();
+    let rest = match known.len() {
+        0 => String::new(),
+        count => format!("; known for {count} of them: {} {currency} per hour", known.into_iter().sum::<Money>()),
+    };
+    format!("cost unknown{rest} (prices: {origin})")
 }
 
 /// Every node's verdict, and the removals in order.
 #[must_use]
 pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
-    let ConsolidationOutcome { consolidation, skipped, .. } = outcome;
+    let ConsolidationOutcome { consolidation, catalog, skipped, .. } = outcome;
     let mut text = String::new();
     let mut table = Table::new(&["NODE", "CPU REQ", "MEM REQ", "PODS", "PRICE/HOUR", "VERDICT", "WHY"], &[1, 2, 3, 4]);
     for plan in &consolidation.nodes {
@@ -152,7 +160,7 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
     for plan in consolidation.removals.iter().filter_map(|name| by_name.get(name.as_str())) {
         text.push_str(&removal(plan));
     }
-    text.push_str(&consolidation_totals(consolidation));
+    text.push_str(&consolidation_totals(consolidation, catalog));
     text.push_str(&unchecked::lines(outcome.unchecked_rules()));
     text.push_str(&skipped_lines(skipped));
     text
@@ -195,26 +203,31 @@ pub(super) fn removal(plan: &NodePlan) -> String {
     text
 }
 
-fn consolidation_totals(consolidation: &Consolidation) -> String {
+fn consolidation_totals(consolidation: &Consolidation, catalog: &Catalog) -> String {
+    let currency = &catalog.currency;
     let before = consolidation.nodes.len();
     let after = before - consolidation.removals.len();
     let (cost_before, cost_after) = consolidation.costs_per_hour();
     let nodes = if before == 1 { "node" } else { "nodes" };
     let mut text = format!("{before} {nodes} now, {after} after the removals above");
     if let Some((cost_before, cost_after)) = cost_before.zip(cost_after) {
-        let _ = write!(text, "; {cost_before} per hour now, {cost_after} after");
+        let _ = write!(text, "; {cost_before} {currency} per hour now, {cost_after} after");
     }
     let removed = consolidation.nodes.iter().filter(|plan| plan.verdict == NodeVerdict::Remove);
     let prices: Vec<Option<Money>> = removed.map(|plan| plan.price_per_hour).collect();
     let savings: Money = prices.iter().flatten().copied().sum();
     if savings > Money::ZERO {
-        let _ = write!(text, "; saves {savings} per hour, {:.2} per month", savings.units() * HOURS_PER_MONTH);
+        let _ =
+            write!(text, "; saves {savings} {currency} per hour, {:.2} per month", savings.units() * HOURS_PER_MONTH);
     }
     match prices.iter().filter(|price| price.is_none()).count() {
         0 => {}
         unknown => {
             let _ = write!(text, "; the price of {unknown} of the removed nodes is not known");
         }
+    }
+    if consolidation.nodes.iter().any(|plan| plan.price_per_hour.is_some()) {
+        let _ = write!(text, " (prices in {currency}: {})", prices::origin(catalog));
     }
     text.push('\n');
     text
@@ -225,11 +238,12 @@ fn consolidation_totals(consolidation: &Consolidation) -> String {
 pub fn catalog_table(catalog: &Catalog) -> String {
     let mut table = Table::new(&["TYPE", "CPU", "MEMORY", "PODS", "CAPACITY", "ZONES", "PRICE/HOUR"], &[1, 2, 3, 6]);
     for kind in &catalog.types {
-        let mut offers: BTreeMap<(&str, Option<Money>), usize> = BTreeMap::new();
-        for offering in &kind.offerings {
-            *offers.entry((&offering.capacity_type, offering.price_per_hour)).or_default() += 1;
+        let mut offers: BTreeMap<(&str, bool, Option<Money>), usize> = BTreeMap::new();
+        for Offering { capacity_type, price_per_hour: price, .. } in &kind.offerings {
+            // A price that is not known comes last, as in a plan.
+            *offers.entry((capacity_type, price.is_none(), *price)).or_default() += 1;
         }
-        for ((capacity_type, price), zones) in offers {
+        for ((capacity_type, _, price), zones) in offers {
             table.row([
                 kind.name.clone(),
                 kind.allocatable.cpu.to_string(),
@@ -241,9 +255,10 @@ pub fn catalog_table(catalog: &Catalog) -> String {
             ]);
         }
     }
-    let Catalog { name, currency, price_source, types, .. } = catalog;
-    let source = if price_source.is_empty() { String::new() } else { format!(", prices: {price_source}") };
-    format!("{}\n{} node types of catalog {name} in {currency}{source}\n", table.render(), types.len())
+    let Catalog { name, currency, types, .. } = catalog;
+    let source = prices::source(catalog);
+    let count = if types.len() == 1 { "1 node type".to_owned() } else { format!("{} node types", types.len()) };
+    format!("{}\n{count} of catalog {name} in {currency}, prices: {source}\n", table.render())
 }
 
 fn money(price: Option<Money>) -> String {

@@ -70,6 +70,7 @@ pub async fn consolidation_loop(
             let Some(plan) = checked_consolidation(&snapshot, &catalog, &settings.consolidate) else { return };
             let maps = Arc::new(consolidation_config_maps(&ConsolidationOutcome {
                 consolidation: &plan,
+                catalog: &catalog,
                 skipped: snapshot.skipped(),
                 unread_kinds: snapshot.unread_kinds(),
             }));

@@ -5,6 +5,7 @@
 mod errors;
 #[path = "../common/program.rs"]
 mod program;
+mod shown_prices;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
