@@ -403,6 +403,7 @@ fn judge_plan(snapshot: &Snapshot) {
     let outcome = PlanOutcome {
         plan: &plan,
         catalog: &CATALOG,
+        allocatable_seen: &[],
         options: &options,
         bound,
         skipped: snapshot.skipped(),

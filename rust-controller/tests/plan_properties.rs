@@ -401,6 +401,7 @@ fn documents(case: &Case) -> (String, String) {
     let outcome = PlanOutcome {
         plan: &plan,
         catalog: &case.catalog,
+        allocatable_seen: &[],
         options: &options,
         bound,
         skipped: snapshot.skipped(),

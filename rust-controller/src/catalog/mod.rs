@@ -1,8 +1,8 @@
 //! Node types that could be bought: catalogs built in, and catalogs from files.
 //!
 //! [`builtin`] knows `generic` (the types of Karpenter's KWOK provider) and one catalog each for `aws`, `azure` and
-//! `gcp`. [`parse`] reads a file. [`for_nodes`] is the built-in catalog that suits a cluster and [`in_zones`] moves it to
-//! the cluster's zones.
+//! `gcp`. [`parse`] reads a file. [`for_nodes`] is the built-in catalog that suits a cluster, [`in_zones`] moves it to
+//! the cluster's zones, and [`with_seen`] takes over what live nodes of its types report.
 
 mod at;
 mod auto;
@@ -17,6 +17,7 @@ mod kwok_json;
 mod labels;
 mod provider;
 mod reserve;
+mod seen;
 mod tree;
 mod zones;
 
@@ -24,6 +25,7 @@ use crate::model::{Catalog, Node};
 
 pub use auto::{name_for_nodes, name_for_provider_id};
 pub use error::{CatalogError, Problem};
+pub use seen::{SeenAllocatable, seen_allocatable, with_seen};
 pub use zones::{NO_ZONE, in_zones};
 
 use at::At;

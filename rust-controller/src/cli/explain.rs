@@ -5,7 +5,7 @@ use super::offline::{print, snapshot, wrong_plan};
 use super::{BadInput, PLANNED, UNPLACEABLE};
 use crate::consolidate::{self, obstacles};
 use crate::document::{explain_node, explain_pending_pod, explain_running_pod};
-use crate::loops::{checked_consolidation, checked_plan};
+use crate::loops::{ResolvedCatalog, checked_consolidation, checked_plan};
 use crate::model::{Catalog, Node, Pod};
 use crate::provision::{self, Verdict, verdicts_on_existing};
 use crate::snapshot::Snapshot;
@@ -16,12 +16,12 @@ pub(super) fn explain(arguments: &ExplainArguments) -> anyhow::Result<u8> {
     let options = types.options()?;
     let choice = catalog_choice(&types.catalog)?;
     let snapshot = snapshot(files)?;
-    let catalog = choice.resolve(&snapshot);
+    let resolved = choice.resolve(&snapshot);
     let (text, status) = match find(&snapshot, name)? {
-        Found::Pod(pod) => explained_pod(&snapshot, &catalog, &options, pod)?,
+        Found::Pod(pod) => explained_pod(&snapshot, &resolved, &options, pod)?,
         Found::Node(node) => {
             let options = consolidate::Options { threshold: *threshold };
-            (explained_node(&snapshot, &catalog, &options, node)?, PLANNED)
+            (explained_node(&snapshot, &resolved.catalog, &options, node)?, PLANNED)
         }
     };
     print(&text)?;
@@ -69,7 +69,7 @@ impl Found<'_> {
 
 fn explained_pod(
     snapshot: &Snapshot,
-    catalog: &Catalog,
+    ResolvedCatalog { catalog, allocatable_seen }: &ResolvedCatalog<'_>,
     options: &provision::Options,
     pod: &Pod,
 ) -> anyhow::Result<(String, u8)> {
@@ -78,7 +78,7 @@ fn explained_pod(
     let planned = plan.pods.iter().find(|planned| planned.pod.name == pod.name);
     let Some(planned) = planned else { return Ok((explain_running_pod(pod, &nodes), PLANNED)) };
     let status = if matches!(planned.verdict, Verdict::Unplaceable(_)) { UNPLACEABLE } else { PLANNED };
-    Ok((explain_pending_pod(planned, catalog, &nodes), status))
+    Ok((explain_pending_pod(planned, catalog, allocatable_seen, &nodes), status))
 }
 
 fn explained_node(

@@ -13,7 +13,7 @@ use crate::document::{
     ConsolidationDocument, ConsolidationOutcome, PlanOutcome, catalog_table, config_maps_yaml,
     consolidation_config_maps, consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
 };
-use crate::loops::{CatalogChoice, checked_consolidation, checked_plan};
+use crate::loops::{CatalogChoice, ResolvedCatalog, checked_consolidation, checked_plan};
 use crate::provision::{LowerBound, Verdict};
 use crate::snapshot::Snapshot;
 
@@ -25,7 +25,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
     let options = types.options()?;
     let choice = catalog_choice(&types.catalog)?;
     let snapshot = snapshot(&input.files)?;
-    let catalog = choice.resolve(&snapshot);
+    let ResolvedCatalog { catalog, allocatable_seen } = choice.resolve(&snapshot);
     #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
     let start = Instant::now();
     let plan = checked_plan(&snapshot, &catalog, &options).ok_or_else(wrong_plan)?;
@@ -33,6 +33,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
     let outcome = PlanOutcome {
         plan: &plan,
         catalog: &catalog,
+        allocatable_seen: &allocatable_seen,
         options: &options,
         bound: LowerBound::of(&plan, &catalog, &options),
         skipped: snapshot.skipped(),
@@ -53,7 +54,7 @@ pub(super) fn consolidate(arguments: &ConsolidateArguments) -> anyhow::Result<u8
     let choice = catalog_choice(catalog)?;
     let snapshot = snapshot(&input.files)?;
     let options = consolidate::Options { threshold: threshold.threshold };
-    let catalog = choice.resolve(&snapshot);
+    let ResolvedCatalog { catalog, .. } = choice.resolve(&snapshot);
     let plan = checked_consolidation(&snapshot, &catalog, &options).ok_or_else(wrong_plan)?;
     let outcome = ConsolidationOutcome {
         consolidation: &plan,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::consolidation_json::{block_reason, reason as keep_reason};
-use super::plan_json::reason;
+use super::plan_json::{reason, types_of};
 use super::table::Table;
 use super::tables::removal;
-use super::{percent, prices, unchecked};
+use super::{percent, prices, seen, unchecked};
+use crate::catalog::SeenAllocatable;
 use crate::consolidate::{NodePlan, Obstacle, Verdict as NodeVerdict};
 use crate::feasibility::{Refusal, Rule};
 use crate::model::{Catalog, Phase, Pod, Resources, SchedulingState, printed_amount};
@@ -16,7 +17,12 @@ use crate::provision::{Choice, NodeVerdicts, PodPlan, Unplaceable, Verdict};
 
 /// Why a pending pod is planned so.
 #[must_use]
-pub fn explain_pending_pod(planned: &PodPlan, catalog: &Catalog, nodes: &NodeVerdicts) -> String {
+pub fn explain_pending_pod(
+    planned: &PodPlan,
+    catalog: &Catalog,
+    allocatable_seen: &[SeenAllocatable],
+    nodes: &NodeVerdicts,
+) -> String {
     let fate = match &planned.verdict {
         Verdict::Planned { node, choice, .. } => format!("planned on {node}, a new {}", choice.best.instance_type),
         Verdict::FitsExisting { node } => format!("fits {node} as it is"),
@@ -38,6 +44,8 @@ pub fn explain_pending_pod(planned: &PodPlan, catalog: &Catalog, nodes: &NodeVer
         Verdict::Unplaceable(unplaceable) => text.push_str(&refused_types(unplaceable)),
         Verdict::FitsExisting { .. } | Verdict::Ignored(_) => {}
     }
+    let types = types_of(&planned.verdict);
+    text.push_str(&seen::lines(allocatable_seen.iter().filter(|seen| types.contains(seen.instance_type.as_str()))));
     text.push_str(&existing_nodes(nodes));
     text
 }

@@ -9,6 +9,7 @@ mod names;
 mod node_pool;
 mod plan_json;
 mod prices;
+mod seen;
 mod suggestion;
 mod summary;
 mod table;

@@ -1,12 +1,14 @@
 //! A plan as JSON: the document of `-o json`, and each pod's `info.json` with the same field names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::prices::Prices;
+use super::seen::{self, SeenEntry};
 use super::{NodePool, share, unchecked};
+use crate::catalog::SeenAllocatable;
 use crate::feasibility::Rule;
 use crate::model::{Catalog, PodName, Resources, printed_amount};
 use crate::provision::least_waste::{FORMULA, Fit, NearestMiss};
@@ -23,6 +25,8 @@ pub struct PlanOutcome<'a> {
     pub plan: &'a Plan,
     /// What it chose from.
     pub catalog: &'a Catalog,
+    /// Types of it whose allocatable is what live nodes report.
+    pub allocatable_seen: &'a [SeenAllocatable],
     /// Under which options.
     pub options: &'a Options,
     /// The least that any plan could cost.
@@ -40,6 +44,9 @@ pub struct PlanDocument<'a> {
     version: u32,
     #[serde(flatten)]
     basis: Basis<'a>,
+    /// All types whose allocatable is what live nodes report, planned or not: refusals depend on it, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allocatable_seen: Vec<SeenEntry<'a>>,
     pods: Vec<PodEntry<'a>>,
     nodes: Vec<NodeEntry<'a>>,
     node_pools: Vec<NodePool>,
@@ -145,6 +152,9 @@ pub(super) struct PodInfo<'a> {
     basis: Basis<'a>,
     #[serde(flatten)]
     pod: PodEntry<'a>,
+    /// Types spoken of here whose allocatable is what live nodes report.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allocatable_seen: Vec<SeenEntry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     calculation: Option<Calculation<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +206,7 @@ impl<'a> PlanOutcome<'a> {
         PlanDocument {
             version: 1,
             basis: self.basis(),
+            allocatable_seen: self.allocatable_seen.iter().map(seen::entry).collect(),
             pods: self.plan.pods.iter().map(pod_entry).collect(),
             nodes: self.plan.nodes.iter().map(node_entry).collect(),
             node_pools: self.plan.pools.values().map(NodePool::new).collect(),
@@ -265,7 +276,13 @@ impl<'a> PlanOutcome<'a> {
             Verdict::FitsExisting { .. } | Verdict::Unplaceable(_) | Verdict::Ignored(_) => None,
         };
         let existing_nodes = planned.existing.as_deref().map(existing_entry);
-        PodInfo { version: 1, basis: self.basis(), pod, calculation, existing_nodes }
+        let allocatable_seen = self.seen_of(&types_of(&planned.verdict)).map(seen::entry).collect();
+        PodInfo { version: 1, basis: self.basis(), pod, allocatable_seen, calculation, existing_nodes }
+    }
+
+    /// Those of these types whose allocatable is what live nodes report, by name.
+    pub(super) fn seen_of(&self, types: &BTreeSet<&str>) -> impl Iterator<Item = &'a SeenAllocatable> {
+        self.allocatable_seen.iter().filter(|seen| types.contains(seen.instance_type.as_str()))
     }
 }
 
@@ -294,6 +311,20 @@ pub(super) fn verdict_and_node(verdict: &Verdict) -> (&'static str, Option<&str>
         Verdict::FitsExisting { node } => ("fitsExisting", Some(node)),
         Verdict::Unplaceable(_) => ("unplaceable", None),
         Verdict::Ignored(_) => ("ignored", None),
+    }
+}
+
+/// The node types that a verdict speaks of.
+pub(super) fn types_of(verdict: &Verdict) -> BTreeSet<&str> {
+    match verdict {
+        Verdict::Planned { choice, .. } => {
+            std::iter::once(&choice.best).chain(&choice.runners_up).map(|fit| fit.instance_type.as_str()).collect()
+        }
+        Verdict::Unplaceable(unplaceable) => match &**unplaceable {
+            Unplaceable::NoType(NearestMiss { instance_type, .. }) => BTreeSet::from([instance_type.as_str()]),
+            Unplaceable::Shape { .. } | Unplaceable::NoTypes | Unplaceable::Devices => BTreeSet::new(),
+        },
+        Verdict::FitsExisting { .. } | Verdict::Ignored(_) => BTreeSet::new(),
     }
 }
 
@@ -369,7 +400,7 @@ fn fit_entry(fit: &Fit) -> FitEntry<'_> {
 }
 
 /// Amounts as Kubernetes prints them. CPU and memory always; pod slots and anything else where there is some.
-fn amounts(resources: &Resources) -> BTreeMap<String, String> {
+pub(super) fn amounts(resources: &Resources) -> BTreeMap<String, String> {
     let shown = resources.amounts().filter(|(name, amount)| *amount > 0 || matches!(*name, "cpu" | "memory"));
     shown.map(|(name, amount)| (name.to_owned(), printed_amount(name, amount))).collect()
 }

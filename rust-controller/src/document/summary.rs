@@ -8,6 +8,8 @@ use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{self, ConsolidationOutcome, reason};
 use super::plan_json::{self, PlanOutcome};
 use super::prices::Prices;
+use super::seen::{self, SeenEntry};
+use super::suggestion::is_zero;
 use super::{json, share, tables, unchecked};
 use crate::consolidate::{NodePlan, Verdict};
 use crate::feasibility::Rule;
@@ -23,6 +25,11 @@ struct ProvisioningSummary<'a> {
     version: u32,
     #[serde(flatten)]
     basis: plan_json::Basis<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allocatable_seen: Vec<SeenEntry<'a>>,
+    /// Types that the list above leaves out for its size.
+    #[serde(skip_serializing_if = "is_zero")]
+    allocatable_seen_left_out: usize,
     totals: plan_json::Totals,
     certificate: Option<plan_json::CertificateEntry>,
     /// Unschedulable pods beyond `--max-plans`, which have no ConfigMap of their own.
@@ -48,11 +55,15 @@ struct PodLine {
 }
 
 pub(super) fn provisioning(outcome: &PlanOutcome<'_>, without_own_plan: usize) -> BTreeMap<String, String> {
+    let (allocatable_seen, allocatable_seen_left_out) =
+        cut(outcome.allocatable_seen.iter().map(seen::entry).collect(), LARGEST_TEXT / 8);
     let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 4);
     let (pods, pods_left_out) = cut(outcome.plan.pods.iter().map(pod_line).collect(), LARGEST_TEXT / 2);
     let summary = ProvisioningSummary {
         version: 1,
         basis: outcome.basis(),
+        allocatable_seen,
+        allocatable_seen_left_out,
         totals: outcome.totals(),
         certificate: outcome.certificate(),
         pods_without_own_plan: without_own_plan,

@@ -1,13 +1,14 @@
 //! Plans for a person at a terminal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as keep_reason};
-use super::plan_json::{PlanOutcome, reason, verdict_and_node};
+use super::plan_json::{PlanOutcome, reason, types_of, verdict_and_node};
 use super::suggestion::{steps, unverified};
 use super::table::Table;
-use super::{percent, prices, unchecked};
+use super::{percent, prices, seen, unchecked};
+use crate::catalog::SeenAllocatable;
 use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
 use crate::model::{Catalog, Offering, printed_amount};
 use crate::provision::{Plan, PodPlan, Verdict};
@@ -33,6 +34,7 @@ pub fn plan_table(outcome: &PlanOutcome<'_>) -> String {
         text.push('\n');
     }
     text.push_str(&plan_totals(outcome));
+    text.push_str(&seen_of_plan(outcome));
     text.push_str(&unchecked::lines(outcome.unchecked_rules()));
     text.push_str(&skipped_lines(outcome.skipped));
     text
@@ -134,6 +136,26 @@ fn cost_line(plan: &Plan, catalog: &Catalog) -> String {
         count => format!("; known for {count} of them: {} {currency} per hour", known.into_iter().sum::<Money>()),
     };
     format!("cost unknown{rest} (prices: {origin})")
+}
+
+/// Types that the plan speaks of and that are planned as live nodes report them, and how many others it chose from.
+fn seen_of_plan(outcome: &PlanOutcome<'_>) -> String {
+    let PlanOutcome { plan, allocatable_seen, .. } = outcome;
+    let unplaceable = plan.pods.iter().filter(|planned| matches!(planned.verdict, Verdict::Unplaceable(_)));
+    let mut types: BTreeSet<&str> = unplaceable.flat_map(|planned| types_of(&planned.verdict)).collect();
+    types.extend(plan.nodes.iter().map(|node| node.instance_type.as_str()));
+    if types.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<&SeenAllocatable> = outcome.seen_of(&types).collect();
+    let others = allocatable_seen.len() - shown.len();
+    let mut text = seen::lines(shown);
+    if others > 0 {
+        let types = if others == 1 { "type" } else { "types" };
+        let _ =
+            writeln!(text, "Allocatable of {others} {types} not planned here: the smallest seen on live nodes as well");
+    }
+    text
 }
 
 /// Every node's verdict, and the removals in order.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-pub use outcome::{CatalogChoice, Settings, checked_consolidation, checked_plan};
+pub use outcome::{CatalogChoice, ResolvedCatalog, Settings, checked_consolidation, checked_plan};
 
 use crate::cluster::{Desired, Stores};
 use crate::document::{ConsolidationOutcome, PlanOutcome, consolidation_config_maps, plan_config_maps};
@@ -35,11 +35,12 @@ pub async fn pending_loop(
         move || {
             let snapshot = stores.snapshot();
             name_skipped(&skipped, snapshot.skipped());
-            let catalog = settings.catalog.resolve(&snapshot);
+            let ResolvedCatalog { catalog, allocatable_seen } = settings.catalog.resolve(&snapshot);
             let Some(plan) = checked_plan(&snapshot, &catalog, &settings.provision) else { return };
             let outcome = PlanOutcome {
                 plan: &plan,
                 catalog: &catalog,
+                allocatable_seen: &allocatable_seen,
                 options: &settings.provision,
                 bound: LowerBound::of(&plan, &catalog, &settings.provision),
                 skipped: snapshot.skipped(),
@@ -66,7 +67,7 @@ pub async fn consolidation_loop(
         let (stores, settings, desired) = (stores.clone(), Arc::clone(&settings), Arc::clone(&desired));
         move || {
             let snapshot = stores.snapshot();
-            let catalog = settings.catalog.resolve(&snapshot);
+            let ResolvedCatalog { catalog, .. } = settings.catalog.resolve(&snapshot);
             let Some(plan) = checked_consolidation(&snapshot, &catalog, &settings.consolidate) else { return };
             let maps = Arc::new(consolidation_config_maps(&ConsolidationOutcome {
                 consolidation: &plan,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::catalog;
+use crate::catalog::{self, SeenAllocatable, seen_allocatable, with_seen};
 use crate::check::{Violation, check_consolidation, check_plan};
 use crate::consolidate::{self, Consolidation, consolidate};
 use crate::model::{Catalog, key};
@@ -34,10 +34,32 @@ pub enum CatalogChoice {
     File(Catalog),
 }
 
+/// A catalog as it holds for one cluster.
+#[derive(Clone, Debug)]
+pub struct ResolvedCatalog<'a> {
+    /// In the cluster's zones, with what live nodes report.
+    pub catalog: Cow<'a, Catalog>,
+    /// Types of which live nodes report something else than the catalog said.
+    pub allocatable_seen: Vec<SeenAllocatable>,
+}
+
 impl CatalogChoice {
-    /// The catalog for this cluster. A built-in one is placed in the zones that the nodes and the volumes are in.
+    /// The catalog for this cluster. A built-in one is placed in the zones that the nodes and the volumes are in. Of types
+    /// that live nodes are of, what these report takes the place of what the catalog says, whether from a formula or a
+    /// file. Planner, judge and documents all see the result.
     #[must_use]
-    pub fn resolve(&self, snapshot: &Snapshot) -> Cow<'_, Catalog> {
+    pub fn resolve(&self, snapshot: &Snapshot) -> ResolvedCatalog<'_> {
+        let catalog = self.placed(snapshot);
+        let allocatable_seen = seen_allocatable(&catalog, snapshot.nodes().iter().map(|node| &**node));
+        let catalog = if allocatable_seen.is_empty() {
+            catalog
+        } else {
+            Cow::Owned(with_seen(catalog.into_owned(), &allocatable_seen))
+        };
+        ResolvedCatalog { catalog, allocatable_seen }
+    }
+
+    fn placed(&self, snapshot: &Snapshot) -> Cow<'_, Catalog> {
         let nodes = || snapshot.nodes().iter().map(|node| &**node);
         let built_in = match self {
             Self::Auto => catalog::for_nodes(nodes()),

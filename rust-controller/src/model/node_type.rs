@@ -80,16 +80,22 @@ impl NodeType {
 }
 
 impl Catalog {
+    /// The type of this name.
+    #[must_use]
+    pub fn node_type(&self, name: &str) -> Option<&NodeType> {
+        let found = self.types.binary_search_by(|kind| kind.name.as_str().cmp(name)).ok()?;
+        self.types.get(found)
+    }
+
     /// The price per hour of a live node with these labels; `None` where its type or capacity type is not in the
     /// catalog or has no price. A node that does not say its capacity type is taken as on-demand; one in a zone that
     /// the catalog does not list, at the lowest price of the others.
     #[must_use]
     pub fn price_per_hour(&self, labels: &Labels) -> Option<Money> {
         let label = |key: &str| labels.get(key).map(String::as_str);
-        let instance_type = label(key::INSTANCE_TYPE)?;
-        let found = self.types.binary_search_by(|kind| kind.name.as_str().cmp(instance_type)).ok()?;
+        let node_type = self.node_type(label(key::INSTANCE_TYPE)?)?;
         let capacity_type = label(key::CAPACITY_TYPE).unwrap_or("on-demand");
-        let offerings = self.types[found].offerings.iter().filter(|offering| offering.capacity_type == capacity_type);
+        let offerings = node_type.offerings.iter().filter(|offering| offering.capacity_type == capacity_type);
         let ranked = offerings.filter_map(|offering| {
             let other_zone = label(key::ZONE) != Some(&offering.zone);
             Some((other_zone, offering.price_per_hour?))

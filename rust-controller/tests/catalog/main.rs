@@ -5,6 +5,7 @@
 mod errors;
 #[path = "../common/program.rs"]
 mod program;
+mod seen;
 mod shown_prices;
 
 use std::collections::BTreeSet;
