@@ -14,8 +14,8 @@ use crate::model::{AttachLimits, Budget, Claim, Labels, Node, ObjectName, Pod, P
 pub struct Snapshot {
     /// By name.
     nodes: Vec<Arc<Node>>,
-    /// By namespace and name.
-    pods: Vec<Arc<Pod>>,
+    /// By namespace and name. Shared as a whole: to share many pods one by one takes long.
+    pods: Arc<[Arc<Pod>]>,
     /// Objects that were left out, sorted.
     skipped: Vec<Skipped>,
     extras: Extras,
@@ -103,11 +103,17 @@ impl Snapshot {
         &self.pods
     }
 
+    /// The same, to keep.
+    #[must_use]
+    pub fn shared_pods(&self) -> Arc<[Arc<Pod>]> {
+        Arc::clone(&self.pods)
+    }
+
     /// The pods on each node, by node name: those that run there, and those whose room is being made there.
     #[must_use]
     pub fn pods_by_node(&self) -> PodsByNode<'_> {
         let mut by_node = PodsByNode::new();
-        for pod in &self.pods {
+        for pod in self.pods() {
             if let Some(node) = pod.occupied_node() {
                 by_node.entry(node).or_default().push(pod);
             }

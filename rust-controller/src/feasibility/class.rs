@@ -5,18 +5,20 @@
 //! alike. Names, annotations, and volumes that no rule looks at make no difference.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::Rule;
 use super::affinity::{AffinityGroup, AntiTerm, Who};
 use super::domains::Domains;
 use super::interner::Interner;
-use super::numbering::{Draft, Numbering};
+use super::numbering::{Kind, Numbering};
 use super::selector::SeenLabels;
 use super::sights::Sights;
 use super::spread::{Eligibility, SpreadGroup, SpreadRule};
 use super::volumes::{VolumeNeeds, VolumeSpace};
 use crate::model::{AffinityTerm, HostPort, LabelSelector, NodeSelectorTerm, Phase, Placement, Pod};
 use crate::snapshot::Extras;
+use crate::units::FastMap;
 
 /// A class of pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,29 +98,16 @@ pub(super) fn stays(pod: &Pod) -> bool {
 
 impl Classes {
     /// Numbers everything. Keys of all terms are added to `domains`, selectors of volumes to `space`.
-    pub(super) fn of<'p>(
-        pods: &[&'p Pod],
-        extras: &Extras,
-        space: &mut VolumeSpace<'_>,
-        domains: &mut Domains,
-    ) -> Self {
+    pub(super) fn of(pods: &[&Pod], extras: &Extras, space: &mut VolumeSpace<'_>, domains: &mut Domains) -> Self {
         let mut numbering = Numbering::new();
-        let drafts: Vec<Option<Draft<'p>>> =
-            pods.iter().map(|pod| is_there(pod).then(|| numbering.draft(pod, space, domains))).collect();
-        let sights = Sights::new(&numbering, extras);
-        let mut classes: Interner<Class> = Interner::default();
-        let mut finish = Finish {
-            numbering: &numbering,
-            sights,
-            seen: Interner::default(),
-            seen_by: Interner::default(),
-            of_seen: Vec::new(),
-        };
-        let of_pod =
-            drafts.into_iter().map(|draft| draft.map(|draft| ClassId(classes.number(finish.class(draft))))).collect();
-        let Finish { sights, seen_by, .. } = finish;
+        let kinds: Vec<Option<usize>> =
+            pods.iter().map(|pod| is_there(pod).then(|| numbering.kind(pod, space, domains))).collect();
+        let mut finish = Finish::new(&numbering, extras);
+        let of_kind: Vec<ClassId> = numbering.kinds.values().iter().map(|kind| finish.class_of(*kind)).collect();
+        let of_pod = kinds.into_iter().map(|kind| Some(of_kind[kind?])).collect();
+        let Finish { sights, classes, seen_by, .. } = finish;
         let classes = Self {
-            all: classes.into_values(),
+            all: classes.into_values().into_iter().map(Rc::unwrap_or_clone).collect(),
             of_pod,
             resources: numbering.resources.into_values(),
             placements: numbering.placements.into_values().into_iter().cloned().collect(),
@@ -193,47 +182,87 @@ impl Classes {
     }
 }
 
-/// Turns drafts into classes.
+/// Turns kinds of pods into classes.
 struct Finish<'n, 'p> {
     numbering: &'n Numbering<'p>,
     sights: Sights,
-    /// Namespace, whether it is being deleted, and labels as selectors see them.
-    seen: Interner<(usize, bool, SeenLabels)>,
-    /// What finds them, by their number.
-    of_seen: Vec<usize>,
+    /// Labels as selectors see them.
+    seen: Interner<SeenLabels>,
+    /// Their numbers, by number of the labels as they are.
+    of_labels: Vec<usize>,
+    /// By draft, number of the labels as they are seen, and whether the pods are being deleted.
+    known: FastMap<(usize, usize, bool), ClassId>,
+    /// Shared by number and value, since each holds several lists.
+    classes: Interner<Rc<Class>>,
+    /// Number of what finds pods, by namespace, number of the labels as they are seen, and whether they are being deleted.
+    finders: FastMap<(usize, usize, bool), usize>,
     seen_by: Interner<SeenBy>,
 }
 
-impl Finish<'_, '_> {
-    fn class(&mut self, draft: Draft<'_>) -> Class {
-        let Draft { pod, requests, placement, volumes, unchecked_rules, namespace, mut rules } = draft;
-        let labels = self.sights.labels.seen(&pod.labels);
+impl<'n, 'p> Finish<'n, 'p> {
+    fn new(numbering: &'n Numbering<'p>, extras: &Extras) -> Self {
+        let sights = Sights::new(numbering, extras);
+        let mut seen = Interner::default();
+        let labels = numbering.labels.values().iter();
+        Self {
+            of_labels: labels.map(|labels| seen.number(sights.labels.seen(labels))).collect(),
+            numbering,
+            sights,
+            seen,
+            known: FastMap::default(),
+            classes: Interner::default(),
+            finders: FastMap::default(),
+            seen_by: Interner::default(),
+        }
+    }
+
+    fn class_of(&mut self, kind: Kind) -> ClassId {
+        let Kind { draft, labels, deleting } = kind;
+        let seen = self.of_labels[labels];
+        if let Some(class) = self.known.get(&(draft, seen, deleting)) {
+            return *class;
+        }
+        let class = self.class(draft, seen, deleting);
+        let class = ClassId(self.classes.number(Rc::new(class)));
+        self.known.insert((draft, seen, deleting), class);
+        class
+    }
+
+    fn class(&mut self, draft: usize, seen: usize, deleting: bool) -> Class {
+        let draft = &self.numbering.drafts[draft];
+        let labels = &self.seen.values()[seen];
+        let mut rules = draft.rules.clone();
         for rule in &mut rules.spread {
             let selector = self.numbering.spread.values()[rule.group].selector;
-            rule.own = u32::from(self.sights.selectors.matches(selector, &labels));
+            rule.own = u32::from(self.sights.selectors.matches(selector, labels));
         }
         if let Some((group, own)) = &mut rules.affinity {
             let terms = &self.numbering.affinity.values()[*group].terms;
-            *own = terms.iter().all(|(who, _)| self.sights.finds(*who, namespace, &labels));
+            *own = terms.iter().all(|(who, _)| self.sights.finds(*who, draft.namespace, labels));
         }
-        let seen_by = self.seen_by((namespace, pod.deleting, labels));
-        let ports = pod.host_ports.clone();
-        let claims_devices = pod.claims_devices;
-        Class { requests, placement, ports, volumes, claims_devices, unchecked_rules, rules, seen_by }
+        Class {
+            requests: draft.requests.clone(),
+            placement: draft.placement,
+            ports: draft.ports.to_vec(),
+            volumes: draft.volumes,
+            claims_devices: draft.claims_devices,
+            unchecked_rules: draft.unchecked_rules.clone(),
+            rules,
+            seen_by: self.seen_by(draft.namespace, seen, deleting),
+        }
     }
 
-    fn seen_by(&mut self, seen: (usize, bool, SeenLabels)) -> usize {
-        let number = self.seen.number(seen);
-        if number == self.of_seen.len() {
-            let (namespace, deleting, labels) = &self.seen.values()[number];
-            let mut seen_by = self.sights.all_that_see(self.numbering, *namespace, labels);
-            if *deleting {
+    fn seen_by(&mut self, namespace: usize, seen: usize, deleting: bool) -> usize {
+        let Self { numbering, sights, seen_by, finders, .. } = self;
+        let labels = &self.seen.values()[seen];
+        *finders.entry((namespace, seen, deleting)).or_insert_with(|| {
+            let mut finding = sights.all_that_see(numbering, namespace, labels);
+            if deleting {
                 // A pod that goes does not count where pods are spread.
-                seen_by.spread.clear();
+                finding.spread.clear();
             }
-            self.of_seen.push(self.seen_by.number(seen_by));
-        }
-        self.of_seen[number]
+            seen_by.number(finding)
+        })
     }
 }
 

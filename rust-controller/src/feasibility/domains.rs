@@ -1,9 +1,10 @@
 //! Which nodes are near each other: by the value of each node label that some rule speaks of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::interner::Interner;
 use crate::model::{Labels, key};
+use crate::units::FastMap;
 
 /// The domain of a node without the label.
 pub(super) const NONE: u32 = u32::MAX;
@@ -18,7 +19,7 @@ pub(super) struct Domains {
 
 #[derive(Clone, Debug, Default)]
 struct DomainsOfKey {
-    by_value: HashMap<String, u32>,
+    by_value: FastMap<String, u32>,
     /// How many domains there are: the values, and one for each new node where every node has its own.
     count: u32,
     /// By node.
@@ -28,7 +29,7 @@ struct DomainsOfKey {
 impl Domains {
     /// The number of a topology key. Only before the first node.
     pub(super) fn key(&mut self, key: &str) -> usize {
-        let number = self.keys.number(key.to_owned());
+        let number = self.keys.number_of(key);
         self.of_key.resize_with(self.keys.values().len(), DomainsOfKey::default);
         number
     }

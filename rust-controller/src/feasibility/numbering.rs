@@ -1,4 +1,8 @@
 //! Everything that pods ask for, numbered once.
+//!
+//! Most pods ask for exactly what others of their workload ask for. So each pod is first held against the others as a
+//! whole, and its parts are numbered only where it is the first of its kind. Pods lie scattered in memory: each is looked
+//! at once, and everything else is done by kind.
 
 use super::Rule;
 use super::affinity::{AffinityGroup, AntiTerm, Who};
@@ -8,7 +12,9 @@ use super::interner::Interner;
 use super::sights::NamespaceSet;
 use super::spread::{Eligibility, SpreadGroup, SpreadRule};
 use super::volumes::{VolumeNeeds, VolumeSpace};
-use crate::model::{AffinityTerm, LabelSelector, Labels, Neighbours, Placement, Pod, Resources, SpreadConstraint};
+use crate::model::{
+    AffinityTerm, HostPort, LabelSelector, Labels, Neighbours, Placement, Pod, Resources, SpreadConstraint,
+};
 
 /// Everything that pods ask for, as it is numbered.
 pub(super) struct Numbering<'p> {
@@ -22,14 +28,45 @@ pub(super) struct Numbering<'p> {
     pub(super) selectors: Interner<&'p LabelSelector>,
     pub(super) namespace_sets: Interner<NamespaceSet<'p>>,
     pub(super) namespaces: Interner<&'p str>,
+    asked: Interner<Asked<'p>>,
+    /// By number of what is asked.
+    pub(super) drafts: Vec<Draft<'p>>,
+    pub(super) labels: Interner<&'p Labels>,
+    pub(super) kinds: Interner<Kind>,
+}
+
+/// Pods that are written alike, but for their names.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Kind {
+    /// Number of the draft.
+    pub(super) draft: usize,
+    /// Number of the labels.
+    pub(super) labels: usize,
+    pub(super) deleting: bool,
+}
+
+/// All that a pod asks for, as it stands in its spec, but for volumes, which are looked up: they have numbers.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Asked<'p> {
+    requests: &'p Resources,
+    placement: &'p Placement,
+    ports: &'p [HostPort],
+    /// None for a pod without volumes.
+    volumes: Option<usize>,
+    claims_devices: bool,
+    unchecked_rules: Vec<Rule>,
+    namespace: &'p str,
+    neighbours: &'p Neighbours,
+    stays: bool,
 }
 
 /// A class before it is known which terms find its pods.
 pub(super) struct Draft<'p> {
-    pub(super) pod: &'p Pod,
     pub(super) requests: Vec<(usize, i64)>,
     pub(super) placement: usize,
+    pub(super) ports: &'p [HostPort],
     pub(super) volumes: usize,
+    pub(super) claims_devices: bool,
     pub(super) unchecked_rules: Vec<Rule>,
     pub(super) namespace: usize,
     pub(super) rules: NeighbourRules,
@@ -57,29 +94,71 @@ impl<'p> Numbering<'p> {
             selectors: Interner::default(),
             namespace_sets: Interner::default(),
             namespaces: Interner::default(),
+            asked: Interner::default(),
+            drafts: Vec::new(),
+            labels: Interner::default(),
+            kinds: Interner::default(),
         }
     }
 
-    /// What a pod asks for, in numbers.
-    pub(super) fn draft(&mut self, pod: &'p Pod, space: &mut VolumeSpace<'_>, domains: &mut Domains) -> Draft<'p> {
+    /// The number of a pod's kind.
+    pub(super) fn kind(&mut self, pod: &'p Pod, space: &mut VolumeSpace<'_>, domains: &mut Domains) -> usize {
+        let draft = self.asked(pod, space, domains);
+        let labels = self.labels.number(&pod.labels);
+        self.kinds.number(Kind { draft, labels, deleting: pod.deleting })
+    }
+
+    /// The number of what a pod asks for, which is that of its draft.
+    fn asked(&mut self, pod: &'p Pod, space: &mut VolumeSpace<'_>, domains: &mut Domains) -> usize {
         let stays = stays(pod);
-        let placement = self.placements.number(if stays { &ANYWHERE } else { &pod.placement });
-        let volumes = space.needs(pod, stays);
-        let namespace = self.namespaces.number(&pod.name.namespace);
-        Draft {
-            pod,
-            requests: self.requests(&pod.requests),
-            placement,
-            volumes: self.volumes.number(volumes),
+        let asked = Asked {
+            requests: &pod.requests,
+            placement: if stays { &ANYWHERE } else { &pod.placement },
+            ports: &pod.host_ports,
+            volumes: (!pod.volumes.is_empty()).then(|| self.volumes.number(space.needs(pod, stays))),
+            claims_devices: pod.claims_devices,
             unchecked_rules: if stays { Vec::new() } else { space.unchecked_rules(pod) },
+            namespace: &pod.name.namespace,
+            neighbours: &pod.neighbours,
+            stays,
+        };
+        if let Some(number) = self.asked.find(&asked) {
+            return number;
+        }
+        let draft = self.draft(asked.clone(), domains);
+        self.drafts.push(draft);
+        self.asked.number(asked)
+    }
+
+    fn draft(&mut self, asked: Asked<'p>, domains: &mut Domains) -> Draft<'p> {
+        let Asked {
+            requests,
+            placement,
+            ports,
+            volumes,
+            claims_devices,
+            unchecked_rules,
             namespace,
-            rules: self.neighbour_rules(&pod.neighbours, stays, placement, namespace, domains),
+            neighbours,
+            stays,
+        } = asked;
+        let placement = self.placements.number(placement);
+        let namespace = self.namespaces.number(namespace);
+        Draft {
+            requests: self.requests(requests),
+            placement,
+            ports,
+            volumes: volumes.unwrap_or_else(|| self.volumes.number(VolumeNeeds::default())),
+            claims_devices,
+            unchecked_rules,
+            namespace,
+            rules: self.neighbour_rules(neighbours, stays, placement, namespace, domains),
         }
     }
 
     fn requests(&mut self, requests: &Resources) -> Vec<(usize, i64)> {
         let asked = requests.amounts().filter(|(_, amount)| *amount > 0);
-        asked.map(|(name, amount)| (self.resources.number(name.to_owned()), signed(amount))).collect()
+        asked.map(|(name, amount)| (self.resources.number_of(name), signed(amount))).collect()
     }
 
     fn neighbour_rules(

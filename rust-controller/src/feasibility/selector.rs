@@ -1,9 +1,8 @@
 //! Selectors of pods by their labels, compiled once.
 
-use std::collections::HashMap;
-
 use super::interner::Interner;
 use crate::model::{LabelSelector, Labels, Operator, Requirement};
+use crate::units::FastMap;
 
 /// A label selector over numbers instead of texts.
 #[derive(Clone, Debug)]
@@ -32,7 +31,7 @@ pub(super) struct SeenLabels(Vec<u32>);
 #[derive(Clone, Debug, Default)]
 pub(super) struct LabelSpace {
     keys: Interner<String>,
-    values: HashMap<String, u32>,
+    values: FastMap<String, u32>,
 }
 
 /// A value that is there, and that no selector names.
@@ -65,8 +64,13 @@ impl LabelSpace {
 
     /// What selectors see of a pod's labels. Only after every selector is compiled.
     pub(super) fn seen(&self, labels: &Labels) -> SeenLabels {
-        let number = |value: &String| self.values.get(value).copied().unwrap_or(UNNAMED);
-        SeenLabels(self.keys.values().iter().map(|key| labels.get(key).map_or(0, number)).collect())
+        let mut seen = vec![0; self.keys.values().len()];
+        for (key, value) in labels {
+            if let Some(key) = self.keys.find(key.as_str()) {
+                seen[key] = self.values.get(value).copied().unwrap_or(UNNAMED);
+            }
+        }
+        SeenLabels(seen)
     }
 }
 
@@ -74,7 +78,7 @@ impl LabelSpace {
 pub(super) struct Selectors {
     all: Vec<Compiled>,
     /// Numbers of selectors by a key and value that they ask for.
-    by_label: HashMap<(usize, u32), Vec<usize>>,
+    by_label: FastMap<(usize, u32), Vec<usize>>,
     /// Those that ask for no certain value of any key.
     others: Vec<usize>,
 }
@@ -82,7 +86,7 @@ pub(super) struct Selectors {
 impl Selectors {
     pub(super) fn of(selectors: &[&LabelSelector], space: &mut LabelSpace) -> Self {
         let all: Vec<Compiled> = selectors.iter().map(|selector| space.compile(selector)).collect();
-        let (mut by_label, mut others) = (HashMap::<_, Vec<usize>>::new(), Vec::new());
+        let (mut by_label, mut others) = (FastMap::<_, Vec<usize>>::default(), Vec::new());
         for (number, selector) in all.iter().enumerate() {
             match selector.certain_label() {
                 Some(label) => by_label.entry(label).or_default().push(number),

@@ -13,6 +13,7 @@ use super::target::{AFFINITY, TAINTS, Target};
 use super::volumes::VolumeSpace;
 use crate::model::{HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, Taint, key};
 use crate::snapshot::Snapshot;
+use crate::units::FastMap;
 
 /// A node of a [`Simulation`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,10 +38,9 @@ pub struct NewNode {
 /// [`Simulation::take`], for the terms of others that find the class.
 #[derive(Debug)]
 pub struct Simulation {
-    /// By namespace and name, then those given on top.
-    pods: Vec<Arc<Pod>>,
-    /// How many of them are the snapshot's.
-    of_snapshot: usize,
+    /// The snapshot's, by namespace and name.
+    pods: Arc<[Arc<Pod>]>,
+    /// Of the snapshot's pods, then of those given on top.
     pub(super) classes: Classes,
     pub(super) nodes: Vec<Site>,
     /// How many of them are the cluster's, by name.
@@ -114,9 +114,8 @@ impl Simulation {
     /// counts for nothing before [`Simulation::join`] or [`Simulation::expect_new_nodes`].
     #[must_use]
     pub fn with_new_nodes(snapshot: &Snapshot, more_pods: &[Arc<Pod>], new_nodes: Vec<Arc<NewNode>>) -> Self {
-        let pods: Vec<Arc<Pod>> = snapshot.pods().iter().chain(more_pods).map(Arc::clone).collect();
         let mut domains = Domains::default();
-        let all: Vec<&Pod> = pods.iter().map(|pod| &**pod).collect();
+        let all: Vec<&Pod> = snapshot.pods().iter().chain(more_pods).map(|pod| &**pod).collect();
         let mut space = VolumeSpace::new(snapshot.extras(), &all);
         let classes = Classes::of(&all, snapshot.extras(), &mut space, &mut domains);
         let storage = Storage::of(space, snapshot);
@@ -124,7 +123,6 @@ impl Simulation {
         let verdicts = ShapeVerdicts::new(classes.placements.len(), storage.terms.len());
         let sites = snapshot.nodes().iter().map(|node| Site::Existing(Arc::clone(node)));
         let mut simulation = Self {
-            of_snapshot: snapshot.pods().len(),
             nodes: Vec::new(),
             existing: snapshot.nodes().len(),
             shapes: Shapes::default(),
@@ -141,7 +139,7 @@ impl Simulation {
             affinity_changed: vec![0; classes.affinity.len()],
             anti_affinity: vec![AntiCounts::default(); classes.anti_affinity.len()],
             mounts: Mounts::default(),
-            pods,
+            pods: snapshot.shared_pods(),
             classes,
             domains,
             storage,
@@ -173,12 +171,16 @@ impl Simulation {
         for node in 0..self.existing {
             self.count_node(NodeId(node), true);
         }
-        for pod in 0..self.of_snapshot {
-            let node = self.pods[pod].occupied_node().and_then(|name| self.node(name));
-            if let Some((class, node)) = self.classes.of_pod[pod].zip(node) {
-                self.settle_pod(class, node, false);
-            }
+        for (class, node) in self.occupied() {
+            self.settle_pod(class, node, false);
         }
+    }
+
+    /// The class and the node of each pod of the snapshot that is on one.
+    fn occupied(&self) -> Vec<(ClassId, NodeId)> {
+        let by_name: FastMap<&str, NodeId> = self.existing_nodes().map(|node| (self.name(node), node)).collect();
+        let pods = self.pods.iter().zip(&self.classes.of_pod);
+        pods.filter_map(|(pod, class)| Some(((*class)?, *by_name.get(pod.occupied_node()?)?))).collect()
     }
 
     /// The node of this name.
@@ -215,14 +217,14 @@ impl Simulation {
     /// The class of a pod of the snapshot; none for a pod that is over, or not there.
     #[must_use]
     pub fn class_of(&self, pod: &PodName) -> Option<ClassId> {
-        let position = self.pods[..self.of_snapshot].binary_search_by(|other| other.name.cmp(pod)).ok()?;
+        let position = self.pods.binary_search_by(|other| other.name.cmp(pod)).ok()?;
         self.classes.of_pod[position]
     }
 
     /// The class of the pod at this position of those given on top.
     #[must_use]
     pub fn class_of_more(&self, position: usize) -> Option<ClassId> {
-        self.classes.of_pod.get(self.of_snapshot + position).copied().flatten()
+        self.classes.of_pod.get(self.pods.len() + position).copied().flatten()
     }
 
     /// What is left of a node's room, in the units of [`Resources::amount`]; below zero where more is requested than

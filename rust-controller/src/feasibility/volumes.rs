@@ -5,6 +5,7 @@
 //! plugins that once stood in the tree and that a CSI driver serves today.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::interner::Interner;
@@ -64,8 +65,9 @@ pub(super) struct VolumeSpace<'a> {
     limited_drivers: BTreeSet<&'a str>,
     /// Volumes of each storage class, smaller ones first.
     by_class: BTreeMap<&'a str, Vec<&'a Volume>>,
-    /// Claims that more than one pod uses.
-    shared: BTreeSet<ObjectName>,
+    pods: &'a [&'a Pod],
+    /// Claims that more than one pod uses. Found once some pod has a claim that gets its volume with it.
+    shared: OnceCell<BTreeSet<ObjectName>>,
     volumes: Interner<&'a str>,
     terms: Interner<Vec<NodeSelectorTerm>>,
     claims: Interner<ObjectName>,
@@ -82,7 +84,7 @@ enum Resolved<'a> {
 }
 
 impl<'a> VolumeSpace<'a> {
-    pub(super) fn new(extras: &'a Extras, pods: &[&Pod]) -> Self {
+    pub(super) fn new(extras: &'a Extras, pods: &'a [&'a Pod]) -> Self {
         let limits = extras.attach_limits.iter().flatten();
         let mut by_class: BTreeMap<&str, Vec<&Volume>> = BTreeMap::new();
         for volume in extras.volumes.iter().flatten().map(|(_, volume)| &**volume) {
@@ -95,7 +97,8 @@ impl<'a> VolumeSpace<'a> {
             extras,
             limited_drivers: limits.flat_map(|(_, limits)| limits.volumes.keys()).map(String::as_str).collect(),
             by_class,
-            shared: shared_claims(pods),
+            pods,
+            shared: OnceCell::new(),
             volumes: Interner::default(),
             terms: Interner::default(),
             claims: Interner::default(),
@@ -285,7 +288,8 @@ impl<'a> VolumeSpace<'a> {
             _ if class.allowed_topologies.is_empty() => Some(Made::Anywhere),
             _ => Some(Made::Where(self.terms.number(class.allowed_topologies.clone()))),
         };
-        let shared = self.shared.contains(&claim.name).then(|| self.claims.number(claim.name.clone()));
+        let shared = self.shared.get_or_init(|| shared_claims(self.pods));
+        let shared = shared.contains(&claim.name).then(|| self.claims.number(claim.name.clone()));
         Some(UnboundClaim {
             storage_class: class.name.clone(),
             shared,

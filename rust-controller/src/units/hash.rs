@@ -1,4 +1,13 @@
-//! A hash that stays the same from one version of this program to the next.
+//! Hashes: one that stays the same from one version of this program to the next, and one for maps that live for a plan.
+
+use std::collections::{HashMap, HashSet};
+
+/// A map for names and values that are looked up many thousands of times in one plan, where the standard library's hash
+/// would take longer than the rest. Its order differs from run to run and must not show.
+pub(crate) type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// The same without values.
+pub(crate) type FastSet<K> = HashSet<K, foldhash::fast::RandomState>;
 
 /// FNV-1a with 32 bits, for short suffixes of names: eight hexadecimal digits.
 #[must_use]

@@ -12,6 +12,7 @@ use std::iter::Sum;
 use std::str::FromStr;
 
 pub use hash::stable_hash;
+pub(crate) use hash::{FastMap, FastSet};
 pub use money::{Money, MoneyError};
 pub use quantity::{Quantity, QuantityError};
 
