@@ -2,7 +2,7 @@
 //!
 //! Source of the rules: the scheduler plugin `InterPodAffinity`, Kubernetes 1.36.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::objection::Objection;
@@ -10,6 +10,7 @@ use super::site::{Site, SiteId};
 use super::topology::{Change, Counts, DomainsOfSites, Topology};
 use crate::feasibility::selects;
 use crate::model::{AffinityTerm, LabelSelector, Labels, Pod};
+use crate::units::FastMap;
 
 /// Labels of namespaces, by name; `None` where nobody could read them.
 pub(super) type Namespaces<'a> = Option<&'a BTreeMap<String, Arc<Labels>>>;
@@ -19,10 +20,10 @@ pub(super) type Namespaces<'a> = Option<&'a BTreeMap<String, Arc<Labels>>>;
 pub(super) struct Affinities<'a> {
     namespaces: Namespaces<'a>,
     near: Vec<Near<'a>>,
-    near_by_terms: HashMap<&'a [AffinityTerm], usize>,
+    near_by_terms: FastMap<&'a [AffinityTerm], usize>,
     near_of: ByNamespace<'a>,
     apart: Vec<Apart<'a>>,
-    apart_by_term: HashMap<&'a AffinityTerm, usize>,
+    apart_by_term: FastMap<&'a AffinityTerm, usize>,
     apart_of: ByNamespace<'a>,
 }
 
@@ -59,10 +60,17 @@ pub(super) struct Spoken {
     undecided: Vec<usize>,
 }
 
+/// The terms that a pod has, by position.
+#[derive(Debug)]
+pub(super) struct OwnTerms {
+    near: Option<usize>,
+    apart: Vec<usize>,
+}
+
 /// Terms by the namespaces that they name, so that each pod is held against few of them.
 #[derive(Debug, Default)]
 struct ByNamespace<'a> {
-    named: HashMap<&'a str, Vec<usize>>,
+    named: FastMap<&'a str, Vec<usize>>,
     /// Those that find namespaces by labels.
     others: Vec<usize>,
 }
@@ -88,10 +96,10 @@ impl<'a> Affinities<'a> {
         Self {
             namespaces,
             near: Vec::new(),
-            near_by_terms: HashMap::new(),
+            near_by_terms: FastMap::default(),
             near_of: ByNamespace::default(),
             apart: Vec::new(),
-            apart_by_term: HashMap::new(),
+            apart_by_term: FastMap::default(),
             apart_of: ByNamespace::default(),
         }
     }
@@ -132,6 +140,15 @@ impl<'a> Affinities<'a> {
     pub(super) fn selectors(&self) -> impl Iterator<Item = &'a LabelSelector> {
         let near = self.near.iter().flat_map(|near| near.terms);
         near.chain(self.apart.iter().map(|apart| apart.term)).map(|term| &term.selector)
+    }
+
+    /// The terms that a pod has, as far as such a pod was announced.
+    pub(super) fn own_terms(&self, pod: &Pod) -> OwnTerms {
+        let apart = pod.neighbours.anti_affinity.iter().filter_map(|term| self.apart_by_term.get(term));
+        OwnTerms {
+            near: self.near_by_terms.get(pod.neighbours.affinity.as_slice()).copied(),
+            apart: apart.copied().collect(),
+        }
     }
 
     /// The terms that speak of a pod of this namespace with these labels.
@@ -185,7 +202,7 @@ impl<'a> Affinities<'a> {
     }
 
     /// A pod comes or goes.
-    pub(super) fn pod(&mut self, pod: &Pod, spoken: &Spoken, site: SiteId, change: Change) {
+    pub(super) fn pod(&mut self, own: &OwnTerms, spoken: &Spoken, site: SiteId, change: Change) {
         for position in &spoken.near {
             let Near { domains, found, anywhere, .. } = &mut self.near[*position];
             for (domains, found) in domains.iter().zip(found) {
@@ -201,8 +218,7 @@ impl<'a> Affinities<'a> {
                 found.change(domain, change);
             }
         }
-        for term in &pod.neighbours.anti_affinity {
-            let Some(position) = self.apart_by_term.get(term) else { continue };
+        for position in &own.apart {
             let Apart { domains, holders, .. } = &mut self.apart[*position];
             if let Some(domain) = domains[site] {
                 holders.change(domain, change);
@@ -211,10 +227,17 @@ impl<'a> Affinities<'a> {
     }
 
     /// Whether the pod may come to the node.
-    pub(super) fn check(&self, pod: &Pod, spoken: &Spoken, id: SiteId, site: &Site<'_>) -> Result<(), Objection> {
+    pub(super) fn check(
+        &self,
+        pod: &Pod,
+        own: &OwnTerms,
+        spoken: &Spoken,
+        id: SiteId,
+        site: &Site<'_>,
+    ) -> Result<(), Objection> {
         self.check_kept_away(spoken, id, site)?;
-        self.check_near(pod, id)?;
-        self.check_apart(pod, id, site)?;
+        self.check_near(pod, own, id)?;
+        self.check_apart(own, id, site)?;
         let own = pod.neighbours.affinity.iter().chain(&pod.neighbours.anti_affinity);
         let undecided = spoken.undecided.iter().map(|position| &self.apart[*position]);
         let may_keep_away = |apart: &Apart<'_>| apart.domains[id].is_some_and(|domain| apart.holders.get(domain) > 0);
@@ -225,13 +248,13 @@ impl<'a> Affinities<'a> {
     }
 
     /// All terms find a pod near by; or, for the first of its kind, none is anywhere and it finds itself.
-    fn check_near(&self, pod: &Pod, id: SiteId) -> Result<(), Objection> {
+    fn check_near(&self, pod: &Pod, own: &OwnTerms, id: SiteId) -> Result<(), Objection> {
         let terms = pod.neighbours.affinity.as_slice();
         if terms.iter().any(|term| self.is_unread(term)) {
             return Ok(());
         }
-        let Some(position) = self.near_by_terms.get(terms) else { return Ok(()) };
-        let near = &self.near[*position];
+        let Some(position) = own.near else { return Ok(()) };
+        let near = &self.near[position];
         let mut alone = None;
         for ((term, domains), found) in terms.iter().zip(&near.domains).zip(&near.found) {
             let key = &term.topology_key;
@@ -252,10 +275,9 @@ impl<'a> Affinities<'a> {
     }
 
     /// No term of the pod finds one near by.
-    fn check_apart(&self, pod: &Pod, id: SiteId, site: &Site<'_>) -> Result<(), Objection> {
-        for term in &pod.neighbours.anti_affinity {
-            let Some(position) = self.apart_by_term.get(term) else { continue };
-            let Apart { domains, found, .. } = &self.apart[*position];
+    fn check_apart(&self, own: &OwnTerms, id: SiteId, site: &Site<'_>) -> Result<(), Objection> {
+        for position in &own.apart {
+            let Apart { term, domains, found, .. } = &self.apart[*position];
             if domains[id].is_some_and(|domain| found.get(domain) > 0) {
                 let near = Near::by(site, term);
                 return Err(Objection::refused(format_args!("must not run near {}: one is {near}", term.selector)));

@@ -1,19 +1,18 @@
 //! A cluster as it is after each step of a plan.
 
-use std::collections::BTreeMap;
-
 use super::affinity::Affinities;
+use super::kinds::{Guest, Kind, Kinds};
 use super::mounts::{ClaimUsers, check_disks, check_limits};
 use super::objection::Objection;
-use super::profiles::{Counting, Profiles};
-use super::room::Room;
+use super::room::{ResourceNames, Room};
 use super::site::{Site, SiteId};
 use super::spread::{EligibleNodes, Spreads};
 use super::storage::Storage;
 use super::topology::{Change, Topology};
 use crate::feasibility::{Rule, placement_refusal};
-use crate::model::{HostPort, Pod};
+use crate::model::HostPort;
 use crate::snapshot::Snapshot;
+use crate::units::FastMap;
 
 /// Nodes with the pods on them, and everything that the rules count.
 ///
@@ -22,21 +21,21 @@ use crate::snapshot::Snapshot;
 #[derive(Debug)]
 pub(super) struct Cluster<'a> {
     sites: Vec<Site<'a>>,
-    by_name: BTreeMap<&'a str, SiteId>,
+    by_name: FastMap<&'a str, SiteId>,
     /// By node; `None` for one that is not there yet, or not any more.
-    pods: Vec<Option<Vec<&'a Pod>>>,
-    room: Vec<Room<'a>>,
+    pods: Vec<Option<Vec<Guest<'a>>>>,
+    kinds: Vec<Kind<'a>>,
+    room: Room<'a>,
     spreads: Spreads<'a>,
     affinities: Affinities<'a>,
     storage: Storage<'a>,
     users: ClaimUsers,
-    profiles: Profiles<'a>,
 }
 
 /// A pod that comes to a node.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival<'a> {
-    pub(super) pod: &'a Pod,
+    pub(super) guest: Guest<'a>,
     /// In place of another, which had to go: not all that is known of that one holds for this one.
     pub(super) made_anew: bool,
 }
@@ -44,38 +43,44 @@ pub(super) struct Arrival<'a> {
 impl<'a> Cluster<'a> {
     /// The nodes of a snapshot with their pods; beside them, nodes that are planned and not there yet.
     ///
-    /// `coming` are the pods that may come to nodes later on.
-    pub(super) fn new(snapshot: &'a Snapshot, planned: Vec<Site<'a>>, coming: &[&'a Pod]) -> Self {
+    /// `coming` are the pods that may come to nodes later on, of these kinds.
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        planned: Vec<Site<'a>>,
+        mut kinds: Kinds<'a>,
+        coming: &[Guest<'a>],
+    ) -> Self {
         let existing = snapshot.nodes().iter().map(|node| Site::existing(node));
         let sites: Vec<Site<'a>> = existing.chain(planned).collect();
         let (mut topology, mut eligible) = (Topology::default(), EligibleNodes::default());
         let mut spreads = Spreads::default();
         let mut affinities = Affinities::new(snapshot.extras().namespaces.as_ref());
-        let standing: Vec<&Pod> =
-            snapshot.pods().iter().map(|pod| &**pod).filter(|pod| pod.occupied_node().is_some()).collect();
-        for pod in coming {
+        let standing = snapshot.pods().iter().filter(|pod| pod.occupied_node().is_some());
+        let standing: Vec<Guest<'a>> = standing.map(|pod| kinds.standing(pod)).collect();
+        for pod in kinds.examples_of(coming.iter().copied()) {
             spreads.expect(pod, &sites, &mut topology, &mut eligible);
             affinities.expect(pod, &sites, &mut topology);
         }
-        for pod in standing.iter().chain(coming) {
+        for pod in kinds.examples_of(standing.iter().chain(coming).copied()) {
             affinities.expect_apart(pod, &sites, &mut topology);
         }
-        let profiles = Profiles::new(&spreads, &affinities, standing.iter().chain(coming).copied());
+        let mut resources = ResourceNames::default();
+        let kinds = kinds.describe(&spreads, &affinities, &mut resources);
         let mut cluster = Self {
             by_name: sites.iter().enumerate().map(|(id, site)| (site.name, id)).collect(),
             pods: vec![None; sites.len()],
-            room: vec![Room::default(); sites.len()],
+            kinds,
+            room: Room::new(resources, sites.len()),
             storage: Storage::new(snapshot.extras()),
             users: ClaimUsers::default(),
             sites,
             spreads,
             affinities,
-            profiles,
         };
-        (0..snapshot.nodes().len()).for_each(|id| cluster.join(id));
-        for pod in standing {
-            if let Some(id) = pod.occupied_node().and_then(|node| cluster.find(node)) {
-                cluster.put(pod, id);
+        cluster.join((0..snapshot.nodes().len()).collect());
+        for guest in standing {
+            if let Some(id) = guest.pod.occupied_node().and_then(|node| cluster.find(node)) {
+                cluster.put(guest, id);
             }
         }
         cluster
@@ -87,37 +92,36 @@ impl<'a> Cluster<'a> {
     }
 
     /// The pods on a node.
-    pub(super) fn pods(&self, id: SiteId) -> &[&'a Pod] {
+    fn pods(&self, id: SiteId) -> &[Guest<'a>] {
         self.pods[id].as_deref().unwrap_or_default()
     }
 
     /// The nodes that are planned come, without pods.
     pub(super) fn join_planned(&mut self) {
-        for id in 0..self.sites.len() {
-            if self.sites[id].planned {
-                self.join(id);
-            }
-        }
+        self.join((0..self.sites.len()).filter(|id| self.sites[*id].is_planned()).collect());
     }
 
-    fn join(&mut self, id: SiteId) {
-        self.pods[id] = Some(Vec::new());
-        self.spreads.node(id, Change::Comes);
+    fn join(&mut self, ids: Vec<SiteId>) {
+        self.spreads.nodes(&ids, Change::Comes);
+        for id in ids {
+            self.pods[id] = Some(Vec::new());
+        }
     }
 
     /// A node goes with all its pods.
-    pub(super) fn remove(&mut self, id: SiteId) -> Vec<&'a Pod> {
+    pub(super) fn remove(&mut self, id: SiteId) -> Vec<Guest<'a>> {
         let pods = self.pods[id].take().unwrap_or_default();
-        for pod in pods.iter().copied() {
-            self.count(pod, id, Change::Goes);
+        for guest in &pods {
+            self.count(*guest, id, Change::Goes);
         }
-        self.spreads.node(id, Change::Goes);
+        self.spreads.nodes(&[id], Change::Goes);
         pods
     }
 
     /// What each rule has against the pod on the node, as things are.
     pub(super) fn objections(&self, arrival: Arrival<'a>, id: SiteId) -> Vec<(Rule, Objection)> {
-        let Arrival { pod, made_anew } = arrival;
+        let kind = &self.kinds[arrival.guest.kind];
+        let (pod, counting) = (kind.example, &*kind.counting);
         let (site, here) = (&self.sites[id], self.pods(id));
         let mut objections = Vec::new();
         if let Some(refusal) = placement_refusal(&pod.placement, &site.target()) {
@@ -126,8 +130,30 @@ impl<'a> Cluster<'a> {
         let mut ask = |rule: Rule, answer: Result<(), Objection>| {
             objections.extend(answer.err().map(|objection| (rule, objection)));
         };
-        ask(Rule::NodePorts, check_ports(pod, here));
-        ask(Rule::NodeResourcesFit, self.room[id].check(&pod.requests, site.allocatable));
+        ask(Rule::NodePorts, self.check_ports(kind, here));
+        ask(Rule::NodeResourcesFit, self.room.check(&kind.requests, id, site));
+        if let Some(group) = kind.spread {
+            ask(Rule::PodTopologySpread, self.spreads.check(group, pod, id, site));
+        }
+        let spoken = &counting.affinities;
+        ask(Rule::InterPodAffinity, self.affinities.check(pod, &kind.own_terms, spoken, id, site));
+        if pod.claims_devices {
+            ask(Rule::DynamicResources, Err(Objection::refused("claims devices, which nobody can judge")));
+        }
+        if kind.has_volumes() {
+            objections.extend(self.objections_to_volumes(arrival, id));
+        }
+        objections
+    }
+
+    /// The same, of the rules about volumes.
+    fn objections_to_volumes(&self, arrival: Arrival<'a>, id: SiteId) -> Vec<(Rule, Objection)> {
+        let Arrival { guest: Guest { pod, .. }, made_anew } = arrival;
+        let (site, here) = (&self.sites[id], self.pods(id));
+        let mut objections = Vec::new();
+        let mut ask = |rule: Rule, answer: Result<(), Objection>| {
+            objections.extend(answer.err().map(|objection| (rule, objection)));
+        };
         ask(Rule::VolumeRestrictions, check_disks(pod, here));
         match self.storage.claims(pod, made_anew) {
             Ok(uses) => {
@@ -138,65 +164,62 @@ impl<'a> Cluster<'a> {
             }
             Err(objection) => {
                 // Without its claims no rule about them can be asked. A planned node has no limits that they could meet.
-                let limits = (!site.planned).then_some(Rule::NodeVolumeLimits);
+                let limits = (!site.is_planned()).then_some(Rule::NodeVolumeLimits);
                 let others = [Rule::VolumeRestrictions, Rule::VolumeBinding, Rule::VolumeZone];
                 others.into_iter().chain(limits).for_each(|rule| ask(rule, Err(objection.clone())));
             }
         }
-        ask(Rule::PodTopologySpread, self.spreads.check(pod, id, site));
-        if let Some(Counting { affinities, .. }) = self.profiles.of(pod) {
-            ask(Rule::InterPodAffinity, self.affinities.check(pod, affinities, id, site));
-        }
-        if pod.claims_devices {
-            ask(Rule::DynamicResources, Err(Objection::refused("claims devices, which nobody can judge")));
-        }
         objections
+    }
+
+    /// The rule `NodePorts`: no two pods take a port of one address. `0.0.0.0` is every address.
+    ///
+    /// Source: the scheduler plugin of that name, Kubernetes 1.36.
+    fn check_ports(&self, kind: &Kind<'_>, here: &[Guest<'_>]) -> Result<(), Objection> {
+        for port in &kind.example.host_ports {
+            let meets = |other: &Kind<'_>| other.example.host_ports.iter().any(|taken| meet(port, taken));
+            if let Some(other) = here.iter().find(|other| meets(&self.kinds[other.kind])) {
+                let HostPort { protocol, port, ip } = port;
+                return Err(Objection::refused(format_args!(
+                    "needs port {port}/{protocol} of the node on {ip}, which {} has",
+                    other.pod.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The pod comes to the node, allowed or not.
     pub(super) fn place(&mut self, arrival: Arrival<'a>, id: SiteId) {
-        let Arrival { pod, made_anew } = arrival;
-        if let Ok(uses) = self.storage.claims(pod, made_anew)
-            && let Ok(bindings) = self.storage.bind(&uses, pod, id, &self.sites[id])
+        let Arrival { guest, made_anew } = arrival;
+        if self.kinds[guest.kind].has_volumes()
+            && let Ok(uses) = self.storage.claims(guest.pod, made_anew)
+            && let Ok(bindings) = self.storage.bind(&uses, guest.pod, id, &self.sites[id])
         {
             self.storage.take(bindings, id);
         }
-        self.put(pod, id);
+        self.put(guest, id);
     }
 
     /// A pod is there, whatever its claims.
-    pub(super) fn put(&mut self, pod: &'a Pod, id: SiteId) {
-        self.room[id].add(&pod.requests);
-        self.count(pod, id, Change::Comes);
+    pub(super) fn put(&mut self, guest: Guest<'a>, id: SiteId) {
+        self.room.add(&self.kinds[guest.kind].requests, id);
+        self.count(guest, id, Change::Comes);
         if let Some(pods) = &mut self.pods[id] {
-            pods.push(pod);
+            pods.push(guest);
         }
     }
 
-    fn count(&mut self, pod: &'a Pod, id: SiteId, change: Change) {
-        self.users.pod(pod, change);
-        let Some(counting) = self.profiles.of(pod) else { return };
-        if !pod.deleting {
-            self.spreads.pod(&counting.spreads, id, change);
+    fn count(&mut self, guest: Guest<'a>, id: SiteId, change: Change) {
+        let kind = &self.kinds[guest.kind];
+        if kind.has_volumes() {
+            self.users.pod(guest.pod, change);
         }
-        self.affinities.pod(pod, &counting.affinities, id, change);
-    }
-}
-
-/// The rule `NodePorts`: no two pods take a port of one address. `0.0.0.0` is every address.
-///
-/// Source: the scheduler plugin of that name, Kubernetes 1.36.
-fn check_ports(pod: &Pod, here: &[&Pod]) -> Result<(), Objection> {
-    for port in &pod.host_ports {
-        if let Some(other) = here.iter().find(|other| other.host_ports.iter().any(|taken| meet(port, taken))) {
-            let HostPort { protocol, port, ip } = port;
-            return Err(Objection::refused(format_args!(
-                "needs port {port}/{protocol} of the node on {ip}, which {} has",
-                other.name
-            )));
+        if !kind.example.deleting {
+            self.spreads.pod(&kind.counting.spreads, id, change);
         }
+        self.affinities.pod(&kind.own_terms, &kind.counting.affinities, id, change);
     }
-    Ok(())
 }
 
 /// Whether two ports of a node are the same, on one address at least.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::budgets::Budgets;
 use super::cluster::{Arrival, Cluster};
+use super::kinds::{Guest, Kinds};
 use super::{Unchecked, Violation, needs_node, violations};
 use crate::consolidate::{Consolidation, Move, NodePlan, Verdict};
 use crate::model::{Node, Pod, PodName, key};
@@ -57,7 +58,8 @@ fn must_move(pod: &Pod) -> bool {
 /// The cluster as it is after each step.
 struct Replay<'a> {
     nodes: BTreeMap<&'a str, &'a Node>,
-    pods: BTreeMap<&'a PodName, &'a Pod>,
+    /// Pods that the plan keeps room for, as the snapshot has them.
+    reserved: Vec<Option<Guest<'a>>>,
     cluster: Cluster<'a>,
     budgets: Budgets<'a>,
 }
@@ -65,13 +67,16 @@ struct Replay<'a> {
 impl<'a> Replay<'a> {
     fn new(snapshot: &'a Snapshot, consolidation: &'a Consolidation) -> Self {
         let pods: BTreeMap<&PodName, &Pod> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
-        let moved = consolidation.nodes.iter().flat_map(|plan| &plan.moves).map(|each| &each.pod.name);
-        let reserved = consolidation.reserved.iter().map(|(pod, _)| &pod.name);
-        let coming: Vec<&Pod> = moved.chain(reserved).filter_map(|name| pods.get(name).copied()).collect();
+        let mut kinds = Kinds::default();
+        let mut guest = |pod: &Pod| pods.get(&pod.name).map(|pod| kinds.coming(pod));
+        let moved = consolidation.nodes.iter().flat_map(|plan| &plan.moves);
+        let moved: Vec<Guest<'a>> = moved.filter_map(|each| guest(&each.pod)).collect();
+        let reserved: Vec<Option<Guest<'a>>> = consolidation.reserved.iter().map(|(pod, _)| guest(pod)).collect();
+        let coming: Vec<Guest<'a>> = moved.into_iter().chain(reserved.iter().copied().flatten()).collect();
         Self {
             nodes: snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect(),
-            cluster: Cluster::new(snapshot, Vec::new(), &coming),
-            pods,
+            reserved,
+            cluster: Cluster::new(snapshot, Vec::new(), kinds, &coming),
             budgets: Budgets::new(snapshot),
         }
     }
@@ -80,16 +85,16 @@ impl<'a> Replay<'a> {
     fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
-        for (reserved, node) in &consolidation.reserved {
+        for (position, (reserved, node)) in consolidation.reserved.iter().enumerate() {
             let name = &reserved.name;
-            let Some(pod) = self.pods.get(name).copied().filter(|pod| needs_node(pod)) else {
+            let Some(guest) = self.reserved[position].filter(|guest| needs_node(guest.pod)) else {
                 found.push(Violation::new(name, format_args!("needs no room on {node}, which is kept for it")));
                 continue;
             };
             if !seen.insert(name) {
                 found.push(Violation::new(name, "has room kept for it twice"));
             }
-            found.extend(self.arrive(Arrival { pod, made_anew: false }, node, Unchecked::None));
+            found.extend(self.arrive(Arrival { guest, made_anew: false }, node, Unchecked::None));
         }
         found
     }
@@ -101,15 +106,15 @@ impl<'a> Replay<'a> {
             return vec![Violation::new(name, "is removed twice or does not exist")];
         };
         let gone = self.cluster.remove(id);
-        let mut leaving: BTreeMap<&PodName, &Pod> =
-            gone.into_iter().filter(|pod| must_move(pod)).map(|pod| (&pod.name, pod)).collect();
+        let mut leaving: BTreeMap<&PodName, Guest<'a>> =
+            gone.into_iter().filter(|guest| must_move(guest.pod)).map(|guest| (&guest.pod.name, guest)).collect();
         let mut found = Vec::new();
         if self.budgets.unread && !plan.moves.is_empty() && !plan.unread_budgets {
             found.push(Violation::new(name, "does not say that nobody could read the budgets of its pods"));
         }
         for each in &plan.moves {
             match leaving.remove(&each.pod.name) {
-                Some(pod) => found.extend(self.move_pod(pod, each)),
+                Some(guest) => found.extend(self.move_pod(guest, each)),
                 None => found.push(Violation::new(
                     &each.pod.name,
                     format_args!("moves off {name}, and need not or is elsewhere"),
@@ -121,13 +126,14 @@ impl<'a> Replay<'a> {
     }
 
     /// Evicts a pod; its controller makes it anew.
-    fn move_pod(&mut self, pod: &'a Pod, to: &Move) -> Vec<Violation> {
+    fn move_pod(&mut self, guest: Guest<'a>, to: &Move) -> Vec<Violation> {
+        let pod = guest.pod;
         let mut found = self.budgets.evict(pod);
         if pod.owner.is_none() {
             found.push(Violation::new(&pod.name, "has no controller and is evicted"));
         }
         found.extend(self.arrive(
-            Arrival { pod, made_anew: true },
+            Arrival { guest, made_anew: true },
             &to.destination,
             Unchecked::Said(&to.unchecked_rules),
         ));
@@ -136,7 +142,7 @@ impl<'a> Replay<'a> {
 
     /// A pod comes to a node that takes pods. One that was evicted is not sent to a node out of reach.
     fn arrive(&mut self, arrival: Arrival<'a>, node: &str, unchecked: Unchecked<'_>) -> Vec<Violation> {
-        let pod = &arrival.pod.name;
+        let pod = &arrival.guest.pod.name;
         let Some(id) = self.cluster.find(node) else {
             return vec![Violation::new(pod, format_args!("comes to {node}, which is gone"))];
         };

@@ -26,14 +26,14 @@ pub(super) fn daemon_pods(snapshot: &Snapshot) -> Vec<Pod> {
     sets.into_values().collect()
 }
 
-/// Those that would run on a node. Of two that need the same port, the first.
-pub(super) fn running<'a>(daemons: &'a [Pod], target: &Target<'_>) -> Vec<&'a Pod> {
-    let mut running: Vec<&Pod> = Vec::new();
-    for daemon in daemons.iter().filter(|daemon| placement_refusal(&daemon.placement, target).is_none()) {
-        let taken = running.iter().flat_map(|other| &other.host_ports);
+/// Positions of those that would run on a node. Of two that need the same port, the first.
+pub(super) fn running(daemons: &[Pod], target: &Target<'_>) -> Vec<usize> {
+    let mut running: Vec<usize> = Vec::new();
+    for (position, daemon) in daemons.iter().enumerate() {
+        let taken = running.iter().flat_map(|other| &daemons[*other].host_ports);
         let mut pairs = taken.flat_map(|taken| daemon.host_ports.iter().map(move |port| (port, taken)));
-        if !pairs.any(|(port, taken)| meet(port, taken)) {
-            running.push(daemon);
+        if placement_refusal(&daemon.placement, target).is_none() && !pairs.any(|(port, taken)| meet(port, taken)) {
+            running.push(position);
         }
     }
     running

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::kinds::Guest;
 use super::objection::Objection;
 use super::site::Site;
 use super::storage::{Storage, Use};
@@ -43,11 +44,11 @@ impl ClaimUsers {
 }
 
 /// The rule `VolumeRestrictions`, as far as it speaks of disks: not every two pods on a node may mount one.
-pub(super) fn check_disks(pod: &Pod, here: &[&Pod]) -> Result<(), Objection> {
+pub(super) fn check_disks(pod: &Pod, here: &[Guest<'_>]) -> Result<(), Objection> {
     for disk in disks(pod) {
-        if let Some(other) = here.iter().find(|other| disks(other).any(|mounted| conflict(disk, mounted))) {
+        if let Some(other) = here.iter().find(|other| disks(other.pod).any(|mounted| conflict(disk, mounted))) {
             let Disk { id, .. } = disk;
-            return Err(Objection::refused(format_args!("mounts disk {id}, which {} has mounted", other.name)));
+            return Err(Objection::refused(format_args!("mounts disk {id}, which {} has mounted", other.pod.name)));
         }
     }
     Ok(())
@@ -77,10 +78,10 @@ type Attached = (String, String);
 pub(super) fn check_limits(
     storage: &Storage<'_>,
     uses: &[Use<'_>],
-    here: &[&Pod],
+    here: &[Guest<'_>],
     site: &Site<'_>,
 ) -> Result<(), Objection> {
-    if site.planned {
+    if site.is_planned() {
         return Ok(());
     }
     let mut coming = BTreeSet::new();
@@ -107,9 +108,9 @@ pub(super) fn check_limits(
 }
 
 /// What the pods on a node have attached. A claim that is gone attaches nothing.
-fn attached_by(storage: &Storage<'_>, here: &[&Pod]) -> Result<BTreeSet<Attached>, Objection> {
+fn attached_by(storage: &Storage<'_>, here: &[Guest<'_>]) -> Result<BTreeSet<Attached>, Objection> {
     let mut all = BTreeSet::new();
-    for pod in here {
+    for Guest { pod, .. } in here {
         for volume in &pod.volumes {
             let PodVolume::Claim { name, .. } = volume else { continue };
             match storage.claim(&pod.name.namespace, name) {

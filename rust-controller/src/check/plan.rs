@@ -1,14 +1,17 @@
 //! Plans of nodes to add.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::cluster::{Arrival, Cluster};
 use super::daemons::daemon_pods;
-use super::planned_node::{ForSale, Launched};
+use super::kinds::{Guest, Kinds};
+use super::planned_node::{LaunchId, Launches};
+use super::roster::Roster;
 use super::{Unchecked, Violation, needs_node, violations};
 use crate::model::{Catalog, Pod, PodName};
-use crate::provision::{Options, Plan, PodPlan, Verdict};
+use crate::provision::{Options, Plan, PlannedNode, PodPlan, Verdict};
 use crate::snapshot::Snapshot;
+use crate::units::{FastMap, FastSet};
 
 /// Everything that is wrong with a plan, sorted; nothing, for a plan that may be shown.
 ///
@@ -16,30 +19,27 @@ use crate::snapshot::Snapshot;
 /// plan is done, pod by pod, and each must be allowed on its node at its turn.
 #[must_use]
 pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, plan: &Plan) -> Vec<Violation> {
-    let pods: Pods<'_> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
+    let roster = Roster::new(snapshot.pods(), &plan.pods);
     let daemons = daemon_pods(snapshot);
-    let for_sale = ForSale::allowed(catalog, options);
-    let mut found = verdicts(&pods, plan);
+    let mut launches = Launches::new(catalog, options, &plan.pools, &daemons);
+    let mut found = verdicts(&roster, plan);
     found.extend(placements(plan));
     found.extend(lists(plan));
     found.extend(names(snapshot, plan));
-    let mut launched = Vec::new();
+    let mut obtainable = Vec::new();
     for node in &plan.nodes {
-        let pool = plan.pools.get(&node.pool);
-        match Launched::new(node, &for_sale, pool, &daemons) {
-            Ok(node) => {
-                found.extend(pool.into_iter().flat_map(|pool| node.violations(pool)));
-                launched.push(node);
+        match launches.of(node) {
+            Ok(launch) => {
+                found.extend(launches.violations(node, launch));
+                obtainable.push((node, launch));
             }
             Err(violation) => found.push(violation),
         }
     }
-    found.extend(Replay::new(snapshot, &pods, plan, &launched, &daemons).run());
+    found.extend(Replay::new(snapshot, &roster, plan, &launches, &obtainable, &daemons).run());
     found.sort();
     found
 }
-
-type Pods<'a> = BTreeMap<&'a PodName, &'a Pod>;
 
 /// The node that a pod gets, by its verdict, and whether it exists already.
 fn node_of(planned: &PodPlan) -> Option<(&str, bool)> {
@@ -51,23 +51,28 @@ fn node_of(planned: &PodPlan) -> Option<(&str, bool)> {
 }
 
 /// Every unschedulable pod has one verdict, which is never to ignore it, and no other pod gets a node.
-fn verdicts(pods: &Pods<'_>, plan: &Plan) -> Vec<Violation> {
-    let given: BTreeMap<&PodName, &Verdict> =
-        plan.pods.iter().map(|planned| (&planned.pod.name, &planned.verdict)).collect();
+fn verdicts(roster: &Roster<'_>, plan: &Plan) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for (name, pod) in pods.iter().filter(|(_, pod)| needs_node(pod)) {
-        if matches!(given.get(name), None | Some(Verdict::Ignored(_))) {
-            violations.push(Violation::new(&pod.name, "is unschedulable and was forgotten"));
-        }
+    let mut given: Vec<Option<&PodPlan>> = vec![None; roster.count];
+    let mut one_each = true;
+    for (number, planned) in roster.numbers.iter().zip(&plan.pods) {
+        one_each &= given[*number].replace(planned).is_none();
     }
-    for (name, verdict) in &given {
-        let needed = pods.get(name).is_some_and(|pod| needs_node(pod));
-        if !needed && !matches!(verdict, Verdict::Ignored(_)) {
-            violations.push(Violation::new(name, "needs no node and gets one"));
-        }
-    }
-    if given.len() < plan.pods.len() {
+    if !one_each {
         violations.push(Violation::new("plan", "a pod has two verdicts"));
+    }
+    for (number, given) in given.into_iter().enumerate() {
+        let needy = roster.pods.get(number).filter(|pod| needs_node(pod));
+        let ignored = given.is_none_or(|planned| matches!(planned.verdict, Verdict::Ignored(_)));
+        match (needy, given) {
+            (Some(pod), _) if ignored => {
+                violations.push(Violation::new(&pod.name, "is unschedulable and was forgotten"));
+            }
+            (None, Some(planned)) if !ignored => {
+                violations.push(Violation::new(&planned.pod.name, "needs no node and gets one"));
+            }
+            _ => {}
+        }
     }
     violations
 }
@@ -75,7 +80,7 @@ fn verdicts(pods: &Pods<'_>, plan: &Plan) -> Vec<Violation> {
 /// The order of placements names each pod that gets a node once, and nothing else; those on existing nodes first.
 fn placements(plan: &Plan) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let mut placed = BTreeSet::new();
+    let mut placed = vec![false; plan.pods.len()];
     let mut planned_nodes_are_there = false;
     for position in &plan.placements {
         let Some(planned) = plan.pods.get(*position) else {
@@ -83,7 +88,7 @@ fn placements(plan: &Plan) -> Vec<Violation> {
             continue;
         };
         let name = &planned.pod.name;
-        if !placed.insert(*position) {
+        if std::mem::replace(&mut placed[*position], true) {
             violations.push(Violation::new(name, "is placed twice"));
         }
         match node_of(planned) {
@@ -94,8 +99,8 @@ fn placements(plan: &Plan) -> Vec<Violation> {
             Some((_, exists)) => planned_nodes_are_there = !exists,
         }
     }
-    let gets_node = plan.pods.iter().enumerate().filter(|(_, planned)| node_of(planned).is_some());
-    for (_, planned) in gets_node.filter(|(position, _)| !placed.contains(position)) {
+    let not_placed = plan.pods.iter().zip(placed).filter(|(_, placed)| !placed);
+    for (planned, _) in not_placed.filter(|(planned, _)| node_of(planned).is_some()) {
         violations.push(Violation::new(&planned.pod.name, "gets a node and is not placed"));
     }
     violations
@@ -103,100 +108,111 @@ fn placements(plan: &Plan) -> Vec<Violation> {
 
 /// Planned nodes list the pods that say to be there.
 fn lists(plan: &Plan) -> Vec<Violation> {
-    let said: BTreeMap<&PodName, &str> = plan
-        .pods
-        .iter()
-        .filter_map(|planned| Some((&planned.pod.name, node_of(planned).filter(|(_, exists)| !exists)?.0)))
-        .collect();
+    // By pod, the planned node that it says to be on, and whether one lists it.
+    let mut said: FastMap<&PodName, (&str, bool)> = FastMap::default();
+    said.reserve(plan.pods.len());
+    for planned in &plan.pods {
+        if let Some((node, false)) = node_of(planned) {
+            said.insert(&planned.pod.name, (node, false));
+        }
+    }
     let mut violations = Vec::new();
-    let mut listed = BTreeSet::new();
+    let mut strangers = FastSet::default();
     for node in &plan.nodes {
         for pod in &node.pods {
-            if !listed.insert(pod) {
+            let (said, again) = match said.get_mut(pod) {
+                None => (None, !strangers.insert(pod)),
+                Some((said, listed)) => (Some(*said), std::mem::replace(listed, true)),
+            };
+            if again {
                 violations.push(Violation::new(pod, "is on two planned nodes"));
             }
-            match said.get(pod) {
+            match said {
                 None => violations.push(Violation::new(pod, format_args!("is on {} and not planned", node.name))),
-                Some(said) if *said != node.name => {
+                Some(said) if said != node.name => {
                     violations.push(Violation::new(pod, format_args!("is on {} and said to be on {said}", node.name)));
                 }
                 Some(_) => {}
             }
         }
     }
-    for pod in said.keys().filter(|pod| !listed.contains(*pod)) {
-        violations.push(Violation::new(pod, "is planned and on no planned node"));
-    }
+    let not_listed = said.into_iter().filter(|(_, (_, listed))| !listed);
+    violations.extend(not_listed.map(|(pod, _)| Violation::new(pod, "is planned and on no planned node")));
     violations
 }
 
 /// No planned node is called like another node.
 fn names(snapshot: &Snapshot, plan: &Plan) -> Vec<Violation> {
-    let mut names: BTreeSet<&str> = snapshot.nodes().iter().map(|node| node.name.as_str()).collect();
+    let mut names: FastSet<&str> = snapshot.nodes().iter().map(|node| node.name.as_str()).collect();
     let again = plan.nodes.iter().filter(|node| !names.insert(&node.name));
     again.map(|node| Violation::new(&node.name, "is the name of another node, too")).collect()
 }
 
 /// The plan, done.
 struct Replay<'a> {
-    pods: &'a Pods<'a>,
     plan: &'a Plan,
+    /// By position in the plan, the pods that get a node.
+    guests: Vec<Option<Guest<'a>>>,
     /// Names of nodes that are being deleted.
     going: BTreeSet<&'a str>,
     cluster: Cluster<'a>,
-    /// Daemon pods of planned nodes that are still empty.
-    waiting: BTreeMap<&'a str, &'a [&'a Pod]>,
+    /// A pod for each `DaemonSet`.
+    daemons: Vec<Guest<'a>>,
+    /// By node, positions of the daemon pods of those that are planned and still empty.
+    waiting: Vec<Option<&'a [usize]>>,
     planned_nodes_are_there: bool,
 }
 
 impl<'a> Replay<'a> {
     fn new(
         snapshot: &'a Snapshot,
-        pods: &'a Pods<'a>,
+        roster: &Roster<'a>,
         plan: &'a Plan,
-        launched: &'a [Launched<'a>],
+        launches: &'a Launches<'a>,
+        obtainable: &[(&'a PlannedNode, LaunchId)],
         daemons: &'a [Pod],
     ) -> Self {
-        let placed = plan.pods.iter().filter(|planned| node_of(planned).is_some());
-        let placed = placed.filter_map(|planned| pods.get(&planned.pod.name).copied());
-        let coming: Vec<&Pod> = placed.chain(daemons).collect();
+        let mut kinds = Kinds::default();
+        let placed = |(position, planned)| node_of(planned).and_then(|_| roster.pod(position));
+        let guests = plan.pods.iter().enumerate().map(placed).map(|pod| Some(kinds.coming(pod?)));
+        let guests: Vec<Option<Guest<'a>>> = guests.collect();
+        let daemons: Vec<Guest<'a>> = daemons.iter().map(|daemon| kinds.coming(daemon)).collect();
+        let coming: Vec<Guest<'a>> = guests.iter().flatten().chain(&daemons).copied().collect();
+        let sites = obtainable.iter().map(|(node, launch)| launches.site(node, *launch)).collect();
+        let waiting = obtainable.iter().map(|(_, launch)| Some(launches.daemons(*launch)));
         let going = snapshot.nodes().iter().filter(|node| node.deleting);
         Self {
-            pods,
             plan,
+            guests,
             going: going.map(|node| node.name.as_str()).collect(),
-            cluster: Cluster::new(snapshot, launched.iter().map(Launched::site).collect(), &coming),
-            waiting: launched.iter().map(|each| (each.node.name.as_str(), each.daemons.as_slice())).collect(),
+            cluster: Cluster::new(snapshot, sites, kinds, &coming),
+            daemons,
+            waiting: std::iter::repeat_n(None, snapshot.nodes().len()).chain(waiting).collect(),
             planned_nodes_are_there: false,
         }
     }
 
     fn run(mut self) -> Vec<Violation> {
-        let plan = self.plan;
-        plan.placements
-            .iter()
-            .filter_map(|position| plan.pods.get(*position))
-            .flat_map(|each| self.step(each))
-            .collect()
+        self.plan.placements.iter().flat_map(|position| self.step(*position)).collect()
     }
 
-    fn step(&mut self, planned: &'a PodPlan) -> Vec<Violation> {
-        let (Some(pod), Some((node, exists))) = (self.pods.get(&planned.pod.name).copied(), node_of(planned)) else {
-            return Vec::new();
-        };
+    fn step(&mut self, position: usize) -> Vec<Violation> {
+        let Some(planned) = self.plan.pods.get(position) else { return Vec::new() };
+        let (Some(guest), Some((node, exists))) = (self.guests[position], node_of(planned)) else { return Vec::new() };
+        let pod = &guest.pod.name;
         if !exists && !self.planned_nodes_are_there {
             self.cluster.join_planned();
             self.planned_nodes_are_there = true;
         }
         let Some(id) = self.cluster.find(node).filter(|_| !exists || !self.going.contains(node)) else {
-            return vec![Violation::new(&pod.name, format_args!("gets {node}, which does not exist, or not for long"))];
+            return vec![Violation::new(pod, format_args!("gets {node}, which does not exist, or not for long"))];
         };
-        for daemon in self.waiting.remove(node).into_iter().flatten() {
-            self.cluster.put(daemon, id);
+        for daemon in self.waiting[id].take().into_iter().flatten() {
+            self.cluster.put(self.daemons[*daemon], id);
         }
-        let arrival = Arrival { pod, made_anew: false };
+        let arrival = Arrival { guest, made_anew: false };
         let unchecked = if exists { Unchecked::None } else { Unchecked::Said(&planned.unchecked_rules) };
-        let found = violations(&pod.name, node, self.cluster.objections(arrival, id), unchecked).collect();
+        let found = violations(pod, node, self.cluster.objections(arrival, id), unchecked).collect();
         self.cluster.place(arrival, id);
         found
     }

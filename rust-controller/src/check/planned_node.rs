@@ -6,14 +6,15 @@ use super::Violation;
 use super::daemons;
 use super::site::Site;
 use crate::feasibility::{Target, requirement_matches};
-use crate::model::{Catalog, Labels, NodeType, Offering, Pod, Resources};
+use crate::model::{Catalog, Labels, NodeType, Offering, Pod, Requirement, Resources};
 use crate::provision::{Options, PlannedNode, Pool};
+use crate::units::FastMap;
 
 /// What may be planned, by node type, zone and capacity type.
-pub(super) struct ForSale<'a>(BTreeMap<(&'a str, &'a str, &'a str), (&'a NodeType, &'a Offering)>);
+struct ForSale<'a>(FastMap<(&'a str, &'a str, &'a str), (&'a NodeType, &'a Offering)>);
 
 impl<'a> ForSale<'a> {
-    pub(super) fn allowed(catalog: &'a Catalog, options: &'a Options) -> Self {
+    fn allowed(catalog: &'a Catalog, options: &'a Options) -> Self {
         let key = |kind: &'a NodeType, offering: &'a Offering| (&*kind.name, &*offering.zone, &*offering.capacity_type);
         Self(options.allowed(catalog).map(|(kind, offering)| (key(kind, offering), (kind, offering))).collect())
     }
@@ -35,55 +36,90 @@ impl<'a> ForSale<'a> {
     }
 }
 
-/// A planned node that can be had, as it will be.
-pub(super) struct Launched<'a> {
-    pub(super) node: &'a PlannedNode,
+/// Number of a launch.
+pub(super) type LaunchId = usize;
+
+/// A node type and offering with the labels of a pool: what planned nodes have in common that can be had, as they will
+/// be.
+struct Launch<'a> {
     labels: Labels,
     allocatable: &'a Resources,
-    /// Its daemon pods.
-    pub(super) daemons: Vec<&'a Pod>,
+    /// Positions of its daemon pods.
+    daemons: Vec<usize>,
+    daemon_requests: Resources,
+    /// What its pool asks for and it has not.
+    unmet: Vec<&'a Requirement>,
 }
 
-impl<'a> Launched<'a> {
-    /// # Errors
-    /// Where no such node can be had, or nobody makes it.
+/// The launches that a plan makes. There are few of them for many nodes.
+pub(super) struct Launches<'a> {
+    for_sale: ForSale<'a>,
+    pools: &'a BTreeMap<String, Pool>,
+    daemons: &'a [Pod],
+    all: Vec<Launch<'a>>,
+    /// By node type, zone, capacity type and pool.
+    numbers: FastMap<[&'a str; 4], LaunchId>,
+}
+
+impl<'a> Launches<'a> {
     pub(super) fn new(
-        node: &'a PlannedNode,
-        for_sale: &ForSale<'a>,
-        pool: Option<&Pool>,
+        catalog: &'a Catalog,
+        options: &'a Options,
+        pools: &'a BTreeMap<String, Pool>,
         daemons: &'a [Pod],
-    ) -> Result<Self, Violation> {
-        let (kind, offering) = for_sale.of(node).map_err(|problem| Violation::new(&node.name, problem))?;
-        let pool = pool.ok_or_else(|| Violation::new(&node.name, "is of a pool that the plan does not have"))?;
-        let mut labels = kind.labels_as(offering);
-        labels.extend(pool.labels.clone());
-        let mut launched = Self { node, labels, allocatable: &kind.allocatable, daemons: Vec::new() };
-        launched.daemons = daemons::running(daemons, &launched.site().target());
-        Ok(launched)
+    ) -> Self {
+        let for_sale = ForSale::allowed(catalog, options);
+        Self { for_sale, pools, daemons, all: Vec::new(), numbers: FastMap::default() }
     }
 
-    pub(super) fn site(&self) -> Site<'_> {
-        Site {
-            name: &self.node.name,
-            labels: &self.labels,
-            taints: &[],
-            unschedulable: false,
-            allocatable: self.allocatable,
-            planned: true,
+    /// The launch that makes a planned node.
+    ///
+    /// # Errors
+    /// Where no such node can be had, or nobody makes it.
+    pub(super) fn of(&mut self, node: &'a PlannedNode) -> Result<LaunchId, Violation> {
+        let (kind, offering) = self.for_sale.of(node).map_err(|problem| Violation::new(&node.name, problem))?;
+        let key = [&*kind.name, &*offering.zone, &*offering.capacity_type, &*node.pool];
+        if let Some(known) = self.numbers.get(&key) {
+            return Ok(*known);
         }
+        let no_pool = || Violation::new(&node.name, "is of a pool that the plan does not have");
+        let pool = self.pools.get(&node.pool).ok_or_else(no_pool)?;
+        self.all.push(Launch::new(kind, offering, pool, self.daemons));
+        self.numbers.insert(key, self.all.len() - 1);
+        Ok(self.all.len() - 1)
+    }
+
+    pub(super) fn site<'s>(&'s self, node: &'s PlannedNode, launch: LaunchId) -> Site<'s> {
+        let Launch { labels, allocatable, .. } = &self.all[launch];
+        Site { name: &node.name, labels, taints: &[], unschedulable: false, allocatable, launch: Some(launch) }
+    }
+
+    /// Positions of the daemon pods of its nodes.
+    pub(super) fn daemons(&self, launch: LaunchId) -> &[usize] {
+        &self.all[launch].daemons
     }
 
     /// Its pool makes such a node, and it sets aside what its daemon pods request.
-    pub(super) fn violations(&self, pool: &Pool) -> Vec<Violation> {
-        let Self { node, daemons, .. } = self;
-        let site = self.site();
-        let target: Target<'_> = site.target();
-        let unmet = pool.requirements.iter().filter(|each| !requirement_matches(each, target.label(&each.key)));
-        let mut violations: Vec<Violation> =
-            unmet.map(|each| Violation::new(&node.name, format_args!("its pool asks for {each}"))).collect();
-        if node.daemon_requests != Resources::sum(daemons.iter().map(|daemon| &daemon.requests)) {
+    pub(super) fn violations(&self, node: &PlannedNode, launch: LaunchId) -> Vec<Violation> {
+        let Launch { daemon_requests, unmet, .. } = &self.all[launch];
+        let unmet = unmet.iter().map(|each| Violation::new(&node.name, format_args!("its pool asks for {each}")));
+        let mut violations: Vec<Violation> = unmet.collect();
+        if node.daemon_requests != *daemon_requests {
             violations.push(Violation::new(&node.name, "does not set aside what its daemon pods request"));
         }
         violations
+    }
+}
+
+impl<'a> Launch<'a> {
+    fn new(kind: &'a NodeType, offering: &Offering, pool: &'a Pool, daemons: &[Pod]) -> Self {
+        let mut labels = kind.labels_as(offering);
+        labels.extend(pool.labels.clone());
+        let target = Target { name: None, labels: &labels, taints: &[], unschedulable: false };
+        let unmet = pool.requirements.iter().filter(|each| !requirement_matches(each, target.label(&each.key)));
+        let unmet = unmet.collect();
+        let running = daemons::running(daemons, &target);
+        let daemon_requests = Resources::sum(running.iter().map(|position| &daemons[*position].requests));
+        Self { labels, allocatable: &kind.allocatable, daemons: running, daemon_requests, unmet }
     }
 }

@@ -1,7 +1,9 @@
 //! Nodes as the judge sees them: those of the snapshot and those of a plan, side by side.
 
+use super::planned_node::LaunchId;
 use crate::feasibility::Target;
 use crate::model::{Labels, Node, Resources, Taint, key};
+use crate::units::FastMap;
 
 /// Position of a node in a [`Cluster`](super::cluster::Cluster).
 pub(super) type SiteId = usize;
@@ -14,8 +16,8 @@ pub(super) struct Site<'a> {
     pub(super) taints: &'a [Taint],
     pub(super) unschedulable: bool,
     pub(super) allocatable: &'a Resources,
-    /// It does not exist yet: nobody can ask for it by name.
-    pub(super) planned: bool,
+    /// The launch that makes it; none for a node that exists.
+    pub(super) launch: Option<LaunchId>,
 }
 
 impl<'a> Site<'a> {
@@ -26,13 +28,18 @@ impl<'a> Site<'a> {
             taints: &node.taints,
             unschedulable: node.unschedulable,
             allocatable: &node.allocatable,
-            planned: false,
+            launch: None,
         }
+    }
+
+    /// It does not exist yet: nobody can ask for it by name.
+    pub(super) fn is_planned(&self) -> bool {
+        self.launch.is_some()
     }
 
     pub(super) fn target(&self) -> Target<'a> {
         Target {
-            name: (!self.planned).then_some(self.name),
+            name: (!self.is_planned()).then_some(self.name),
             labels: self.labels,
             taints: self.taints,
             unschedulable: self.unschedulable,
@@ -43,6 +50,17 @@ impl<'a> Site<'a> {
     /// own name stands for that.
     pub(super) fn domain(&self, topology_key: &str) -> Option<&'a str> {
         let value = self.labels.get(topology_key)?;
-        Some(if self.planned && topology_key == key::HOSTNAME { self.name } else { value })
+        Some(if self.is_planned() && topology_key == key::HOSTNAME { self.name } else { value })
     }
+}
+
+/// What holds for each node, by position. Planned nodes of one launch have all but the name in common, and only one of
+/// them is asked.
+pub(super) fn ask_each(sites: &[Site<'_>], ask: impl Fn(&Site<'_>) -> bool) -> Vec<bool> {
+    let mut of_launch: FastMap<LaunchId, bool> = FastMap::default();
+    let answer = |site: &Site<'_>| match site.launch {
+        Some(launch) => *of_launch.entry(launch).or_insert_with(|| ask(site)),
+        None => ask(site),
+    };
+    sites.iter().map(answer).collect()
 }

@@ -2,14 +2,15 @@
 //!
 //! Source of the rules: the scheduler plugin `PodTopologySpread`, Kubernetes 1.36.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::objection::Objection;
-use super::site::{Site, SiteId};
+use super::site::{Site, SiteId, ask_each};
 use super::topology::{Change, Domain, DomainsOfSites, Topology};
 use crate::feasibility::{Target, placement_refusal, selects};
 use crate::model::{LabelSelector, Labels, NodeSelectorTerm, Placement, Pod, SpreadConstraint, Toleration};
+use crate::units::FastMap;
 
 /// The constraints of all pods that come, with what they count.
 ///
@@ -17,12 +18,15 @@ use crate::model::{LabelSelector, Labels, NodeSelectorTerm, Placement, Pod, Spre
 #[derive(Debug, Default)]
 pub(super) struct Spreads<'a> {
     groups: Vec<Vec<Spread<'a>>>,
-    by_key: HashMap<GroupKey<'a>, usize>,
-    of_namespace: HashMap<&'a str, Vec<usize>>,
+    by_key: FastMap<GroupKey<'a>, GroupId>,
+    of_namespace: FastMap<&'a str, Vec<GroupId>>,
 }
 
+/// Position of a group.
+pub(super) type GroupId = usize;
+
 /// A constraint of a group: position of the group, and within it.
-pub(super) type SpreadId = (usize, usize);
+pub(super) type SpreadId = (GroupId, usize);
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct GroupKey<'a> {
@@ -100,11 +104,18 @@ impl<'a> Spreads<'a> {
         constraints.filter(|(group, at)| counts(&self.groups[*group][*at].constraint.selector)).collect()
     }
 
-    /// A node comes or goes; no pods are on it.
-    pub(super) fn node(&mut self, site: SiteId, change: Change) {
+    /// The constraints of a pod, if such a pod was announced.
+    pub(super) fn group_of(&self, pod: &'a Pod) -> Option<GroupId> {
+        self.by_key.get(&GroupKey::of(pod)).copied()
+    }
+
+    /// Nodes come or go; no pods are on them.
+    pub(super) fn nodes(&mut self, sites: &[SiteId], change: Change) {
         for spread in self.groups.iter_mut().flatten() {
-            if let Some(domain) = spread.counted_domain(site) {
-                spread.tally.node(domain, change);
+            for site in sites {
+                if let Some(domain) = spread.counted_domain(*site) {
+                    spread.tally.node(domain, change);
+                }
             }
         }
     }
@@ -119,10 +130,9 @@ impl<'a> Spreads<'a> {
         }
     }
 
-    /// Whether the pod may come to the node.
-    pub(super) fn check(&self, pod: &Pod, id: SiteId, site: &Site<'_>) -> Result<(), Objection> {
-        let group = self.by_key.get(&GroupKey::of(pod)).map_or(&[][..], |group| &self.groups[*group]);
-        for Spread { constraint, domains, tally, .. } in group {
+    /// Whether a pod of these constraints may come to the node.
+    pub(super) fn check(&self, group: GroupId, pod: &Pod, id: SiteId, site: &Site<'_>) -> Result<(), Objection> {
+        for Spread { constraint, domains, tally, .. } in &self.groups[group] {
             let key = &constraint.topology_key;
             let Some(domain) = domains[id] else {
                 return Err(Objection::refused(format_args!("spreads over {key}, which the node has not")));
@@ -175,6 +185,9 @@ impl Tally {
         let before = *members;
         update(members);
         let after = *members;
+        if (before.nodes > 0, before.pods) == (after.nodes > 0, after.pods) {
+            return;
+        }
         if before.nodes > 0 {
             let domains = self.domains_with.entry(before.pods).or_default();
             *domains -= 1;
@@ -202,7 +215,7 @@ impl Tally {
 /// Remembers which nodes count for constraints that agree on it.
 #[derive(Debug, Default)]
 pub(super) struct EligibleNodes<'a> {
-    known: HashMap<EligibilityKey<'a>, Rc<Vec<bool>>>,
+    known: FastMap<EligibilityKey<'a>, Rc<Vec<bool>>>,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -231,14 +244,14 @@ impl<'a> EligibleNodes<'a> {
             ..Placement::default()
         };
         let tolerant = key.tolerations.map(|all| Placement { tolerations: all.to_vec(), ..Placement::default() });
-        let eligible = |site: &Site<'a>| {
+        let eligible = |site: &Site<'_>| {
             let labels_only = Target { taints: &[], unschedulable: false, ..site.target() };
             let taints_only = Target { unschedulable: false, ..site.target() };
             key.topology_keys.iter().all(|key| site.labels.contains_key(*key))
                 && placement_refusal(&affinity, &labels_only).is_none()
                 && tolerant.as_ref().is_none_or(|tolerant| placement_refusal(tolerant, &taints_only).is_none())
         };
-        let eligible: Rc<Vec<bool>> = Rc::new(sites.iter().map(eligible).collect());
+        let eligible: Rc<Vec<bool>> = Rc::new(ask_each(sites, eligible));
         self.known.insert(key, Rc::clone(&eligible));
         eligible
     }

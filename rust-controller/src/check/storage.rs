@@ -153,7 +153,7 @@ impl<'a> Storage<'a> {
         for claim in &promised {
             let here = match self.made_at.get(&claim.name) {
                 Some(at) => *at == id,
-                None => !site.planned && claim.selected_node.as_deref() == Some(site.name),
+                None => !site.is_planned() && claim.selected_node.as_deref() == Some(site.name),
             };
             if !here {
                 return Err(Objection::refused(format_args!("the volume of claim {} is made elsewhere", claim.name)));

@@ -1,9 +1,9 @@
 //! Domains: nodes with the same value of a label.
 
-use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::site::Site;
+use crate::units::FastMap;
 
 /// Number of a domain, among those of one topology key.
 pub(super) type Domain = usize;
@@ -14,13 +14,13 @@ pub(super) type DomainsOfSites = Rc<Vec<Option<Domain>>>;
 /// Numbers the domains of each topology key that is asked for.
 #[derive(Debug, Default)]
 pub(super) struct Topology<'a> {
-    by_key: HashMap<&'a str, DomainsOfSites>,
+    by_key: FastMap<&'a str, DomainsOfSites>,
 }
 
 impl<'a> Topology<'a> {
     pub(super) fn domains(&mut self, topology_key: &'a str, sites: &[Site<'a>]) -> DomainsOfSites {
         let number = || {
-            let mut numbers: BTreeMap<&str, Domain> = BTreeMap::new();
+            let mut numbers: FastMap<&str, Domain> = FastMap::default();
             let mut domain = |site: &Site<'a>| {
                 let next = numbers.len();
                 Some(*numbers.entry(site.domain(topology_key)?).or_insert(next))
@@ -34,7 +34,7 @@ impl<'a> Topology<'a> {
 /// How many of something there are in each domain.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
-    of_domain: BTreeMap<Domain, u32>,
+    of_domain: FastMap<Domain, u32>,
 }
 
 impl Counts {
