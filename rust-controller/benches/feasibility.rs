@@ -94,6 +94,7 @@ fn pod(class: usize, about: About) -> Pod {
         priority: 0,
         placement,
         neighbours: if about == About::Others { neighbours(class, &app) } else { Neighbours::default() },
+        preferences: None,
         host_ports: Vec::new(),
         volumes: Vec::new(),
         claims_devices: false,

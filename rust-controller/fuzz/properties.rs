@@ -11,7 +11,7 @@ use mini_karpenter::catalog::builtin;
 use mini_karpenter::check::{check_consolidation, check_plan};
 use mini_karpenter::consolidate::{self, Verdict, consolidate};
 use mini_karpenter::document::{
-    ConsolidationDocument, ConsolidationOutcome, PlanOutcome, config_maps_yaml, consolidation_config_maps,
+    ConsolidationDocument, ConsolidationOutcome, Cost, PlanOutcome, config_maps_yaml, consolidation_config_maps,
     consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
 };
 use mini_karpenter::feasibility::{Target, placement_refusal, requirement_matches};
@@ -19,7 +19,7 @@ use mini_karpenter::lower::{ManifestError, parse_manifest};
 use mini_karpenter::model::{
     Catalog, Labels, Node, NodeSelectorTerm, Operator, Placement, Requirement, Resources, is_label_value,
 };
-use mini_karpenter::provision::{self, LowerBound, plan};
+use mini_karpenter::provision::{self, alone, plan};
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::{Cpu, Memory, Money, Quantity};
 
@@ -399,15 +399,15 @@ fn judge_plan(snapshot: &Snapshot) {
     let plan = plan(snapshot, &CATALOG, &options);
     let wrong: Vec<String> = check_plan(snapshot, &CATALOG, &options, &plan).iter().map(ToString::to_string).collect();
     assert!(wrong.is_empty(), "the plan is wrong: {wrong:?}");
-    let bound = LowerBound::of(&plan, &CATALOG, &options);
     let outcome = PlanOutcome {
         plan: &plan,
         catalog: &CATALOG,
         allocatable_seen: &[],
         options: &options,
-        bound,
+        alone: alone(snapshot, &CATALOG, &options, plan.pods.iter().map(|planned| &*planned.pod)),
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),
+        cost_now: Cost::now(snapshot, &CATALOG),
     };
     let maps = plan_config_maps(&outcome, usize::MAX);
     assert_holds(&config_maps_yaml(&maps, "n"), "ConfigMap", maps.len());

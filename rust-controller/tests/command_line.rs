@@ -7,8 +7,12 @@
 mod program;
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use program::{Outcome, run};
 use serde_json::Value;
@@ -274,6 +278,25 @@ fn what_is_logged_to_a_file_has_no_colours() {
     let outcome = on_input(&["plan", "-f", "-"], service);
     assert!(outcome.stderr.contains("Service"), "{outcome:?}");
     assert!(!outcome.stderr.contains('\u{1b}'), "{outcome:?}");
+}
+
+/// Reading takes as long as standard input stays open.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "that nothing comes in some time is no condition to wait for")]
+fn long_work_tells_of_its_progress_only_on_a_terminal() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mini-karpenter-rs"))
+        .args(["plan", "-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    thread::sleep(Duration::from_millis(1500));
+    child.stdin.take().unwrap().write_all(POD.as_bytes()).unwrap();
+    let outcome = child.wait_with_output().unwrap();
+    assert!(outcome.status.success());
+    assert_eq!(String::from_utf8_lossy(&outcome.stderr), "");
+    assert!(!outcome.stdout.contains(&b'\r'));
 }
 
 #[test]

@@ -233,3 +233,19 @@ fn a_node_to_which_nobody_is_sent_is_told_from_one_that_takes_pods() {
     assert!(text.contains("\nn1 may run it, but is being deleted"), "{text}");
     assert!(text.contains("\nn2 may run it\n"), "{text}");
 }
+
+/// What charts that are patched together come to.
+#[test]
+fn a_rule_that_a_pod_has_twice_counts_once() {
+    let once = terms("podAntiAffinity", "web", HOST);
+    let (start, end) = once.split_once('[').unwrap();
+    let term = end.strip_suffix("]}},").unwrap();
+    let twice = format!("{start}[{term}, {term}]}}}},");
+    let planned = |rule: &str| {
+        let pods: Vec<String> = (1..4).map(|number| pod(&format!("web{number}"), "100m", rule)).collect();
+        let plan = plan("a", &pods);
+        (plan["nodes"].as_array().unwrap().len(), plan["totals"]["costPerHour"].clone())
+    };
+    assert_eq!(planned(&twice), planned(&once));
+    assert_eq!(planned(&once).0, 3);
+}

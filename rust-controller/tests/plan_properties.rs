@@ -14,14 +14,14 @@ use clusters::{
 };
 use mini_karpenter::catalog::builtin;
 use mini_karpenter::check::check_plan;
-use mini_karpenter::document::{PlanOutcome, config_maps_yaml, json, node_pools_yaml, plan_config_maps};
+use mini_karpenter::document::{Cost, PlanOutcome, config_maps_yaml, json, node_pools_yaml, plan_config_maps};
 use mini_karpenter::lower::parse_manifest;
 use mini_karpenter::model::{
     Labels, NodeSelectorTerm, NodeType, Offering, Operator, Phase, Placement, Pod, PodName, Requirement,
     SchedulingState, key,
 };
-use mini_karpenter::provision::{LowerBound, Options, Plan, TypeFilter, Verdict, plan};
-use mini_karpenter::units::Money;
+use mini_karpenter::provision::{self, Options, Plan, TypeFilter, Verdict, plan};
+use mini_karpenter::units::{Money, Quantity};
 use serde_json::Value;
 
 const CASES: u64 = 450;
@@ -32,6 +32,7 @@ fn options(case: &Case) -> Options {
         capacity_types: case.capacity_types.clone(),
         arch: case.arch.clone(),
         exclude_types: TypeFilter::new(&exclude).unwrap(),
+        ..Options::default()
     }
 }
 
@@ -333,9 +334,13 @@ fn a_pod_is_unplaceable_exactly_where_no_type_in_any_offering_admits_it() {
 fn the_type_is_the_one_with_the_least_waste_then_the_least_price_then_the_first_name() {
     for_each_case(CASES, any_case, |case, _| {
         let mut complaints = Vec::new();
-        for planned in &plan_of(case).pods {
-            let Verdict::Planned { choice, .. } = &planned.verdict else { continue };
-            let best = &choice.best;
+        let (snapshot, options) = (case.snapshot(), options(case));
+        let plan = plan_of(case);
+        let planned = plan.pods.iter().filter(|planned| matches!(planned.verdict, Verdict::Planned { .. }));
+        let choices =
+            provision::alone(&snapshot, &case.catalog, &options, planned.clone().map(|planned| &*planned.pod));
+        for planned in planned {
+            let best = &choices[&planned.pod.name].best;
             let mut complain = |why: String| {
                 let (name, kind, zone) = (&planned.pod.name, &best.instance_type, &best.zone);
                 complaints.push(format!("{name} on {kind} in {zone}: {why}"));
@@ -397,15 +402,15 @@ fn a_planned_node_holds_its_pods_and_the_daemon_pods_that_come() {
 fn documents(case: &Case) -> (String, String) {
     let (snapshot, options) = (case.snapshot(), options(case));
     let plan = plan(&snapshot, &case.catalog, &options);
-    let bound = LowerBound::of(&plan, &case.catalog, &options);
     let outcome = PlanOutcome {
         plan: &plan,
         catalog: &case.catalog,
         allocatable_seen: &[],
         options: &options,
-        bound,
+        alone: provision::alone(&snapshot, &case.catalog, &options, plan.pods.iter().map(|planned| &*planned.pod)),
         skipped: snapshot.skipped(),
         unread_kinds: Vec::new(),
+        cost_now: Cost::now(&snapshot, &case.catalog),
     };
     let maps = plan_config_maps(&outcome, usize::MAX);
     (json(&outcome.document(Duration::ZERO)), config_maps_yaml(&maps, "aula07"))
@@ -467,9 +472,17 @@ fn the_lower_bound_is_below_the_cost_and_its_certificate_verifies() {
             };
             per_resource.iter().map(worth).sum()
         };
-        for (kind, offering) in allowed(case) {
+        let may_hold =
+            |kind: &NodeType| certificate["nodeTypes"].as_array().unwrap().iter().any(|name| *name == *kind.name);
+        let surcharges: Vec<&Value> = certificate["surcharges"].as_array().into_iter().flatten().collect();
+        for (kind, offering) in allowed(case).into_iter().filter(|(kind, _)| may_hold(kind)) {
             let price = offering.price_per_hour.map(Money::units);
-            let value = value_of(&amounts_of(&kind.allocatable)) + per_node;
+            let mut room = amounts_of(&kind.allocatable);
+            for daemon in taken_by_daemons(case, &joined(kind, offering)) {
+                subtract(&mut room, &daemon.requests);
+            }
+            let large: f64 = surcharges.iter().map(|surcharge| most_value(surcharge, &room)).sum();
+            let value = value_of(&room) + per_node + large;
             if price.is_none_or(|price| value > price) {
                 complaints.push(format!("{} in {}: {value} is above {price:?}", kind.name, offering.zone));
             }
@@ -483,13 +496,26 @@ fn the_lower_bound_is_below_the_cost_and_its_certificate_verifies() {
             }
         }
         let fewest_nodes = if demand.is_empty() { 0.0 } else { 1.0 };
-        let dual = value_of(&demand) + per_node * fewest_nodes;
+        let of_large = |surcharge: &&Value| surcharge["perPod"].as_f64().unwrap() * surcharge["pods"].as_f64().unwrap();
+        let dual = value_of(&demand) + per_node * fewest_nodes + surcharges.iter().map(of_large).sum::<f64>();
         if lower > dual + 1e-12 || lower < dual * (1.0 - 1e-6) {
             complaints.push(format!("the bound is {lower}, and its certificate says {dual}"));
         }
         complaints
     });
     assert!(bounds > 100, "the cases say little: {bounds} bounds");
+}
+
+/// What a node with this room offers of large pods, at their price.
+fn most_value(surcharge: &Value, room: &Amounts) -> f64 {
+    let resource = surcharge["resource"].as_str().unwrap();
+    let at_least: Quantity = surcharge["atLeast"].as_str().unwrap().parse().unwrap();
+    let at_least = if resource == "cpu" { at_least.thousandths() } else { at_least.units() };
+    let fitting = room.get(resource).map_or(0, |room| (*room).max(0) / i128::from(at_least));
+    let most = if surcharge["apartLike"].is_null() { fitting } else { fitting.min(1) };
+    #[expect(clippy::cast_precision_loss, reason = "a handful of pods")]
+    let most = most as f64;
+    surcharge["perPod"].as_f64().unwrap() * most
 }
 
 #[test]

@@ -12,6 +12,17 @@ use crate::feasibility::selects;
 use crate::model::{AffinityTerm, LabelSelector, Labels, Pod};
 use crate::units::FastMap;
 
+/// Whether a pod that comes looks for such a pod: in namespaces that it names, or that exist and have the labels. The
+/// scheduler holds every other namespace for one without labels.
+pub(super) fn finds(term: &AffinityTerm, namespace: &str, labels: &Labels, namespaces: Namespaces<'_>) -> bool {
+    let exists_with_labels = || {
+        let found = namespaces.and_then(|all| all.get(namespace));
+        found.is_some_and(|found| selects(&term.namespace_selector, found))
+    };
+    let finds_any = || selects(&term.namespace_selector, &Labels::new());
+    (term.namespaces.contains(namespace) || finds_any() || exists_with_labels()) && selects(&term.selector, labels)
+}
+
 /// Labels of namespaces, by name; `None` where nobody could read them.
 pub(super) type Namespaces<'a> = Option<&'a BTreeMap<String, Arc<Labels>>>;
 
@@ -182,15 +193,8 @@ impl<'a> Affinities<'a> {
         by_labels && self.namespaces.is_none()
     }
 
-    /// Whether a pod that comes looks for such a pod: in namespaces that it names, or that exist and have the labels. The
-    /// scheduler holds every other namespace for one without labels.
     fn finds(&self, term: &AffinityTerm, namespace: &str, labels: &Labels) -> bool {
-        let exists_with_labels = || {
-            let found = self.namespaces.and_then(|all| all.get(namespace));
-            found.is_some_and(|found| selects(&term.namespace_selector, found))
-        };
-        let finds_any = || selects(&term.namespace_selector, &Labels::new());
-        (term.namespaces.contains(namespace) || finds_any() || exists_with_labels()) && selects(&term.selector, labels)
+        finds(term, namespace, labels, self.namespaces)
     }
 
     /// Whether a pod that is there keeps such a pod away. A namespace that is not known has no labels, here.

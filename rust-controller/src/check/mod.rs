@@ -8,6 +8,7 @@
 
 mod affinity;
 mod budgets;
+mod certificate;
 mod cluster;
 mod consolidation;
 mod daemons;

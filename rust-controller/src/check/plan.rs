@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::certificate::certificate;
 use super::cluster::{Arrival, Cluster};
 use super::daemons::daemon_pods;
 use super::kinds::{Guest, Kinds};
@@ -26,6 +27,7 @@ pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, pla
     found.extend(placements(plan));
     found.extend(lists(plan));
     found.extend(names(snapshot, plan));
+    found.extend(certificate(snapshot, catalog, options, plan, &daemons));
     let mut obtainable = Vec::new();
     for node in &plan.nodes {
         match launches.of(node) {

@@ -43,7 +43,8 @@ pub(super) type LaunchId = usize;
 /// be.
 struct Launch<'a> {
     labels: Labels,
-    allocatable: &'a Resources,
+    /// What may be requested of it: all but the headroom.
+    allocatable: Resources,
     /// Positions of its daemon pods.
     daemons: Vec<usize>,
     daemon_requests: Resources,
@@ -54,6 +55,7 @@ struct Launch<'a> {
 /// The launches that a plan makes. There are few of them for many nodes.
 pub(super) struct Launches<'a> {
     for_sale: ForSale<'a>,
+    options: &'a Options,
     pools: &'a BTreeMap<String, Pool>,
     daemons: &'a [Pod],
     all: Vec<Launch<'a>>,
@@ -69,7 +71,7 @@ impl<'a> Launches<'a> {
         daemons: &'a [Pod],
     ) -> Self {
         let for_sale = ForSale::allowed(catalog, options);
-        Self { for_sale, pools, daemons, all: Vec::new(), numbers: FastMap::default() }
+        Self { for_sale, options, pools, daemons, all: Vec::new(), numbers: FastMap::default() }
     }
 
     /// The launch that makes a planned node.
@@ -84,7 +86,7 @@ impl<'a> Launches<'a> {
         }
         let no_pool = || Violation::new(&node.name, "is of a pool that the plan does not have");
         let pool = self.pools.get(&node.pool).ok_or_else(no_pool)?;
-        self.all.push(Launch::new(kind, offering, pool, self.daemons));
+        self.all.push(Launch::new(kind, offering, pool, self.daemons, self.options));
         self.numbers.insert(key, self.all.len() - 1);
         Ok(self.all.len() - 1)
     }
@@ -112,7 +114,7 @@ impl<'a> Launches<'a> {
 }
 
 impl<'a> Launch<'a> {
-    fn new(kind: &'a NodeType, offering: &Offering, pool: &'a Pool, daemons: &[Pod]) -> Self {
+    fn new(kind: &NodeType, offering: &Offering, pool: &'a Pool, daemons: &[Pod], options: &Options) -> Self {
         let mut labels = kind.labels_as(offering);
         labels.extend(pool.labels.clone());
         let target = Target { name: None, labels: &labels, taints: &[], unschedulable: false };
@@ -120,6 +122,7 @@ impl<'a> Launch<'a> {
         let unmet = unmet.collect();
         let running = daemons::running(daemons, &target);
         let daemon_requests = Resources::sum(running.iter().map(|position| &daemons[*position].requests));
-        Self { labels, allocatable: &kind.allocatable, daemons: running, daemon_requests, unmet }
+        let allocatable = options.usable(&kind.allocatable);
+        Self { labels, allocatable, daemons: running, daemon_requests, unmet }
     }
 }

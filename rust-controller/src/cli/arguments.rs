@@ -10,7 +10,8 @@ use super::files;
 use crate::catalog;
 use crate::consolidate::Millionths;
 use crate::loops::CatalogChoice;
-use crate::provision::{self, TypeFilter};
+use crate::provision::{self, TypeFilter, UNSUITED_TYPES};
+use crate::units::Cpu;
 
 /// Plans Kubernetes nodes and never touches one.
 ///
@@ -43,7 +44,7 @@ pub(super) struct RunArguments {
     /// Namespace of the ConfigMaps
     #[arg(long, env = "MINI_KARPENTER_NAMESPACE", default_value = "aula07")]
     pub(super) namespace: String,
-    /// Address for /healthz and /readyz
+    /// Address for /healthz, /readyz and /metrics
     #[arg(long, env = "MINI_KARPENTER_LISTEN", default_value = "127.0.0.1:8080")]
     pub(super) listen: SocketAddr,
     /// How often to plan for unschedulable pods (10s, 1m)
@@ -127,9 +128,23 @@ pub(super) struct TypeArguments {
     /// Node types to choose from: auto, generic, aws, azure, gcp or a file
     #[arg(long, env = "MINI_KARPENTER_CATALOG", default_value = "auto")]
     pub(super) catalog: String,
-    /// Leave out node types whose name this regular expression matches
-    #[arg(long, env = "MINI_KARPENTER_EXCLUDE_TYPES", default_value = "")]
+    /// Leave out node types whose name this regular expression matches; '' leaves out none. By default burstable,
+    /// shared-core and bare-metal types
+    #[arg(long, env = "MINI_KARPENTER_EXCLUDE_TYPES", value_name = "REGEX", default_value = UNSUITED_TYPES)]
     pub(super) exclude_types: String,
+    /// Leave out node types with more allocatable CPU than this (16, 3500m)
+    #[arg(long, env = "MINI_KARPENTER_MAX_NODE_CPU", value_name = "CPU")]
+    pub(super) max_node_cpu: Option<Cpu>,
+    /// Share of the CPU, memory and storage of each new node that is left free (0.1, 10%)
+    #[arg(long, env = "MINI_KARPENTER_HEADROOM", value_name = "SHARE", default_value = "0", value_parser = share)]
+    pub(super) headroom: Millionths,
+    /// Plan at least so many nodes in each zone, as far as there are pods for them
+    #[arg(long, env = "MINI_KARPENTER_MIN_NODES_PER_ZONE", value_name = "NODES", default_value_t = 0)]
+    pub(super) min_nodes_per_zone: usize,
+    /// How long to look for better plans than the first (500ms, 2s); a longer time never makes a plan invalid, a shorter one
+    /// neither
+    #[arg(long, env = "MINI_KARPENTER_BUDGET", default_value = "1s", value_parser = duration)]
+    pub(super) budget: Duration,
     /// Architectures for pods that do not ask for one, such as amd64,arm64; by default that of most nodes
     #[arg(long, env = "MINI_KARPENTER_ARCH", value_delimiter = ',')]
     pub(super) arch: Vec<String>,
@@ -147,7 +162,7 @@ pub(super) struct TypeArguments {
 #[derive(Debug, Args)]
 pub(super) struct ThresholdArguments {
     /// A node whose requests are under this share of its CPU and of its memory could go (0.2, 20%)
-    #[arg(long, env = "MINI_KARPENTER_THRESHOLD", default_value = "20%", value_parser = threshold)]
+    #[arg(long, env = "MINI_KARPENTER_THRESHOLD", default_value = "20%", value_parser = share)]
     pub(super) threshold: Millionths,
 }
 
@@ -185,6 +200,10 @@ impl TypeArguments {
             capacity_types: self.capacity_type.iter().cloned().collect(),
             arch: self.arch.iter().filter(|arch| !arch.is_empty()).cloned().collect(),
             exclude_types,
+            max_node_cpu: self.max_node_cpu,
+            headroom: self.headroom,
+            min_nodes_per_zone: self.min_nodes_per_zone,
+            budget: self.budget,
         })
     }
 }
@@ -202,12 +221,16 @@ pub(super) fn catalog_choice(name: &str) -> anyhow::Result<CatalogChoice> {
     Ok(CatalogChoice::File(catalog))
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error} (examples: 500ms, 10s, 1m)"))
+}
+
 fn interval(text: &str) -> Result<Duration, String> {
-    let interval = humantime::parse_duration(text).map_err(|error| format!("{error} (examples: 10s, 1m)"))?;
+    let interval = duration(text)?;
     if interval.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(interval) }
 }
 
-fn threshold(text: &str) -> Result<Millionths, String> {
+fn share(text: &str) -> Result<Millionths, String> {
     let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
     let share: f64 = number.trim().parse().map_err(|_| "not a share (examples: 0.2, 20%)".to_owned())?;
     let share = share / whole;
@@ -230,11 +253,11 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_is_a_share_or_a_percentage() {
-        assert_eq!(threshold("0.2"), Ok(200_000));
-        assert_eq!(threshold("12.5%"), Ok(125_000));
+    fn a_share_may_be_a_percentage() {
+        assert_eq!(share("0.2"), Ok(200_000));
+        assert_eq!(share("12.5%"), Ok(125_000));
         for wrong in ["", "20", "-1%", "101%", "NaN", "a lot"] {
-            assert!(threshold(wrong).is_err(), "{wrong}");
+            assert!(share(wrong).is_err(), "{wrong}");
         }
     }
 

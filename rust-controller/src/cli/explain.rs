@@ -1,29 +1,31 @@
 //! `explain`: one pod, or one node.
 
 use super::arguments::{ExplainArguments, ThresholdArguments, catalog_choice};
-use super::offline::{print, snapshot, wrong_plan};
+use super::offline::{WRITING, print, snapshot, wrong_plan};
+use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
 use crate::consolidate::{self, obstacles};
 use crate::document::{explain_node, explain_pending_pod, explain_running_pod};
 use crate::loops::{ResolvedCatalog, checked_consolidation, checked_plan};
 use crate::model::{Catalog, Node, Pod};
-use crate::provision::{self, Verdict, verdicts_on_existing};
+use crate::provision::{self, Verdict, alone, verdicts_on_existing};
 use crate::snapshot::Snapshot;
 
-pub(super) fn explain(arguments: &ExplainArguments) -> anyhow::Result<u8> {
+pub(super) fn explain(arguments: &ExplainArguments, line: &StatusLine) -> anyhow::Result<u8> {
     let ExplainArguments { name, files, types, threshold } = arguments;
     let ThresholdArguments { threshold } = threshold;
     let options = types.options()?;
     let choice = catalog_choice(&types.catalog)?;
-    let snapshot = snapshot(files)?;
+    let (snapshot, progress) = snapshot(files, line)?;
     let resolved = choice.resolve(&snapshot);
     let (text, status) = match find(&snapshot, name)? {
-        Found::Pod(pod) => explained_pod(&snapshot, &resolved, &options, pod)?,
+        Found::Pod(pod) => explained_pod(&snapshot, &resolved, &options, pod, &progress)?,
         Found::Node(node) => {
             let options = consolidate::Options { threshold: *threshold };
-            (explained_node(&snapshot, &resolved.catalog, &options, node)?, PLANNED)
+            (explained_node(&snapshot, &resolved.catalog, &options, node, &progress)?, PLANNED)
         }
     };
+    progress.finish();
     print(&text)?;
     Ok(status)
 }
@@ -72,13 +74,22 @@ fn explained_pod(
     ResolvedCatalog { catalog, allocatable_seen }: &ResolvedCatalog<'_>,
     options: &provision::Options,
     pod: &Pod,
+    progress: &Progress,
 ) -> anyhow::Result<(String, u8)> {
     let nodes = verdicts_on_existing(snapshot, pod);
-    let plan = checked_plan(snapshot, catalog, options).ok_or_else(wrong_plan)?;
+    let judged = checked_plan(snapshot, catalog, options, &|step| progress.step(step));
+    let plan = judged.passed.ok_or_else(wrong_plan)?;
+    progress.step(WRITING);
     let planned = plan.pods.iter().find(|planned| planned.pod.name == pod.name);
     let Some(planned) = planned else { return Ok((explain_running_pod(pod, &nodes), PLANNED)) };
     let status = if matches!(planned.verdict, Verdict::Unplaceable(_)) { UNPLACEABLE } else { PLANNED };
-    Ok((explain_pending_pod(planned, catalog, allocatable_seen, &nodes), status))
+    let on = match &planned.verdict {
+        Verdict::Planned { node, .. } => plan.nodes.iter().find(|other| other.name == *node),
+        Verdict::FitsExisting { .. } | Verdict::Unplaceable(_) | Verdict::Ignored(_) => None,
+    };
+    let alone = alone(snapshot, catalog, options, on.map(|_| pod));
+    let alone = alone.get(&pod.name).map(|choice| &**choice);
+    Ok((explain_pending_pod(planned, on.zip(alone), catalog, allocatable_seen, &nodes), status))
 }
 
 fn explained_node(
@@ -86,8 +97,11 @@ fn explained_node(
     catalog: &Catalog,
     options: &consolidate::Options,
     node: &Node,
+    progress: &Progress,
 ) -> anyhow::Result<String> {
-    let consolidation = checked_consolidation(snapshot, catalog, options).ok_or_else(wrong_plan)?;
+    let judged = checked_consolidation(snapshot, catalog, options, &|step| progress.step(step));
+    let consolidation = judged.passed.ok_or_else(wrong_plan)?;
+    progress.step(WRITING);
     let plan = consolidation.nodes.iter().find(|plan| plan.node.name == node.name).ok_or_else(wrong_plan)?;
     let obstacles = match plan.verdict {
         consolidate::Verdict::Remove => Vec::new(),

@@ -4,6 +4,7 @@ mod arguments;
 mod explain;
 mod files;
 mod offline;
+mod progress;
 mod run;
 
 use std::io::IsTerminal;
@@ -13,6 +14,7 @@ use clap::Parser;
 
 use crate::cluster::AccessError;
 use arguments::{Arguments, Command};
+use progress::StatusLine;
 
 /// Everything was planned.
 const PLANNED: u8 = 0;
@@ -32,8 +34,9 @@ struct BadInput(String);
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_log(arguments.log_level());
-    match execute(arguments) {
+    let line = StatusLine::default();
+    start_log(arguments.log_level(), line.clone());
+    match execute(arguments, &line) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             report(&error);
@@ -47,26 +50,26 @@ fn is_bad_input(error: &anyhow::Error) -> bool {
     error.is::<BadInput>() || matches!(error.downcast_ref(), Some(AccessError::NoConfig(_)))
 }
 
-fn execute(arguments: Arguments) -> anyhow::Result<u8> {
+fn execute(arguments: Arguments, line: &StatusLine) -> anyhow::Result<u8> {
     match arguments.command {
         None => run::run(arguments.run),
         Some(Command::Run(arguments)) => run::run(arguments),
-        Some(Command::Plan(arguments)) => offline::plan(&arguments),
-        Some(Command::Consolidate(arguments)) => offline::consolidate(&arguments),
-        Some(Command::Explain(arguments)) => explain::explain(&arguments),
+        Some(Command::Plan(arguments)) => offline::plan(&arguments, line),
+        Some(Command::Consolidate(arguments)) => offline::consolidate(&arguments, line),
+        Some(Command::Explain(arguments)) => explain::explain(&arguments, line),
         Some(Command::Catalog(arguments)) => offline::catalog(&arguments),
     }
 }
 
 /// Log lines go to standard error: standard output is for documents. The client's own lines stay out unless `RUST_LOG`
 /// asks for them: what they tell is in this program's errors, with what to do about it.
-fn start_log(default_level: &str) {
+fn start_log(default_level: &str, line: StatusLine) {
     let default = || format!("{default_level},kube_client=off,kube_runtime=off");
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default()));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || line.clone())
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();

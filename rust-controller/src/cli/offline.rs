@@ -1,72 +1,86 @@
 //! The commands that print one document and end.
 
-use std::io::Write;
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
 
 use super::arguments::{
     CatalogArguments, ConsolidateArguments, ConsolidateOutput, FileArguments, PlanArguments, PlanOutput, catalog_choice,
 };
+use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
 use crate::cluster::{connect, list_snapshot};
 use crate::consolidate;
 use crate::document::{
-    ConsolidationDocument, ConsolidationOutcome, PlanOutcome, catalog_table, config_maps_yaml,
+    ConsolidationDocument, ConsolidationOutcome, Cost, PlanOutcome, catalog_table, config_maps_yaml,
     consolidation_config_maps, consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
 };
-use crate::loops::{CatalogChoice, ResolvedCatalog, checked_consolidation, checked_plan};
-use crate::provision::{LowerBound, Verdict};
+use crate::loops::{CatalogChoice, Judged, ResolvedCatalog, checked_consolidation, checked_plan, planned_alone};
+use crate::provision::Verdict;
 use crate::snapshot::Snapshot;
 
 /// Without a controller nothing limits how many ConfigMaps may be printed.
 const ALL_PLANS: usize = usize::MAX;
 
-pub(super) fn plan(arguments: &PlanArguments) -> anyhow::Result<u8> {
+/// What is left to do once a plan has passed.
+pub(super) const WRITING: &str = "writing it down";
+
+pub(super) fn plan(arguments: &PlanArguments, line: &StatusLine) -> anyhow::Result<u8> {
     let PlanArguments { input, types, output } = arguments;
     let options = types.options()?;
     let choice = catalog_choice(&types.catalog)?;
-    let snapshot = snapshot(&input.files)?;
+    let (snapshot, progress) = snapshot(&input.files, line)?;
     let ResolvedCatalog { catalog, allocatable_seen } = choice.resolve(&snapshot);
-    #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
-    let start = Instant::now();
-    let plan = checked_plan(&snapshot, &catalog, &options).ok_or_else(wrong_plan)?;
-    let solve_time = start.elapsed();
+    let Judged { passed, planning, checking } =
+        checked_plan(&snapshot, &catalog, &options, &|step| progress.step(step));
+    let plan = passed.ok_or_else(wrong_plan)?;
+    progress.step(WRITING);
     let outcome = PlanOutcome {
         plan: &plan,
         catalog: &catalog,
         allocatable_seen: &allocatable_seen,
         options: &options,
-        bound: LowerBound::of(&plan, &catalog, &options),
+        alone: match output {
+            PlanOutput::ConfigMaps => planned_alone(&plan, &snapshot, &catalog, &options, ALL_PLANS),
+            PlanOutput::Table | PlanOutput::Json | PlanOutput::NodePools => BTreeMap::new(),
+        },
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),
+        cost_now: Cost::now(&snapshot, &catalog),
     };
-    print(&match output {
+    let text = match output {
         PlanOutput::Table => plan_table(&outcome),
-        PlanOutput::Json => json(&outcome.document(solve_time)),
+        PlanOutput::Json => json(&outcome.document(planning + checking)),
         PlanOutput::ConfigMaps => config_maps_yaml(&plan_config_maps(&outcome, ALL_PLANS), &input.namespace),
         PlanOutput::NodePools => node_pools_yaml(plan.pools.values()),
-    })?;
+    };
+    progress.finish();
+    print(&text)?;
     let unplaceable = plan.count(|verdict| matches!(verdict, Verdict::Unplaceable(_)));
     Ok(if unplaceable > 0 { UNPLACEABLE } else { PLANNED })
 }
 
-pub(super) fn consolidate(arguments: &ConsolidateArguments) -> anyhow::Result<u8> {
+pub(super) fn consolidate(arguments: &ConsolidateArguments, line: &StatusLine) -> anyhow::Result<u8> {
     let ConsolidateArguments { input, catalog, threshold, output } = arguments;
     let choice = catalog_choice(catalog)?;
-    let snapshot = snapshot(&input.files)?;
+    let (snapshot, progress) = snapshot(&input.files, line)?;
     let options = consolidate::Options { threshold: threshold.threshold };
     let ResolvedCatalog { catalog, .. } = choice.resolve(&snapshot);
-    let plan = checked_consolidation(&snapshot, &catalog, &options).ok_or_else(wrong_plan)?;
+    let judged = checked_consolidation(&snapshot, &catalog, &options, &|step| progress.step(step));
+    let plan = judged.passed.ok_or_else(wrong_plan)?;
+    progress.step(WRITING);
     let outcome = ConsolidationOutcome {
         consolidation: &plan,
         catalog: &catalog,
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),
     };
-    print(&match output {
+    let text = match output {
         ConsolidateOutput::Table => consolidation_table(&outcome),
         ConsolidateOutput::Json => json(&ConsolidationDocument::new(&outcome)),
         ConsolidateOutput::ConfigMaps => config_maps_yaml(&consolidation_config_maps(&outcome), &input.namespace),
-    })?;
+    };
+    progress.finish();
+    print(&text)?;
     Ok(PLANNED)
 }
 
@@ -81,13 +95,24 @@ pub(super) fn catalog(arguments: &CatalogArguments) -> anyhow::Result<u8> {
     Ok(PLANNED)
 }
 
-/// From the files, or from the live cluster.
-pub(super) fn snapshot(FileArguments { files }: &FileArguments) -> anyhow::Result<Snapshot> {
-    if !files.is_empty() {
-        return Ok(super::files::read_snapshot(files)?);
+/// From the files, or from the live cluster; and the progress of what comes next.
+pub(super) fn snapshot(
+    FileArguments { files }: &FileArguments,
+    line: &StatusLine,
+) -> anyhow::Result<(Snapshot, Progress)> {
+    if files.is_empty() {
+        let progress = Progress::start(line, "reading the cluster");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let snapshot = runtime.block_on(async { list_snapshot(&connect().await?).await })?;
+        return Ok((snapshot, progress));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(async { list_snapshot(&connect().await?).await })?)
+    if files.iter().any(|file| file == "-") && std::io::stdin().is_terminal() {
+        // Whoever types the objects would be disturbed.
+        let snapshot = super::files::read_snapshot(files)?;
+        return Ok((snapshot, Progress::start(line, "planning")));
+    }
+    let progress = Progress::start(line, "reading files");
+    Ok((super::files::read_snapshot(files)?, progress))
 }
 
 pub(super) fn wrong_plan() -> anyhow::Error {

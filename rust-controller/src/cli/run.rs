@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 
 use super::arguments::{RunArguments, ThresholdArguments, catalog_choice};
 use super::{BadInput, PLANNED};
-use crate::cluster::{Desired, Publisher, Stores, connect, preflight};
+use crate::cluster::{Publisher, Stores, connect, preflight};
 use crate::consolidate;
-use crate::loops::{Settings, consolidation_loop, pending_loop};
+use crate::loops::{Outlets, Settings, consolidation_loop, pending_loop};
 use crate::web;
 
 pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
@@ -43,16 +43,15 @@ async fn control(arguments: RunArguments) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let (announce, ready) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    tasks.spawn(web::serve(listener, ready));
+    let outlets = Arc::new(Outlets::default());
+    tasks.spawn(web::serve(listener, ready, outlets.metrics.subscribe()));
 
     let client = connect().await?;
     preflight(&client, &namespace).await?;
     let stores = Stores::start(&client, &namespace, announce, &mut tasks);
-    let (desired, wanted) = watch::channel(Desired::default());
-    let desired = Arc::new(desired);
-    tasks.spawn(Publisher::new(client, &namespace, &stores, wanted).run());
-    tasks.spawn(pending_loop(stores.clone(), Arc::clone(&settings), pending_interval, Arc::clone(&desired)));
-    tasks.spawn(consolidation_loop(stores, settings, consolidation_interval, desired));
+    tasks.spawn(Publisher::new(client, &namespace, &stores, outlets.desired.subscribe()).run());
+    tasks.spawn(pending_loop(stores.clone(), Arc::clone(&settings), pending_interval, Arc::clone(&outlets)));
+    tasks.spawn(consolidation_loop(stores, settings, consolidation_interval, outlets));
     tracing::info!("planning for ConfigMaps in namespace {namespace}; health on http://{address}/healthz");
 
     match tasks.join_next().await {

@@ -73,7 +73,7 @@ impl<'a> Destinations<'a> {
         };
         let nodes: Vec<Destination> = simulation.existing_nodes().zip(&*plans).map(destination).collect();
         let order = (0..nodes.len()).collect();
-        let reserved = awaited.into_iter().map(|(pod, node)| (Arc::clone(pod), node)).collect();
+        let reserved = awaited.into_iter().map(|(waiting, node)| (Arc::clone(waiting.pod), node)).collect();
         (Self { simulation, budgets: Budgets::of(snapshot), nodes, order }, reserved)
     }
 

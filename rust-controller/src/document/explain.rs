@@ -13,18 +13,19 @@ use crate::consolidate::{NodePlan, Obstacle, Verdict as NodeVerdict};
 use crate::feasibility::{Refusal, Rule};
 use crate::model::{Catalog, Phase, Pod, Resources, SchedulingState, printed_amount};
 use crate::provision::least_waste::Fit;
-use crate::provision::{Choice, NodeVerdicts, PodPlan, Unplaceable, Verdict};
+use crate::provision::{Choice, NodeVerdicts, PlannedNode, PodPlan, Unplaceable, Verdict};
 
 /// Why a pending pod is planned so.
 #[must_use]
 pub fn explain_pending_pod(
     planned: &PodPlan,
+    on: Option<(&PlannedNode, &Choice)>,
     catalog: &Catalog,
     allocatable_seen: &[SeenAllocatable],
     nodes: &NodeVerdicts,
 ) -> String {
     let fate = match &planned.verdict {
-        Verdict::Planned { node, choice, .. } => format!("planned on {node}, a new {}", choice.best.instance_type),
+        Verdict::Planned { node, .. } => planned_on(node, on.map(|(on, _)| on)),
         Verdict::FitsExisting { node } => format!("fits {node} as it is"),
         other @ Verdict::Unplaceable(_) => format!("unplaceable: {}", reason(other)),
         other @ Verdict::Ignored(_) => format!("ignored: {}", reason(other)),
@@ -40,14 +41,26 @@ pub fn explain_pending_pod(
         );
     }
     match &planned.verdict {
-        Verdict::Planned { choice, .. } => text.push_str(&node_types(choice, catalog)),
+        Verdict::Planned { .. } => {
+            text.push_str(&on.map_or_else(String::new, |(_, alone)| node_types(alone, catalog)));
+        }
         Verdict::Unplaceable(unplaceable) => text.push_str(&refused_types(unplaceable)),
         Verdict::FitsExisting { .. } | Verdict::Ignored(_) => {}
     }
-    let types = types_of(&planned.verdict);
+    let types = types_of(&planned.verdict, on.map(|(_, alone)| alone));
     text.push_str(&seen::lines(allocatable_seen.iter().filter(|seen| types.contains(seen.instance_type.as_str()))));
     text.push_str(&existing_nodes(nodes));
     text
+}
+
+fn planned_on(node: &str, on: Option<&PlannedNode>) -> String {
+    let Some(on) = on else { return format!("planned on {node}") };
+    let beside = match on.pods.len().saturating_sub(1) {
+        0 => "which it has for itself".to_owned(),
+        1 => "beside 1 other pod".to_owned(),
+        others => format!("beside {others} other pods"),
+    };
+    format!("planned on {node}, a new {} in {}, {beside}", on.instance_type, on.zone)
 }
 
 /// Where a pod runs, and where else it could.
@@ -96,7 +109,8 @@ fn node_types(choice: &Choice, catalog: &Catalog) -> String {
     let types = table.render();
     let (currency, origin) = (&catalog.currency, prices::origin(catalog));
     format!(
-        "\nNODE TYPES, the least waste first (prices in {currency}: {origin})\n{types}Of all node types, {fitting}{counts}\nDaemon pods on it: {daemons}\n"
+        "\nNODE TYPES FOR THIS POD ALONE, the least waste first (prices in {currency}: {origin})\n{types}Of all node types, \
+         {fitting}{counts}\nDaemon pods on it: {daemons}\n"
     )
 }
 

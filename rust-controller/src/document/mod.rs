@@ -4,10 +4,14 @@
 
 mod config_map;
 mod consolidation_json;
+mod costs;
 mod explain;
+mod metrics;
 mod names;
 mod node_pool;
+mod plan_groups;
 mod plan_json;
+mod preferences;
 mod prices;
 mod seen;
 mod suggestion;
@@ -21,7 +25,9 @@ pub use config_map::{
     plan_config_maps,
 };
 pub use consolidation_json::{ConsolidationDocument, ConsolidationOutcome};
+pub use costs::Cost;
 pub use explain::{explain_node, explain_pending_pod, explain_running_pod};
+pub use metrics::{Metrics, PlanMetrics};
 pub use node_pool::{NodePool, node_pools_yaml};
 pub use plan_json::{PlanDocument, PlanOutcome};
 pub use tables::{catalog_table, consolidation_table, plan_table};

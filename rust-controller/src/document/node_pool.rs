@@ -27,6 +27,14 @@ struct Metadata {
 struct Spec {
     template: Template,
     disruption: Disruption,
+    limits: Limits,
+    weight: u32,
+}
+
+/// So that a mistake has its price, too.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Limits {
+    cpu: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -69,7 +77,7 @@ impl NodePool {
         Self {
             api_version: "karpenter.sh/v1",
             kind: "NodePool",
-            metadata: Metadata { name: Some(pool.name()), labels },
+            metadata: Metadata { name: Some(pool.name.clone()), labels },
             spec: Spec {
                 template: Template {
                     metadata: template_labels,
@@ -85,6 +93,8 @@ impl NodePool {
                     // Not Karpenter's default of 0s, which takes a node away between two pods of a rollout.
                     consolidate_after: "1m",
                 },
+                limits: Limits { cpu: pool.most_cores.to_string() },
+                weight: pool.weight,
             },
         }
     }

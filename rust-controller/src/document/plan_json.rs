@@ -1,19 +1,21 @@
 //! A plan as JSON: the document of `-o json`, and each pod's `info.json` with the same field names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::costs::Cost;
 use super::prices::Prices;
 use super::seen::{self, SeenEntry};
-use super::{NodePool, share, unchecked};
+use super::{NodePool, preferences, share, unchecked};
 use crate::catalog::SeenAllocatable;
 use crate::feasibility::Rule;
 use crate::model::{Catalog, PodName, Resources, printed_amount};
 use crate::provision::least_waste::{FORMULA, Fit, NearestMiss};
 use crate::provision::{
-    Certificate, ExistingMisses, LowerBound, Options, Plan, PlannedNode, PodPlan, Unplaceable, Verdict,
+    Certificate, Choice, ExistingMisses, Options, Plan, PlannedNode, PodPlan, Surcharge, Unplaceable, Verdict,
 };
 use crate::snapshot::Skipped;
 use crate::units::Money;
@@ -29,12 +31,14 @@ pub struct PlanOutcome<'a> {
     pub allocatable_seen: &'a [SeenAllocatable],
     /// Under which options.
     pub options: &'a Options,
-    /// The least that any plan could cost.
-    pub bound: Option<LowerBound>,
+    /// What pods would need if each were the only one; for those whose ConfigMap is asked for.
+    pub alone: BTreeMap<PodName, Arc<Choice>>,
     /// Objects that were left out.
     pub skipped: &'a [Skipped],
     /// Kinds of objects that nobody could read.
     pub unread_kinds: Vec<&'static str>,
+    /// What the nodes that are there cost.
+    pub cost_now: Cost,
 }
 
 /// The document of `plan -o json`.
@@ -72,9 +76,12 @@ pub(super) struct Basis<'a> {
 struct OptionsEntry<'a> {
     capacity_types: Vec<&'a str>,
     arch: Vec<&'a str>,
-    /// Share of each new node that is left free; nothing sets it aside yet.
-    headroom: u32,
+    /// Share of each new node that is left free.
+    headroom: f64,
     exclude_types: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_node_cpu: Option<String>,
+    min_nodes_per_zone: usize,
 }
 
 /// One pod's verdict.
@@ -87,6 +94,9 @@ pub(super) struct PodEntry<'a> {
     node: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node_pool: Option<&'a str>,
+    /// The planned node's type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_type: Option<&'a str>,
     reason: String,
     requests: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,8 +139,15 @@ pub(super) struct Totals {
     ignored: usize,
     nodes: usize,
     cost_per_hour: Option<Money>,
+    /// Of the nodes that are there.
+    cost_now_per_hour: Option<Money>,
+    /// Of these and the planned ones.
+    cost_after_per_hour: Option<Money>,
     lower_bound_per_hour: Option<f64>,
     gap: Option<f64>,
+    /// By kind; absent where all are met.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    soft_rules_violated: BTreeMap<&'static str, u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     solve_seconds: Option<f64>,
 }
@@ -141,6 +158,24 @@ pub(super) struct Totals {
 pub(super) struct CertificateEntry {
     per_resource: BTreeMap<String, f64>,
     per_node: f64,
+    fewest_nodes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apart_like: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    surcharges: Vec<SurchargeEntry>,
+    node_types: Vec<String>,
+}
+
+/// A price for each pod of a group, on top of what it requests.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SurchargeEntry {
+    resource: String,
+    at_least: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apart_like: Option<String>,
+    pods: u64,
+    per_pod: f64,
 }
 
 /// One pod's `info.json`.
@@ -207,7 +242,7 @@ impl<'a> PlanOutcome<'a> {
             version: 1,
             basis: self.basis(),
             allocatable_seen: self.allocatable_seen.iter().map(seen::entry).collect(),
-            pods: self.plan.pods.iter().map(pod_entry).collect(),
+            pods: self.plan.pods.iter().map(|planned| pod_entry(self.plan, planned)).collect(),
             nodes: self.plan.nodes.iter().map(node_entry).collect(),
             node_pools: self.plan.pools.values().map(NodePool::new).collect(),
             totals: Totals { solve_seconds: Some(solve_time.as_secs_f64()), ..self.totals() },
@@ -223,8 +258,10 @@ impl<'a> PlanOutcome<'a> {
             options: OptionsEntry {
                 capacity_types: self.options.capacity_types.iter().map(String::as_str).collect(),
                 arch: self.options.arch.iter().map(String::as_str).collect(),
-                headroom: 0,
+                headroom: share(self.options.headroom),
                 exclude_types: self.options.exclude_types.as_str(),
+                max_node_cpu: self.options.max_node_cpu.map(|cpu| cpu.to_string()),
+                min_nodes_per_zone: self.options.min_nodes_per_zone,
             },
         }
     }
@@ -233,7 +270,7 @@ impl<'a> PlanOutcome<'a> {
     pub(super) fn totals(&self) -> Totals {
         let plan = self.plan;
         let cost = plan.cost_per_hour();
-        let bound = self.bound.as_ref().map(|bound| bound.per_hour);
+        let bound = plan.bound.as_ref().map(|bound| bound.per_hour);
         let ratio = |cost: Money, bound: f64| ((cost.units() / bound - 1.0) * 1e4).round() / 1e4;
         Totals {
             pods: plan.pods.len(),
@@ -243,15 +280,30 @@ impl<'a> PlanOutcome<'a> {
             ignored: plan.count(|verdict| matches!(verdict, Verdict::Ignored(_))),
             nodes: plan.nodes.len(),
             cost_per_hour: cost,
+            cost_now_per_hour: self.cost_now.per_hour(),
+            cost_after_per_hour: self.cost_now.and(self.cost_to_add()).per_hour(),
             lower_bound_per_hour: bound,
             gap: cost.zip(bound).map(|(cost, bound)| ratio(cost, bound)),
+            soft_rules_violated: preferences::violated(&plan.unmet),
             solve_seconds: None,
         }
     }
 
+    pub(super) fn cost_to_add(&self) -> Cost {
+        Cost::of(self.plan.nodes.iter().map(|node| node.price_per_hour))
+    }
+
     pub(super) fn certificate(&self) -> Option<CertificateEntry> {
-        let Certificate { per_resource, per_node } = &self.bound.as_ref()?.certificate;
-        Some(CertificateEntry { per_resource: per_resource.clone(), per_node: *per_node })
+        let certificate = &self.plan.bound.as_ref()?.certificate;
+        let Certificate { node_types, per_resource, per_node, fewest_nodes, apart_like, surcharges } = certificate;
+        Some(CertificateEntry {
+            per_resource: per_resource.clone(),
+            per_node: *per_node,
+            fewest_nodes: *fewest_nodes,
+            apart_like: apart_like.as_ref().map(PodName::to_string),
+            surcharges: surcharges.iter().map(surcharge_entry).collect(),
+            node_types: node_types.iter().cloned().collect(),
+        })
     }
 
     /// Rules that could not be checked, with the pods for which they would have mattered.
@@ -260,23 +312,21 @@ impl<'a> PlanOutcome<'a> {
     }
 
     /// What one pod's ConfigMap says.
-    pub(super) fn pod_info(&self, planned: &'a PodPlan) -> PodInfo<'a> {
-        let mut pod = pod_entry(planned);
+    pub(super) fn pod_info<'s>(&'s self, planned: &'s PodPlan) -> PodInfo<'s> {
+        let mut pod = pod_entry(self.plan, planned);
         // Names of planned nodes depend on the other pods; what a pod's own ConfigMap says must not.
         if matches!(planned.verdict, Verdict::Planned { .. }) {
             pod.node = None;
         }
-        let calculation = match &planned.verdict {
-            Verdict::Planned { choice, .. } => Some(Calculation {
-                formula: FORMULA,
-                chosen: fit_entry(&choice.best),
-                runners_up: choice.runners_up.iter().map(fit_entry).collect(),
-                refused_types: &choice.refused_types,
-            }),
-            Verdict::FitsExisting { .. } | Verdict::Unplaceable(_) | Verdict::Ignored(_) => None,
-        };
+        let alone = self.alone.get(&planned.pod.name).map(|choice| &**choice);
+        let calculation = alone.map(|choice| Calculation {
+            formula: FORMULA,
+            chosen: fit_entry(&choice.best),
+            runners_up: choice.runners_up.iter().map(fit_entry).collect(),
+            refused_types: &choice.refused_types,
+        });
         let existing_nodes = planned.existing.as_deref().map(existing_entry);
-        let allocatable_seen = self.seen_of(&types_of(&planned.verdict)).map(seen::entry).collect();
+        let allocatable_seen = self.seen_of(&types_of(&planned.verdict, alone)).map(seen::entry).collect();
         PodInfo { version: 1, basis: self.basis(), pod, allocatable_seen, calculation, existing_nodes }
     }
 
@@ -286,7 +336,7 @@ impl<'a> PlanOutcome<'a> {
     }
 }
 
-pub(super) fn pod_entry(planned: &PodPlan) -> PodEntry<'_> {
+fn pod_entry<'a>(plan: &'a Plan, planned: &'a PodPlan) -> PodEntry<'a> {
     let (verdict, node) = verdict_and_node(&planned.verdict);
     let node_pool = match &planned.verdict {
         Verdict::Planned { pool, .. } => Some(pool.as_str()),
@@ -297,6 +347,7 @@ pub(super) fn pod_entry(planned: &PodPlan) -> PodEntry<'_> {
         verdict,
         node,
         node_pool,
+        instance_type: node_pool.and(node).and_then(|node| plan.node(node)).map(|node| node.instance_type.as_str()),
         reason: reason(&planned.verdict),
         requests: amounts(&Resources { pods: 0, ..planned.pod.requests.clone() }),
         nearest_miss: nearest_miss(&planned.verdict),
@@ -315,11 +366,10 @@ pub(super) fn verdict_and_node(verdict: &Verdict) -> (&'static str, Option<&str>
 }
 
 /// The node types that a verdict speaks of.
-pub(super) fn types_of(verdict: &Verdict) -> BTreeSet<&str> {
+pub(super) fn types_of<'v>(verdict: &'v Verdict, alone: Option<&'v Choice>) -> BTreeSet<&'v str> {
+    let alone = alone.into_iter().flat_map(|alone| std::iter::once(&alone.best).chain(&alone.runners_up));
     match verdict {
-        Verdict::Planned { choice, .. } => {
-            std::iter::once(&choice.best).chain(&choice.runners_up).map(|fit| fit.instance_type.as_str()).collect()
-        }
+        Verdict::Planned { .. } => alone.map(|fit| fit.instance_type.as_str()).collect(),
         Verdict::Unplaceable(unplaceable) => match &**unplaceable {
             Unplaceable::NoType(NearestMiss { instance_type, .. }) => BTreeSet::from([instance_type.as_str()]),
             Unplaceable::Shape { .. } | Unplaceable::NoTypes | Unplaceable::Devices => BTreeSet::new(),
@@ -373,6 +423,17 @@ fn existing_entry(misses: &ExistingMisses) -> ExistingEntry<'_> {
         reason: refusal.to_string(),
     });
     ExistingEntry { refused_nodes, nearest_miss }
+}
+
+fn surcharge_entry(surcharge: &Surcharge) -> SurchargeEntry {
+    let Surcharge { resource, at_least, apart_like, pods, per_pod } = surcharge;
+    SurchargeEntry {
+        resource: resource.clone(),
+        at_least: printed_amount(resource, *at_least),
+        apart_like: apart_like.as_ref().map(PodName::to_string),
+        pods: *pods,
+        per_pod: *per_pod,
+    }
 }
 
 fn node_entry(node: &PlannedNode) -> NodeEntry<'_> {

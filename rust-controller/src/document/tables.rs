@@ -4,19 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as keep_reason};
-use super::plan_json::{PlanOutcome, reason, types_of, verdict_and_node};
+use super::costs::{HOURS_PER_MONTH, cost_table};
+use super::plan_groups::{nodes_to_add, pending_pods};
+use super::plan_json::{PlanOutcome, types_of};
 use super::suggestion::{steps, unverified};
 use super::table::Table;
-use super::{percent, prices, seen, unchecked};
+use super::{percent, preferences, prices, seen, unchecked};
 use crate::catalog::SeenAllocatable;
 use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
 use crate::model::{Catalog, Offering, printed_amount};
-use crate::provision::{Plan, PodPlan, Verdict};
+use crate::provision::Verdict;
 use crate::snapshot::Skipped;
 use crate::units::Money;
-
-/// Hours in a month as clouds bill it: 365 days in 12 months.
-const HOURS_PER_MONTH: f64 = 730.0;
 
 /// What to add, what it costs, and what becomes of each pod.
 #[must_use]
@@ -34,65 +33,11 @@ pub fn plan_table(outcome: &PlanOutcome<'_>) -> String {
         text.push('\n');
     }
     text.push_str(&plan_totals(outcome));
+    text.push_str(&preferences::line(&plan.unmet));
     text.push_str(&seen_of_plan(outcome));
     text.push_str(&unchecked::lines(outcome.unchecked_rules()));
     text.push_str(&skipped_lines(outcome.skipped));
     text
-}
-
-fn nodes_to_add(plan: &Plan) -> String {
-    let mut kinds: BTreeMap<_, (usize, usize)> = BTreeMap::new();
-    for node in &plan.nodes {
-        let kind = (&node.instance_type, &node.zone, &node.capacity_type, node.price_per_hour);
-        let (nodes, pods) = kinds.entry(kind).or_default();
-        *nodes += 1;
-        *pods += node.pods.len();
-    }
-    let mut table = Table::new(&["NODES", "TYPE", "ZONE", "CAPACITY", "PODS", "PRICE/HOUR"], &[0, 4, 5]);
-    for ((instance_type, zone, capacity_type, price), (nodes, pods)) in kinds {
-        table.row([
-            nodes.to_string(),
-            instance_type.clone(),
-            zone.clone(),
-            capacity_type.clone(),
-            pods.to_string(),
-            money(price),
-        ]);
-    }
-    table.render()
-}
-
-/// One line for the pods of one owner that fare alike.
-fn pending_pods(plan: &Plan) -> String {
-    let mut groups: BTreeMap<_, Vec<&PodPlan>> = BTreeMap::new();
-    for planned in &plan.pods {
-        let pod = &planned.pod;
-        let owner = pod.owner.as_ref().map_or_else(|| pod.name.name.clone(), |owner| owner.name.clone());
-        let (verdict, _) = verdict_and_node(&planned.verdict);
-        let group = (&pod.name.namespace, owner, &pod.requests, verdict, outcome_of(plan, planned));
-        groups.entry(group).or_default().push(planned);
-    }
-    let mut table = Table::new(&["POD", "CPU", "MEMORY", "VERDICT", "NODE OR REASON"], &[1, 2]);
-    for ((namespace, owner, requests, verdict, outcome), pods) in groups {
-        let name = match pods.as_slice() {
-            [one] => one.pod.name.to_string(),
-            several => format!("{namespace}/{owner} ×{}", several.len()),
-        };
-        table.row([name, requests.cpu.to_string(), requests.memory.to_string(), verdict.to_owned(), outcome]);
-    }
-    table.render()
-}
-
-fn outcome_of(plan: &Plan, planned: &PodPlan) -> String {
-    let outcome = match &planned.verdict {
-        Verdict::Planned { pool, .. } => {
-            let instance_type = plan.pools.get(pool).map_or("", |pool| &pool.instance_type);
-            instance_type.to_owned()
-        }
-        Verdict::FitsExisting { node } => node.clone(),
-        other => reason(other),
-    };
-    outcome + &unchecked::mark(unchecked::names(&planned.unchecked_rules))
 }
 
 fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
@@ -106,11 +51,12 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
         count(|verdict| matches!(verdict, Verdict::Unplaceable(_))),
         count(|verdict| matches!(verdict, Verdict::Ignored(_))),
     );
-    if plan.nodes.is_empty() {
-        return text;
+    let costs = cost_table(outcome.cost_now, outcome.cost_to_add(), outcome.catalog);
+    if !costs.is_empty() {
+        text.push('\n');
+        text.push_str(&costs);
     }
-    let _ = writeln!(text, "Nodes to add: {}, {}", plan.nodes.len(), cost_line(plan, outcome.catalog));
-    if let Some((cost, bound)) = plan.cost_per_hour().zip(outcome.bound.as_ref()) {
+    if let Some((cost, bound)) = plan.cost_per_hour().zip(plan.bound.as_ref()) {
         let gap = (cost.units() / bound.per_hour - 1.0) * 100.0;
         let currency = &outcome.catalog.currency;
         let _ = writeln!(
@@ -122,27 +68,11 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
     text
 }
 
-fn cost_line(plan: &Plan, catalog: &Catalog) -> String {
-    let (currency, origin) = (&catalog.currency, prices::origin(catalog));
-    if let Some(cost) = plan.cost_per_hour() {
-        return format!(
-            "{cost} {currency} per hour, {:.2} per month (prices: {origin})",
-            cost.units() * HOURS_PER_MONTH
-        );
-    }
-    let known: Vec<Money> = plan.nodes.iter().filter_map(|node| node.price_per_hour).collect();
-    let rest = match known.len() {
-        0 => String::new(),
-        count => format!("; known for {count} of them: {} {currency} per hour", known.into_iter().sum::<Money>()),
-    };
-    format!("cost unknown{rest} (prices: {origin})")
-}
-
 /// Types that the plan speaks of and that are planned as live nodes report them, and how many others it chose from.
 fn seen_of_plan(outcome: &PlanOutcome<'_>) -> String {
     let PlanOutcome { plan, allocatable_seen, .. } = outcome;
     let unplaceable = plan.pods.iter().filter(|planned| matches!(planned.verdict, Verdict::Unplaceable(_)));
-    let mut types: BTreeSet<&str> = unplaceable.flat_map(|planned| types_of(&planned.verdict)).collect();
+    let mut types: BTreeSet<&str> = unplaceable.flat_map(|planned| types_of(&planned.verdict, None)).collect();
     types.extend(plan.nodes.iter().map(|node| node.instance_type.as_str()));
     if types.is_empty() {
         return String::new();
@@ -283,6 +213,6 @@ pub fn catalog_table(catalog: &Catalog) -> String {
     format!("{}\n{count} of catalog {name} in {currency}, prices: {source}\n", table.render())
 }
 
-fn money(price: Option<Money>) -> String {
+pub(super) fn money(price: Option<Money>) -> String {
     price.map_or_else(|| "unknown".to_owned(), |price| price.to_string())
 }

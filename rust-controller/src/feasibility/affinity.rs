@@ -56,12 +56,24 @@ pub(super) enum Affinity {
 }
 
 impl AffinityCounts {
-    /// A pod that matches every term has come (`true`) or gone.
-    pub(super) fn change(&mut self, group: &AffinityGroup, domains: &Domains, node: usize, come: bool) {
+    /// Whether no pod is anywhere that counts.
+    pub(super) fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// A pod that matches every term has come (`true`) or gone, as far as terms over certain keys go.
+    pub(super) fn change(
+        &mut self,
+        group: &AffinityGroup,
+        domains: &Domains,
+        node: usize,
+        come: bool,
+        counted: impl Fn(&str) -> bool,
+    ) {
         self.by_term.resize_with(group.terms.len(), Counts::default);
         for ((_, key), counts) in group.terms.iter().zip(&mut self.by_term) {
             let domain = domains.of(*key, node);
-            if domain == NONE {
+            if domain == NONE || !counted(domains.name(*key)) {
                 continue;
             }
             counts.change(domain, come);
@@ -69,10 +81,18 @@ impl AffinityCounts {
         }
     }
 
-    /// Where no pod in the cluster matches, one that matches its own terms may be the first.
-    pub(super) fn verdict(&self, group: &AffinityGroup, own: bool, domains: &Domains, node: usize) -> Affinity {
+    /// Where no pod in the cluster matches, one that matches its own terms may be the first. Only terms over certain keys
+    /// are asked.
+    pub(super) fn verdict(
+        &self,
+        group: &AffinityGroup,
+        own: bool,
+        domains: &Domains,
+        node: usize,
+        asked: impl Fn(usize) -> bool,
+    ) -> Affinity {
         let mut far = None;
-        for (term, (_, key)) in group.terms.iter().enumerate() {
+        for (term, (_, key)) in group.terms.iter().enumerate().filter(|(_, (_, key))| asked(*key)) {
             let domain = domains.of(*key, node);
             if domain == NONE {
                 return Affinity::NoDomain(term);

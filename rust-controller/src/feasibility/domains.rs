@@ -34,6 +34,11 @@ impl Domains {
         number
     }
 
+    /// How many topology keys there are.
+    pub(super) fn count(&self) -> usize {
+        self.of_key.len()
+    }
+
     /// Name of a key.
     pub(super) fn name(&self, key: usize) -> &str {
         &self.keys.values()[key]

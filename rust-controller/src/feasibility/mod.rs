@@ -6,10 +6,13 @@
 //! The rules are those of the filter plugins of kube-scheduler 1.36 with their default configuration; see [`Rule`].
 
 mod affinity;
+mod areas;
 mod class;
 mod domains;
+mod exchange;
 mod interner;
 mod mounts;
+mod needs;
 mod node_selector;
 mod numbering;
 mod refusal;
@@ -23,11 +26,16 @@ mod target;
 mod verdict;
 mod volume_verdict;
 mod volumes;
+mod wish_numbering;
+mod wishes;
 
+pub use areas::Area;
 pub use class::ClassId;
+pub use needs::{NodeNeeds, Seat};
 pub use node_selector::{requirement_matches, selects};
 pub use refusal::{ClaimProblem, Refusal, Skew};
 pub use rule::Rule;
 pub use simulation::{NewNode, NodeId, Simulation};
 pub use target::{Target, placement_refusal};
 pub use verdict::Miss;
+pub use wishes::{MEDIUM_WEIGHT, Unmet, Wishes};

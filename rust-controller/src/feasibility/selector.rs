@@ -77,7 +77,7 @@ impl LabelSpace {
 /// Selectors by number, found by a label that they ask for.
 pub(super) struct Selectors {
     all: Vec<Compiled>,
-    /// Numbers of selectors by a key and value that they ask for.
+    /// Numbers of selectors by a key and value that they ask for: of several, the one that fewest others ask for.
     by_label: FastMap<(usize, u32), Vec<usize>>,
     /// Those that ask for no certain value of any key.
     others: Vec<usize>,
@@ -86,9 +86,14 @@ pub(super) struct Selectors {
 impl Selectors {
     pub(super) fn of(selectors: &[&LabelSelector], space: &mut LabelSpace) -> Self {
         let all: Vec<Compiled> = selectors.iter().map(|selector| space.compile(selector)).collect();
+        // Many charts ask for one name of the release beside the name of the application.
+        let mut asking: FastMap<(usize, u32), usize> = FastMap::default();
+        for label in all.iter().flat_map(Compiled::certain_labels) {
+            *asking.entry(label).or_default() += 1;
+        }
         let (mut by_label, mut others) = (FastMap::<_, Vec<usize>>::default(), Vec::new());
         for (number, selector) in all.iter().enumerate() {
-            match selector.certain_label() {
+            match selector.certain_labels().min_by_key(|label| asking.get(label)) {
                 Some(label) => by_label.entry(label).or_default().push(number),
                 None => others.push(number),
             }
@@ -113,10 +118,13 @@ impl Selectors {
 }
 
 impl Compiled {
-    /// A key and the one value that it must have.
-    fn certain_label(&self) -> Option<(usize, u32)> {
-        let Self::Requirements(requirements) = self else { return None };
-        requirements.iter().find_map(|CompiledRequirement { key, operator, values, .. }| match values.as_slice() {
+    /// Keys, each with the one value that it must have.
+    fn certain_labels(&self) -> impl Iterator<Item = (usize, u32)> {
+        let requirements = match self {
+            Self::Nothing => &[][..],
+            Self::Requirements(requirements) => requirements,
+        };
+        requirements.iter().filter_map(|CompiledRequirement { key, operator, values, .. }| match values.as_slice() {
             [value] if *operator == Operator::In => Some((*key, *value)),
             _ => None,
         })

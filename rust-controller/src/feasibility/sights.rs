@@ -113,7 +113,7 @@ type HoldsNamespace = fn(&NamespaceSet<'_>, &str, &Extras) -> bool;
 
 /// Where nobody could read namespaces, a term that asks for their labels finds every one: what it keeps apart stays
 /// apart, and what depends on it is marked.
-fn holds_for_present((names, selector): &NamespaceSet<'_>, namespace: &str, extras: &Extras) -> bool {
+pub(super) fn holds_for_present((names, selector): &NamespaceSet<'_>, namespace: &str, extras: &Extras) -> bool {
     let LabelSelector::Matching(asked) = selector else { return names.contains(namespace) };
     let Some(known) = &extras.namespaces else { return true };
     let none = Labels::new();

@@ -221,6 +221,12 @@ impl Simulation {
         self.classes.of_pod[position]
     }
 
+    /// The class of the pod at this position of the snapshot.
+    #[must_use]
+    pub fn class_at(&self, position: usize) -> Option<ClassId> {
+        self.classes.of_pod[..self.pods.len()].get(position).copied().flatten()
+    }
+
     /// The class of the pod at this position of those given on top.
     #[must_use]
     pub fn class_of_more(&self, position: usize) -> Option<ClassId> {
@@ -380,7 +386,7 @@ impl Simulation {
     fn settle_pod(&mut self, class: ClassId, node: NodeId, comes: bool) {
         self.mount(class, node, comes);
         self.take_room(class, node);
-        self.count_pod(class, node, true);
+        self.count_pod(class, node, true, |_| true);
     }
 
     fn take_room(&mut self, class: ClassId, node: NodeId) {
@@ -414,17 +420,17 @@ impl Simulation {
                 ports[node.0].swap_remove(at);
             }
         }
-        self.count_pod(class, node, false);
+        self.count_pod(class, node, false, |_| true);
     }
 
-    /// Counts a pod wherever a term of others, or its own anti-affinity, speaks of it.
-    fn count_pod(&mut self, class: ClassId, node: NodeId, come: bool) {
+    /// Counts a pod wherever a term of others, or its own anti-affinity, speaks of it, for terms over certain keys.
+    pub(super) fn count_pod(&mut self, class: ClassId, node: NodeId, come: bool, counted: impl Fn(&str) -> bool) {
         let seen_by = self.classes.class(class).seen_by;
         self.changes += 1;
         for at in 0..self.classes.seen_by[seen_by].spread.len() {
             let group = self.classes.seen_by[seen_by].spread[at];
             let eligibility = &self.classes.eligibilities[self.classes.spread[group].eligibility];
-            if self.counts(eligibility, node) {
+            if counted(self.domains.name(eligibility.key)) && self.counts(eligibility, node) {
                 let domain = self.domains.of(eligibility.key, node.0);
                 self.spread[group].change(domain, come);
                 self.spread_changed[group] = self.changes;
@@ -433,14 +439,15 @@ impl Simulation {
         let Self { classes, domains, affinity, affinity_changed, anti_affinity, changes, .. } = self;
         let SeenBy { affinity: groups, anti_affinity: terms, .. } = &classes.seen_by[seen_by];
         for group in groups {
-            affinity[*group].change(&classes.affinity[*group], domains, node.0, come);
+            affinity[*group].change(&classes.affinity[*group], domains, node.0, come, &counted);
             affinity_changed[*group] = *changes;
         }
-        for term in terms {
+        let speaks = |term: &&usize| counted(domains.name(classes.anti_affinity[**term].key));
+        for term in terms.iter().filter(speaks) {
             let domain = domains.of(classes.anti_affinity[*term].key, node.0);
             anti_affinity[*term].matching.change(domain, come);
         }
-        for term in &classes.class(class).rules.anti_affinity {
+        for term in classes.class(class).rules.anti_affinity.iter().filter(speaks) {
             let domain = domains.of(classes.anti_affinity[*term].key, node.0);
             anti_affinity[*term].carriers.change(domain, come);
         }

@@ -72,7 +72,7 @@ fn taints(placement: &Placement, target: &Target<'_>) -> Option<Refusal> {
     target.taints.iter().find(untolerated).map(|taint| Refusal::UntoleratedTaint(taint.clone()))
 }
 
-fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
+pub(super) fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
     tolerations.iter().any(|toleration| {
         toleration.effect.is_none_or(|effect| effect == taint.effect)
             && (toleration.key.is_empty() || toleration.key == taint.key)

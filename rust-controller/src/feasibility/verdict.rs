@@ -58,8 +58,8 @@ impl Simulation {
         let asked = self.classes.class(class);
         !asked.claims_devices
             && self.taken_port(class, node).is_none()
-            && self.may_spread(class, node)
-            && self.may_be_near(class, node)
+            && self.may_spread(class, node, |_| true)
+            && self.may_be_near(class, node, |_| true)
             && self.volumes_fit(class, node)
     }
 
@@ -97,8 +97,8 @@ impl Simulation {
             None if !self.volumes_fit(class, node) => {
                 self.refusals(class, node).first().map_or(Rule::VolumeBinding, Refusal::rule)
             }
-            None if !self.may_spread(class, node) => Rule::PodTopologySpread,
-            None if !self.may_be_near(class, node) => Rule::InterPodAffinity,
+            None if !self.may_spread(class, node, |_| true) => Rule::PodTopologySpread,
+            None if !self.may_be_near(class, node, |_| true) => Rule::InterPodAffinity,
             None => Rule::DynamicResources,
         }
     }
@@ -209,10 +209,15 @@ impl Simulation {
         }
     }
 
-    fn may_spread(&self, class: ClassId, node: NodeId) -> bool {
+    /// Whether its spread constraints over certain keys allow a pod of the class on the node.
+    pub(super) fn may_spread(&self, class: ClassId, node: NodeId, asked: impl Fn(usize) -> bool) -> bool {
         self.classes.class(class).rules.spread.iter().all(|rule| {
             let group = &self.classes.spread[rule.group];
-            let domain = self.domains.of(self.classes.spread_key(rule.group), node.0);
+            let key = self.classes.spread_key(rule.group);
+            if !asked(key) {
+                return true;
+            }
+            let domain = self.domains.of(key, node.0);
             let domains = &self.spread_domains[group.eligibility];
             domain != NONE && self.spread[rule.group].allows(rule, domain, domains)
         })
@@ -241,35 +246,38 @@ impl Simulation {
         }
     }
 
-    fn may_be_near(&self, class: ClassId, node: NodeId) -> bool {
-        self.affinity_of(class, node) == Affinity::Satisfied
-            && self.too_near(class, node).is_none()
-            && self.kept_away_by(class, node).is_none()
+    /// Whether affinity and anti-affinity over certain keys allow a pod of the class on the node.
+    pub(super) fn may_be_near(&self, class: ClassId, node: NodeId, asked: impl Fn(usize) -> bool) -> bool {
+        self.affinity_of(class, node, &asked) == Affinity::Satisfied
+            && self.too_near(class, node, &asked).is_none()
+            && self.kept_away_by(class, node, &asked).is_none()
     }
 
-    fn affinity_of(&self, class: ClassId, node: NodeId) -> Affinity {
+    fn affinity_of(&self, class: ClassId, node: NodeId, asked: impl Fn(usize) -> bool) -> Affinity {
         match self.classes.class(class).rules.affinity {
             None => Affinity::Satisfied,
             Some((group, own)) => {
-                self.affinity[group].verdict(&self.classes.affinity[group], own, &self.domains, node.0)
+                self.affinity[group].verdict(&self.classes.affinity[group], own, &self.domains, node.0, asked)
             }
         }
     }
 
     /// An anti-affinity term of the class of which a pod is near.
-    fn too_near(&self, class: ClassId, node: NodeId) -> Option<usize> {
+    fn too_near(&self, class: ClassId, node: NodeId, asked: impl Fn(usize) -> bool) -> Option<usize> {
         let near = |term: &usize| {
-            let domain = self.domains.of(self.classes.anti_affinity[*term].key, node.0);
-            domain != NONE && self.anti_affinity[*term].matching.get(domain) > 0
+            let key = self.classes.anti_affinity[*term].key;
+            let domain = self.domains.of(key, node.0);
+            asked(key) && domain != NONE && self.anti_affinity[*term].matching.get(domain) > 0
         };
         self.classes.class(class).rules.anti_affinity.iter().copied().find(near)
     }
 
     /// An anti-affinity term of a pod near that finds the class.
-    fn kept_away_by(&self, class: ClassId, node: NodeId) -> Option<usize> {
+    fn kept_away_by(&self, class: ClassId, node: NodeId, asked: impl Fn(usize) -> bool) -> Option<usize> {
         let near = |term: &usize| {
-            let domain = self.domains.of(self.classes.anti_affinity[*term].key, node.0);
-            domain != NONE && self.anti_affinity[*term].carriers.get(domain) > 0
+            let key = self.classes.anti_affinity[*term].key;
+            let domain = self.domains.of(key, node.0);
+            asked(key) && domain != NONE && self.anti_affinity[*term].carriers.get(domain) > 0
         };
         self.classes.seen_by[self.classes.class(class).seen_by].kept_away.iter().copied().find(near)
     }
@@ -277,7 +285,7 @@ impl Simulation {
     fn explain_affinity(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
         let group = self.classes.class(class).rules.affinity.map(|(group, _)| &self.classes.affinity[group]);
         let term_of = |term: usize| group.and_then(|group| group.terms.get(term));
-        match self.affinity_of(class, node) {
+        match self.affinity_of(class, node, |_| true) {
             Affinity::Satisfied => {}
             Affinity::NoDomain(term) => {
                 let key = term_of(term).map_or("", |(_, key)| self.domains.name(*key));
@@ -292,7 +300,7 @@ impl Simulation {
             let term = &self.classes.anti_affinity[term];
             Box::new(self.classes.term(term.who, self.domains.name(term.key)))
         };
-        refusals.extend(self.too_near(class, node).map(|term| Refusal::TooNear(anti_term(term))));
-        refusals.extend(self.kept_away_by(class, node).map(|term| Refusal::KeptAway(anti_term(term))));
+        refusals.extend(self.too_near(class, node, |_| true).map(|term| Refusal::TooNear(anti_term(term))));
+        refusals.extend(self.kept_away_by(class, node, |_| true).map(|term| Refusal::KeptAway(anti_term(term))));
     }
 }

@@ -1,13 +1,16 @@
 //! A plan is made, judged, and only then shown.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::catalog::{self, SeenAllocatable, seen_allocatable, with_seen};
 use crate::check::{Violation, check_consolidation, check_plan};
 use crate::consolidate::{self, Consolidation, consolidate};
-use crate::model::{Catalog, key};
-use crate::provision::{self, Plan, plan};
+use crate::document::PlanMetrics;
+use crate::model::{Catalog, PodName, key};
+use crate::provision::{self, Choice, Plan, Verdict, alone, plan_within};
 use crate::snapshot::Snapshot;
 
 /// What the loops and the commands plan with.
@@ -76,27 +79,88 @@ impl CatalogChoice {
     }
 }
 
-/// A plan that has passed the judge; `None`, with the violations in the log, where it has not.
-#[must_use]
-pub fn checked_plan(snapshot: &Snapshot, catalog: &Catalog, options: &provision::Options) -> Option<Plan> {
-    let plan = plan(snapshot, catalog, options);
-    passed("plan", &check_plan(snapshot, catalog, options, &plan)).then_some(plan)
+/// A plan that has been judged.
+#[derive(Debug)]
+pub struct Judged<P> {
+    /// The plan, where it has passed. Where it has not, what is wrong with it is in the log.
+    pub passed: Option<P>,
+    /// What making it took.
+    pub planning: Duration,
+    /// What judging it took.
+    pub checking: Duration,
 }
 
-/// A consolidation that has passed the judge; `None`, with the violations in the log, where it has not.
+/// Is told what begins, for whoever waits.
+pub type Announce<'a> = &'a dyn Fn(&'static str);
+
+/// Nodes to add, judged.
+#[must_use]
+pub fn checked_plan(
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    options: &provision::Options,
+    announce: Announce<'_>,
+) -> Judged<Plan> {
+    #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
+    let start = Instant::now();
+    let make = || plan_within(snapshot, catalog, options, &|| start.elapsed() >= options.budget);
+    judged("plan", make, |plan| check_plan(snapshot, catalog, options, plan), announce)
+}
+
+/// Nodes to remove, judged.
 #[must_use]
 pub fn checked_consolidation(
     snapshot: &Snapshot,
     catalog: &Catalog,
     options: &consolidate::Options,
-) -> Option<Consolidation> {
-    let consolidation = consolidate(snapshot, catalog, options);
-    passed("consolidation", &check_consolidation(snapshot, &consolidation)).then_some(consolidation)
+    announce: Announce<'_>,
+) -> Judged<Consolidation> {
+    let make = || consolidate(snapshot, catalog, options);
+    judged("consolidation", make, |consolidation| check_consolidation(snapshot, consolidation), announce)
 }
 
-fn passed(what: &str, violations: &[Violation]) -> bool {
-    for violation in violations {
+pub(super) fn judged<P>(
+    what: &str,
+    make: impl FnOnce() -> P,
+    check: impl FnOnce(&P) -> Vec<Violation>,
+    announce: Announce<'_>,
+) -> Judged<P> {
+    announce("planning");
+    let (plan, planning) = timed(make);
+    announce("checking");
+    let (violations, checking) = timed(|| check(&plan));
+    for violation in &violations {
         tracing::error!("this {what} is wrong and is not shown, which is a bug: {violation}");
     }
-    violations.is_empty()
+    Judged { passed: violations.is_empty().then_some(plan), planning, checking }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = work();
+    (result, start.elapsed())
+}
+
+impl<P> Judged<P> {
+    /// Counts it, whether it has passed or not.
+    pub(super) fn count(&self, metrics: &mut PlanMetrics) {
+        metrics.plans += 1;
+        metrics.rejected += u64::from(self.passed.is_none());
+        metrics.last_plan = Some(self.planning);
+        metrics.last_check = Some(self.checking);
+    }
+}
+
+/// What the planned pods that get a ConfigMap would need if each were the only one.
+#[must_use]
+pub fn planned_alone(
+    plan: &Plan,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    options: &provision::Options,
+    max_plans: usize,
+) -> BTreeMap<PodName, Arc<Choice>> {
+    let planned = plan.pods.iter().filter(|planned| matches!(planned.verdict, Verdict::Planned { .. }));
+    alone(snapshot, catalog, options, planned.take(max_plans).map(|planned| &*planned.pod))
 }

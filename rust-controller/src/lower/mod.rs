@@ -12,6 +12,7 @@ mod placement;
 mod pod;
 mod policy;
 mod ports;
+mod preferences;
 mod requests;
 mod selector;
 mod storage;

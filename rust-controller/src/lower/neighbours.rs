@@ -20,19 +20,24 @@ pub(super) fn neighbours(spec: &raw::PodSpec, namespace: &str, labels: &Labels) 
         .and_then(|affinity| affinity.pod_anti_affinity.as_ref())
         .and_then(|affinity| affinity.required_during_scheduling_ignored_during_execution.as_deref());
     Ok(Neighbours {
-        spread: spread(spec.topology_spread_constraints.as_deref().unwrap_or_default(), labels)?,
+        spread: spread(spec, labels, false)?,
         affinity: terms(near, "podAffinity", namespace)?,
         anti_affinity: terms(apart, "podAntiAffinity", namespace)?,
     })
 }
 
-fn spread(raw: &[raw::TopologySpreadConstraint], labels: &Labels) -> Result<Vec<SpreadConstraint>, LowerError> {
+/// The constraints that must hold, or those that are only wishes (`ScheduleAnyway`).
+pub(super) fn spread(
+    spec: &raw::PodSpec,
+    labels: &Labels,
+    only_wishes: bool,
+) -> Result<Vec<SpreadConstraint>, LowerError> {
     let mut constraints = Vec::new();
-    for (index, raw) in raw.iter().enumerate() {
+    for (index, raw) in spec.topology_spread_constraints.iter().flatten().enumerate() {
         let field = format!("spec.topologySpreadConstraints[{index}]");
-        match raw.when_unsatisfiable.as_str() {
-            "DoNotSchedule" => constraints.push(spread_constraint(raw, labels, &field)?),
-            "ScheduleAnyway" => {}
+        let is_wish = match raw.when_unsatisfiable.as_str() {
+            "DoNotSchedule" => false,
+            "ScheduleAnyway" => true,
             other => {
                 return Err(LowerError::Unknown {
                     field: format!("{field}.whenUnsatisfiable"),
@@ -40,6 +45,9 @@ fn spread(raw: &[raw::TopologySpreadConstraint], labels: &Labels) -> Result<Vec<
                     known: "DoNotSchedule, ScheduleAnyway",
                 });
             }
+        };
+        if is_wish == only_wishes {
+            constraints.push(spread_constraint(raw, labels, &field)?);
         }
     }
     Ok(constraints)
@@ -84,21 +92,28 @@ fn honors(policy: Option<&str>, default: bool, field: impl FnOnce() -> String) -
 }
 
 fn terms(raw: Option<&[raw::PodAffinityTerm]>, kind: &str, namespace: &str) -> Result<Vec<AffinityTerm>, LowerError> {
-    let term = |(index, raw): (usize, &raw::PodAffinityTerm)| {
-        let field = format!("spec.affinity.{kind}.requiredDuringSchedulingIgnoredDuringExecution[{index}]");
-        let mut namespaces: BTreeSet<String> = raw.namespaces.iter().flatten().cloned().collect();
-        if namespaces.is_empty() && raw.namespace_selector.is_none() {
-            namespaces.insert(namespace.to_owned());
-        }
-        Ok(AffinityTerm {
-            topology_key: raw.topology_key.clone(),
-            // The API server has merged matchLabelKeys and mismatchLabelKeys into it; the scheduler does not.
-            selector: label_selector(raw.label_selector.as_ref(), &format!("{field}.labelSelector"))?,
-            namespaces,
-            namespace_selector: label_selector(raw.namespace_selector.as_ref(), &format!("{field}.namespaceSelector"))?,
-        })
-    };
-    raw.into_iter().flatten().enumerate().map(term).collect()
+    let field = |index| format!("spec.affinity.{kind}.requiredDuringSchedulingIgnoredDuringExecution[{index}]");
+    let terms = raw.into_iter().flatten().enumerate();
+    terms.map(|(index, raw)| affinity_term(raw, &field(index), namespace)).collect()
+}
+
+/// A term of a pod of this namespace.
+pub(super) fn affinity_term(
+    raw: &raw::PodAffinityTerm,
+    field: &str,
+    namespace: &str,
+) -> Result<AffinityTerm, LowerError> {
+    let mut namespaces: BTreeSet<String> = raw.namespaces.iter().flatten().cloned().collect();
+    if namespaces.is_empty() && raw.namespace_selector.is_none() {
+        namespaces.insert(namespace.to_owned());
+    }
+    Ok(AffinityTerm {
+        topology_key: raw.topology_key.clone(),
+        // The API server has merged matchLabelKeys and mismatchLabelKeys into it; the scheduler does not.
+        selector: label_selector(raw.label_selector.as_ref(), &format!("{field}.labelSelector"))?,
+        namespaces,
+        namespace_selector: label_selector(raw.namespace_selector.as_ref(), &format!("{field}.namespaceSelector"))?,
+    })
 }
 
 #[cfg(test)]

@@ -26,14 +26,15 @@ pub(super) fn node_selector_terms(
     selector: &raw::NodeSelector,
     field: &str,
 ) -> Result<Vec<NodeSelectorTerm>, LowerError> {
-    let term = |(index, term): (usize, &raw::NodeSelectorTerm)| {
-        let field = format!("{field}.nodeSelectorTerms[{index}]");
-        Ok(NodeSelectorTerm {
-            labels: requirements(term.match_expressions.as_deref(), &format!("{field}.matchExpressions"))?,
-            fields: requirements(term.match_fields.as_deref(), &format!("{field}.matchFields"))?,
-        })
-    };
-    selector.node_selector_terms.iter().enumerate().map(term).collect()
+    let terms = selector.node_selector_terms.iter().enumerate();
+    terms.map(|(index, term)| node_selector_term(term, &format!("{field}.nodeSelectorTerms[{index}]"))).collect()
+}
+
+pub(super) fn node_selector_term(term: &raw::NodeSelectorTerm, field: &str) -> Result<NodeSelectorTerm, LowerError> {
+    Ok(NodeSelectorTerm {
+        labels: requirements(term.match_expressions.as_deref(), &format!("{field}.matchExpressions"))?,
+        fields: requirements(term.match_fields.as_deref(), &format!("{field}.matchFields"))?,
+    })
 }
 
 fn requirements(raw: Option<&[raw::NodeSelectorRequirement]>, field: &str) -> Result<Vec<Requirement>, LowerError> {

@@ -1,10 +1,13 @@
 //! Pods.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1::{Pod as RawPod, PodSpec, PodStatus};
 
 use super::neighbours::neighbours;
 use super::placement::placement;
 use super::ports::host_ports;
+use super::preferences::preferences;
 use super::requests::effective_requests;
 use super::volumes::volumes;
 use super::{LowerError, object_name};
@@ -28,6 +31,7 @@ pub fn lower_pod(raw: &RawPod) -> Result<Pod, LowerError> {
         priority: spec.priority.unwrap_or(0),
         placement: placement(spec)?,
         neighbours: neighbours(spec, &name.namespace, &labels)?,
+        preferences: preferences(spec, &name.namespace, &labels)?.map(Arc::new),
         host_ports: host_ports(spec)?,
         volumes: volumes(spec, &name.name),
         claims_devices: spec.resource_claims.as_ref().is_some_and(|claims| !claims.is_empty()),

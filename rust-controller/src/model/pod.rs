@@ -1,8 +1,9 @@
 //! Pods.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::model::{HostPort, Labels, Neighbours, ObjectName, Placement, PodVolume, Resources};
+use crate::model::{HostPort, Labels, Neighbours, ObjectName, Placement, PodVolume, Preferences, Resources};
 
 /// Namespace and name: what tells one pod from every other.
 pub type PodName = ObjectName;
@@ -24,6 +25,8 @@ pub struct Pod {
     pub placement: Placement,
     /// Rules about the pods around it.
     pub neighbours: Neighbours,
+    /// Rules that never keep it from a node; none for most pods.
+    pub preferences: Option<Arc<Preferences>>,
     /// Ports of the node that it takes, sorted, without repetition.
     pub host_ports: Vec<HostPort>,
     /// Volumes that decide where it may run, in the order of its spec.

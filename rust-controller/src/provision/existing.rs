@@ -1,10 +1,11 @@
 //! Room on the nodes that there are.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::pack::most_urgent_first;
 use super::pending::{Need, need};
+use super::preferences::on_existing;
 use crate::feasibility::{ClassId, Miss, NodeId, Refusal, Rule, Simulation};
 use crate::model::Pod;
 use crate::snapshot::Snapshot;
@@ -13,9 +14,20 @@ use crate::snapshot::Snapshot;
 #[derive(Debug, Default)]
 pub struct OnExisting<'a> {
     /// Those that fit existing nodes as they are, all together, each with its node.
-    pub fitting: Vec<(&'a Arc<Pod>, String)>,
+    pub fitting: Vec<(Waiting<'a>, String)>,
     /// Those that do not.
-    pub rest: Vec<&'a Arc<Pod>>,
+    pub rest: Vec<Waiting<'a>>,
+}
+
+/// A pod that needs a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'a> {
+    /// Position in the snapshot.
+    pub position: usize,
+    /// The pod.
+    pub pod: &'a Arc<Pod>,
+    /// Its class in the simulation.
+    pub class: ClassId,
 }
 
 /// Why no existing node takes a pod.
@@ -31,22 +43,38 @@ pub struct ExistingMisses {
 ///
 /// A pod for which some rule cannot be checked is placed nowhere: the scheduler, which checks it, has refused every node.
 pub fn place_on_existing<'a>(snapshot: &'a Snapshot, simulation: &mut Simulation) -> OnExisting<'a> {
-    let mut waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
-    waiting.sort_by(|left, right| most_urgent_first(left, right));
+    let of_class = |position: usize| {
+        Some(Waiting { position, pod: &snapshot.pods()[position], class: simulation.class_at(position)? })
+    };
+    let mut waiting: Vec<Waiting<'_>> = waiting_pods(snapshot).into_iter().filter_map(of_class).collect();
     let usable = usable_nodes(snapshot, simulation);
     let mut searches: BTreeMap<ClassId, Search> = BTreeMap::new();
     let mut fitting = Vec::new();
-    place_until_nothing_changes(&mut waiting, |pod| {
-        let Some(class) = simulation.class_of(&pod.name) else { return false };
+    place_until_nothing_changes(&mut waiting, |waiting| {
+        let class = waiting.class;
         if !simulation.unchecked_rules(class).is_empty() {
             return false;
         }
         let Some(node) = searches.entry(class).or_default().next(simulation, class, &usable) else { return false };
         simulation.place(class, node);
-        fitting.push((*pod, simulation.name(node).to_owned()));
+        fitting.push((*waiting, simulation.name(node).to_owned()));
         true
     });
+    on_existing(snapshot, &mut fitting, &waiting, &usable, simulation);
     OnExisting { fitting, rest: waiting }
+}
+
+/// Positions of the unschedulable pods in the snapshot. Higher priority first, since room may run out; then larger pods, which
+/// fit fewer holes; then by name.
+pub(super) fn waiting_pods(snapshot: &Snapshot) -> Vec<usize> {
+    let pods = snapshot.pods();
+    let mut waiting: Vec<usize> = (0..pods.len()).filter(|position| need(&pods[*position]) == Need::Node).collect();
+    // The snapshot is in the order of names, and the sort keeps it.
+    waiting.sort_by_key(|position| {
+        let Pod { priority, requests, .. } = &*pods[*position];
+        Reverse((*priority, requests.cpu, requests.memory))
+    });
+    waiting
 }
 
 /// Places what can be placed, in order, and tries the rest again as long as that helps: a pod that has come may be the one
@@ -113,7 +141,7 @@ pub fn verdicts_on_existing(snapshot: &Snapshot, pod: &Pod) -> NodeVerdicts {
     let mut simulation = Simulation::of(snapshot);
     let fitting = place_on_existing(snapshot, &mut simulation).fitting;
     let Some(class) = simulation.class_of(&pod.name) else { return NodeVerdicts::default() };
-    let placed = fitting.iter().find(|(other, _)| other.name == pod.name).map(|(_, node)| node.as_str());
+    let placed = fitting.iter().find(|(other, _)| other.pod.name == pod.name).map(|(_, node)| node.as_str());
     if let Some(node) = pod.occupied_node().or(placed).and_then(|name| simulation.node(name)) {
         simulation.take(class, node);
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::daemons::{daemon_pods, hold_daemons};
+use super::pending::{Need, need};
 use super::{Options, Shape, ShapeError, Shaper};
 use crate::feasibility::{ClassId, NewNode, NodeId, Refusal, Simulation};
 use crate::model::{
@@ -18,6 +19,10 @@ pub(super) struct Launch<'a> {
     pub(super) offering: &'a Offering,
     /// The node as it would join, with room held for its daemon pods.
     pub(super) node: NodeId,
+    /// Position among all launches.
+    pub(super) position: usize,
+    /// Labels that its `NodePool` adds.
+    pub(super) template_labels: Arc<Labels>,
     /// Positions of their sets among [`Launches::daemons`].
     daemons: Vec<usize>,
 }
@@ -49,18 +54,18 @@ pub(super) struct ShapeClass {
     class: Option<ClassId>,
 }
 
-/// The cluster, and what could join it for the sake of these pods.
+/// The cluster, and what could join it for the sake of the pods that need a node.
 pub(super) fn simulate<'a>(
-    snapshot: &Snapshot,
-    waiting: &[&'a Arc<Pod>],
+    snapshot: &'a Snapshot,
     catalog: &'a Catalog,
     options: &Options,
     shaper: &Shaper<'_>,
 ) -> (Simulation, Launches<'a>) {
+    let waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
     let daemons = daemon_pods(snapshot);
     let mut models = Models { pods: daemons.clone() };
-    let of_placement = models.shapes(waiting, shaper);
-    let without_labels = models.without_labels(waiting, &of_placement, shaper);
+    let of_placement = models.shapes(&waiting, shaper);
+    let without_labels = models.without_labels(&waiting, &of_placement, shaper);
     let any_shape = models.shape(shaper.any_shape(), &Placement::default());
     let found = of_placement.values().flatten().flatten().map(|(shape, _)| shape.template_labels.clone());
     let labels: BTreeSet<Labels> = found.chain([Labels::new()]).collect();
@@ -77,6 +82,7 @@ pub(super) fn simulate<'a>(
     let any_shape = classed(any_shape);
     let without_labels = without_labels.into_iter().map(|(bare, position)| (bare, class_of(position))).collect();
     for (position, launch) in by_labels.values_mut().flatten().enumerate() {
+        launch.position = position;
         launch.node = simulation.new_node(position);
         launch.daemons = hold_daemons(&mut simulation, &daemon_classes, launch.node);
     }
@@ -92,11 +98,14 @@ fn launches<'a>(
     let mut new_nodes = Vec::new();
     let mut by_labels = BTreeMap::new();
     for template_labels in labels {
+        let shared = Arc::new(template_labels.clone());
         let launch = |(kind, offering): (&'a NodeType, &'a Offering)| {
             let mut labels = kind.labels_as(offering);
             labels.extend(template_labels.clone());
-            new_nodes.push(Arc::new(NewNode { labels, taints: Vec::new(), allocatable: kind.allocatable.clone() }));
-            Launch { kind, offering, node: NodeId::default(), daemons: Vec::new() }
+            let allocatable = options.usable(&kind.allocatable);
+            new_nodes.push(Arc::new(NewNode { labels, taints: Vec::new(), allocatable }));
+            let template_labels = Arc::clone(&shared);
+            Launch { kind, offering, node: NodeId::default(), position: 0, template_labels, daemons: Vec::new() }
         };
         let launches = options.allowed(catalog).map(launch).collect();
         by_labels.insert(template_labels, launches);
@@ -163,6 +172,7 @@ fn nobody() -> Pod {
         priority: 0,
         placement: Placement::default(),
         neighbours: Neighbours::default(),
+        preferences: None,
         host_ports: Vec::new(),
         volumes: Vec::new(),
         claims_devices: false,
@@ -205,9 +215,14 @@ impl<'a> Launches<'a> {
         self.by_labels.get(&shape.template_labels).map_or(&[][..], Vec::as_slice)
     }
 
+    /// Every launch, in an order of its own.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Launch<'a>> {
+        self.by_labels.values().flatten()
+    }
+
     /// Every node that could join.
     pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.by_labels.values().flatten().map(|launch| launch.node)
+        self.all().map(|launch| launch.node)
     }
 
     /// What the daemon pods of a launch request together.

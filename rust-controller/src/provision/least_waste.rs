@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::PlannedNode;
 use super::launch::{Launch, Launches, ShapeClass};
 use super::shape::Shape;
 use crate::feasibility::{ClassId, Miss, NodeId, Refusal, Rule, Simulation};
-use crate::model::{Labels, Offering, PodName, Resources};
+use crate::model::{Offering, PodName, Resources};
 use crate::units::Money;
 
 /// The formula, for documents.
@@ -47,10 +46,6 @@ pub struct Fit {
     pub daemon_sets: Vec<PodName>,
     /// Order of preference.
     pub score: Score,
-    /// The node as it would have to be.
-    pub shape: Shape,
-    /// Labels by which the node is known.
-    pub type_labels: Labels,
 }
 
 /// Order of preference among fitting node types: the smallest is the best. Among equals the type's name has the last
@@ -155,35 +150,33 @@ impl<'a> Ranking<'a> {
     }
 
     /// Positions of the launches that admit a pod of the class now, the best first.
-    pub(super) fn admitting(&self, simulation: &Simulation) -> impl Iterator<Item = usize> {
+    fn admitting(&self, simulation: &Simulation) -> impl Iterator<Item = usize> {
         let admits = |candidate: &Candidate<'_>| simulation.may_run(self.class, candidate.launch.node);
         self.suiting.iter().enumerate().filter(move |(_, candidate)| admits(candidate)).map(|(position, _)| position)
     }
 
-    /// The position of the launch that makes such a node.
-    pub(super) fn position(&self, node: &PlannedNode) -> Option<usize> {
-        let makes = |Launch { kind, offering, .. }: &Launch<'_>| {
-            kind.name == node.instance_type
-                && offering.zone == node.zone
-                && offering.capacity_type == node.capacity_type
-        };
-        self.suiting.iter().position(|candidate| makes(candidate.launch))
+    /// Positions of the launches that admit a pod of the class now, the cheapest first; among those that cost the same, the
+    /// one with the least waste.
+    pub(super) fn cheapest_admitting(&self, simulation: &Simulation) -> Vec<usize> {
+        let mut positions: Vec<usize> = self.admitting(simulation).collect();
+        positions.sort_by_key(|position| (self.suiting[*position].score.price_per_hour, *position));
+        positions
     }
 
-    /// The node that could join, at a position of the ranking.
-    pub(super) fn node(&self, position: usize) -> NodeId {
-        self.suiting[position].launch.node
+    /// The launch at a position of the ranking.
+    pub(super) fn launch(&self, position: usize) -> &'a Launch<'a> {
+        self.suiting[position].launch
     }
 
-    /// The launch at a position as a choice, with the next best types beside it.
-    pub(super) fn choice(&self, position: usize, launches: &Launches<'_>, simulation: &Simulation) -> Choice {
-        let best = &self.suiting[position];
+    /// The best launch, with the next best types beside it.
+    pub(super) fn best(&self, launches: &Launches<'_>, simulation: &Simulation) -> Option<Choice> {
+        let best = &self.suiting[self.admitting(simulation).next()?];
         let mut types = BTreeSet::from([best.launch.kind.name.as_str()]);
         let admitting = self.admitting(simulation).map(|position| &self.suiting[position]);
         let next_types = admitting.filter(|candidate| types.insert(&candidate.launch.kind.name));
         let runners_up = next_types.take(RUNNERS_UP).map(|candidate| candidate.fit(launches)).collect();
         let Standing { fitting_types, refused_types, .. } = self.standing(simulation);
-        Choice { best: best.fit(launches), runners_up, fitting_types, refused_types }
+        Some(Choice { best: best.fit(launches), runners_up, fitting_types, refused_types })
     }
 
     /// The best type, or the one that comes nearest.
@@ -291,8 +284,6 @@ impl Candidate<'_> {
             daemon_requests: launches.daemon_requests(self.launch),
             daemon_sets: launches.daemon_sets(self.launch),
             score: self.score,
-            shape: self.shape.shape.clone(),
-            type_labels: kind.labels.clone(),
         }
     }
 }

@@ -1,42 +1,59 @@
 //! Pods without a node -> the nodes that would let them run, and what they cost.
 //!
-//! Each class of equal pods gets the node type with the least waste ([`least_waste`]); pods that need the same kind
-//! of node share nodes, first fit by decreasing size. Existing nodes come first: a pod that fits one as it is needs
-//! no other.
+//! Existing nodes come first: a pod that fits one as it is needs no other. All other pods are planned together: equal pods
+//! are one lot (`lots`), lots that must go to a zone are sent there (`areas`), a mixture of nodes is bought for all
+//! (`mixture`), and pod after pod takes a seat there if the rules about its neighbours allow it (`bins`). What is left is
+//! placed one by one (`singles`). Soft rules come last, where they cost nothing (`preferences`).
 
+mod alone;
+mod areas;
+mod bins;
 mod bound;
+mod bundles;
 mod daemons;
+mod exchange;
 mod existing;
+mod fill;
 mod launch;
 pub mod least_waste;
+mod lots;
+mod market;
+mod mixture;
 mod options;
 mod pack;
 mod pending;
 mod pool;
+mod preferences;
+mod prices;
 pub mod shape;
+mod singles;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use bound::{Certificate, LowerBound};
+pub use alone::alone;
+pub use bound::{Certificate, LowerBound, Surcharge};
 pub use existing::{
-    ExistingMisses, NodeVerdicts, OnExisting, place_on_existing, place_until_nothing_changes, verdicts_on_existing,
+    ExistingMisses, NodeVerdicts, OnExisting, Waiting, place_on_existing, place_until_nothing_changes,
+    verdicts_on_existing,
 };
 pub use least_waste::{Choice, Fit, NearestMiss};
-pub use options::{Options, TypeFilter};
+pub use options::{Options, TypeFilter, UNSUITED_TYPES, default_requirements};
 pub use pending::Ignored;
 pub use pool::Pool;
 pub use shape::{Shape, ShapeError};
 
-use crate::feasibility::Rule;
+use crate::feasibility::{ClassId, Rule, Simulation, Unmet};
 use crate::model::{Catalog, Pod, PodName, Resources};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
+use bins::Bin;
+use launch::{Launch, Launches};
 use pending::{Need, need};
 use shape::Shaper;
 
 /// What to add to the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// One for each pending pod, by namespace and name.
     pub pods: Vec<PodPlan>,
@@ -47,6 +64,10 @@ pub struct Plan {
     /// Positions in [`Plan::pods`] of those that get a node, in an order in which the scheduler can place them one by one:
     /// first those that fit existing nodes, then, once all planned nodes are there, the others.
     pub placements: Vec<usize>,
+    /// The least that any nodes for the planned pods would cost, and why.
+    pub bound: Option<LowerBound>,
+    /// Soft rules that are not met, of pods that get a node, once all of them are there.
+    pub unmet: Unmet,
 }
 
 /// What becomes of one pending pod.
@@ -71,8 +92,6 @@ pub enum Verdict {
         node: String,
         /// Name of the kind of node, in [`Plan::pools`].
         pool: String,
-        /// How the node type was chosen for this pod by itself; shared by all pods of its class.
-        choice: Arc<Choice>,
     },
     /// This existing node has room for it as it is.
     FitsExisting {
@@ -127,6 +146,13 @@ pub struct PlannedNode {
 }
 
 impl Plan {
+    /// The planned node of this name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&PlannedNode> {
+        let number: usize = name.strip_prefix(NODE_PREFIX)?.parse().ok()?;
+        self.nodes.get(number.checked_sub(1)?).filter(|node| node.name == name)
+    }
+
     /// What all planned nodes cost per hour; `None` where one price is not known.
     #[must_use]
     pub fn cost_per_hour(&self) -> Option<Money> {
@@ -140,47 +166,123 @@ impl Plan {
     }
 }
 
-/// Plans nodes for the pods that need one.
+/// Whether the time is up in which better plans are looked for. Asked by a planner that has one already.
+pub type TimeIsUp<'a> = &'a dyn Fn() -> bool;
+
+/// Plans nodes for the pods that need one, however long that takes.
 ///
-/// Let `p` pods need a node, in `c` classes, `n` nodes exist and `t` launches (type × offering) be allowed:
-/// `O(c·t·log t + p·n)` at most, and `O(c·t·log t + p + n)` where no pod has rules about other pods.
+/// The steps and their costs are in `docs/ARCHITECTURE.md`.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
-    let mut waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
-    waiting.sort_by(|left, right| pack::most_urgent_first(left, right));
-    let shaper = Shaper::new(catalog, options::default_requirements(options, snapshot));
-    let (mut simulation, launches) = launch::simulate(snapshot, &waiting, catalog, options, &shaper);
-    let OnExisting { fitting, rest } = place_on_existing(snapshot, &mut simulation);
-    let packed = pack::pack(&rest, catalog, &launches, &mut simulation);
+    plan_within(snapshot, catalog, options, &|| false)
+}
 
-    let order: Vec<&PodName> = fitting.iter().map(|(pod, _)| &pod.name).chain(packed.order).collect();
-    let mut outcomes: BTreeMap<&PodName, Outcome> = packed.outcomes;
-    let on_existing = fitting.into_iter().map(|(pod, node)| (&pod.name, Outcome::from(Verdict::FitsExisting { node })));
-    outcomes.extend(on_existing);
-    for pod in snapshot.pods() {
-        if let Need::None(ignored) = need(pod) {
-            outcomes.insert(&pod.name, Outcome::from(Verdict::Ignored(ignored)));
+/// The same, but once the time is up, the best plan so far is taken. It is complete and valid whenever that is.
+#[must_use]
+pub fn plan_within(snapshot: &Snapshot, catalog: &Catalog, options: &Options, time_is_up: TimeIsUp<'_>) -> Plan {
+    let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
+    let (mut simulation, launches) = launch::simulate(snapshot, catalog, options, &shaper);
+    let OnExisting { fitting, rest } = place_on_existing(snapshot, &mut simulation);
+    let mut drafts = Drafts::of(snapshot, &rest, &simulation);
+    let mut packed = pack::pack(&rest, &launches, (options, time_is_up), &mut simulation);
+    let unmet = preferences::on_planned(snapshot, &fitting, &rest, &mut packed.bins, &launches, &mut simulation);
+    let fewest_nodes = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_nodes);
+    let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, fewest_nodes, (snapshot, catalog));
+    let nodes = nodes(&packed.bins, pool_of, &rest, &launches);
+
+    let on_planned = packed.order.iter().map(|pod| rest[*pod].position);
+    let order: Vec<usize> = fitting.iter().map(|(waiting, _)| waiting.position).chain(on_planned).collect();
+    for (waiting, node) in fitting {
+        drafts.decide(&waiting, Verdict::FitsExisting { node });
+    }
+    for (bin, node) in packed.bins.iter().zip(&nodes) {
+        for pod in &bin.pods {
+            drafts.decide(&rest[*pod], Verdict::Planned { node: node.name.clone(), pool: node.pool.clone() });
         }
     }
-    let pods = snapshot.pods().iter().filter_map(|pod| {
-        let Outcome { verdict, existing, unchecked_rules } = outcomes.remove(&pod.name)?;
-        Some(PodPlan { pod: Arc::clone(pod), verdict, existing, unchecked_rules })
-    });
-    let pods: Vec<PodPlan> = pods.collect();
-    let position = |name: &PodName| pods.binary_search_by(|planned| planned.pod.name.cmp(name)).ok();
-    let placements = order.into_iter().filter_map(position).collect();
-    Plan { pods, nodes: packed.nodes, pools: packed.pools, placements }
+    for (pod, why) in packed.unplaceable {
+        drafts.decide(&rest[pod], Verdict::Unplaceable(why));
+    }
+    let (pods, place_of) = drafts.finish(snapshot);
+    let placements = order.into_iter().filter_map(|position| place_of[position]).collect();
+    Plan { pods, nodes, pools, placements, unmet, bound: packed.bound }
 }
 
-/// What becomes of a pod, before it stands in the plan.
-struct Outcome {
-    verdict: Verdict,
-    existing: Option<Arc<ExistingMisses>>,
-    unchecked_rules: Vec<Rule>,
+/// The planned nodes with their names, of these kinds.
+fn nodes(bins: &[Bin<'_>], pools: Vec<String>, pods: &[Waiting<'_>], launches: &Launches<'_>) -> Vec<PlannedNode> {
+    let node = |(number, (bin, pool)): (usize, (&Bin<'_>, String))| {
+        let Launch { kind, offering, .. } = bin.launch;
+        // The snapshot is in the order of names.
+        let mut in_order: Vec<&Waiting<'_>> = bin.pods.iter().map(|pod| &pods[*pod]).collect();
+        in_order.sort_unstable_by_key(|waiting| waiting.position);
+        PlannedNode {
+            name: node_name(number),
+            instance_type: kind.name.clone(),
+            zone: offering.zone.clone(),
+            capacity_type: offering.capacity_type.clone(),
+            price_per_hour: offering.price_per_hour,
+            pool,
+            allocatable: kind.allocatable.clone(),
+            daemon_requests: launches.daemon_requests(bin.launch),
+            pods: in_order.into_iter().map(|waiting| waiting.pod.name.clone()).collect(),
+        }
+    };
+    bins.iter().zip(pools).enumerate().map(node).collect()
 }
 
-impl From<Verdict> for Outcome {
-    fn from(verdict: Verdict) -> Self {
-        Self { verdict, existing: None, unchecked_rules: Vec::new() }
+/// The name of the planned node at a position.
+fn node_name(position: usize) -> String {
+    format!("{NODE_PREFIX}{:04}", position + 1)
+}
+
+/// How the names of planned nodes begin.
+const NODE_PREFIX: &str = "planned-";
+
+/// What becomes of each pod, as far as it is decided.
+struct Drafts {
+    /// By position in the snapshot.
+    verdicts: Vec<Option<(Verdict, Option<ClassId>)>>,
+    /// By class, why no existing node takes it, and the rules that could not be checked.
+    of_class: BTreeMap<ClassId, (Arc<ExistingMisses>, Vec<Rule>)>,
+}
+
+impl Drafts {
+    /// Asks the existing nodes about the pods that fit none of them, before any node joins.
+    fn of(snapshot: &Snapshot, rest: &[Waiting<'_>], simulation: &Simulation) -> Self {
+        let mut of_class = BTreeMap::new();
+        for Waiting { class, .. } in rest {
+            of_class.entry(*class).or_insert_with(|| {
+                (Arc::new(ExistingMisses::of(simulation, *class)), simulation.unchecked_rules(*class))
+            });
+        }
+        let ignored = |pod: &Arc<Pod>| match need(pod) {
+            Need::None(ignored) => Some((Verdict::Ignored(ignored), None)),
+            Need::Node | Need::NotPending => None,
+        };
+        Self { verdicts: snapshot.pods().iter().map(ignored).collect(), of_class }
+    }
+
+    fn decide(&mut self, waiting: &Waiting<'_>, verdict: Verdict) {
+        let class = (!matches!(verdict, Verdict::FitsExisting { .. })).then_some(waiting.class);
+        self.verdicts[waiting.position] = Some((verdict, class));
+    }
+
+    /// Every pending pod, by name, and the place in that list of each pod of the snapshot.
+    fn finish(self, snapshot: &Snapshot) -> (Vec<PodPlan>, Vec<Option<usize>>) {
+        let mut pods = Vec::new();
+        let mut place_of = vec![None; self.verdicts.len()];
+        for (position, decided) in self.verdicts.into_iter().enumerate() {
+            let Some((verdict, class)) = decided else { continue };
+            let of_class = class.and_then(|class| self.of_class.get(&class));
+            let (existing, unchecked_rules) = of_class.cloned().unzip();
+            place_of[position] = Some(pods.len());
+            pods.push(PodPlan {
+                pod: Arc::clone(&snapshot.pods()[position]),
+                verdict,
+                existing,
+                unchecked_rules: unchecked_rules.unwrap_or_default(),
+            });
+        }
+        (pods, place_of)
     }
 }

@@ -2,9 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use crate::model::{Catalog, NodeType, Offering, Operator, Requirement, key};
+use crate::model::{Catalog, NodeType, Offering, Operator, Requirement, Resources, key};
 use crate::snapshot::Snapshot;
+use crate::units::{Cpu, Memory};
 
 /// Options of a plan.
 #[derive(Clone, Debug)]
@@ -16,7 +18,20 @@ pub struct Options {
     pub arch: BTreeSet<String>,
     /// Node types that may not be planned.
     pub exclude_types: TypeFilter,
+    /// Node types with more allocatable CPU may not be planned: the larger a node, the more goes with it.
+    pub max_node_cpu: Option<Cpu>,
+    /// Share of the CPU, memory and storage of each new node that is left free, in millionths.
+    pub headroom: u64,
+    /// So many nodes are planned in each zone at least, as far as there are pods for them.
+    pub min_nodes_per_zone: usize,
+    /// How long better plans are looked for; see [`plan_within`](super::plan_within).
+    pub budget: Duration,
 }
+
+/// Node types that are left out unless somebody asks for them: those whose CPU is shared or throttled, so that requests
+/// promise more than there is (AWS' t families, Azure's B series, GCP's shared-core types), and whole machines, which take
+/// many minutes to come and cost as much as the largest virtual ones.
+pub const UNSUITED_TYPES: &str = r"^t\d|\.metal|^Standard_B|^(f1|g1)-|^e2-(micro|small|medium)$";
 
 /// Node types left out by name.
 #[derive(Clone, Debug, Default)]
@@ -43,16 +58,37 @@ impl Options {
     /// The node types and offerings that may be planned, in the catalog's order.
     pub fn allowed<'a>(&self, catalog: &'a Catalog) -> impl Iterator<Item = (&'a NodeType, &'a Offering)> {
         let excluded = |kind: &NodeType| self.exclude_types.0.as_ref().is_some_and(|regex| regex.is_match(&kind.name));
-        let types = catalog.types.iter().filter(move |kind| !excluded(kind));
+        let too_large = |kind: &NodeType| self.max_node_cpu.is_some_and(|most| kind.allocatable.cpu > most);
+        let types = catalog.types.iter().filter(move |kind| !excluded(kind) && !too_large(kind));
         types
             .flat_map(|kind| kind.offerings.iter().map(move |offering| (kind, offering)))
             .filter(|(_, offering)| self.capacity_types.contains(&offering.capacity_type))
     }
 }
 
+impl Options {
+    /// What pods, daemon pods included, may be planned to request of a node that offers so much: all but the headroom.
+    #[must_use]
+    pub fn usable(&self, allocatable: &Resources) -> Resources {
+        let left_free = |amount: u64| {
+            let share = u128::from(amount) * u128::from(self.headroom.min(1_000_000));
+            u64::try_from(share.div_ceil(1_000_000)).unwrap_or(amount)
+        };
+        let Resources { cpu, memory, ephemeral_storage, .. } = allocatable;
+        let free = Resources {
+            cpu: Cpu::millicores(left_free(cpu.get())),
+            memory: Memory::bytes(left_free(memory.get())),
+            ephemeral_storage: Memory::bytes(left_free(ephemeral_storage.get())),
+            ..Resources::default()
+        };
+        allocatable.less(&free)
+    }
+}
+
 /// What a new node must be unless the pod itself says something about it: a Linux machine of the options'
 /// architecture.
-pub(super) fn default_requirements(options: &Options, snapshot: &Snapshot) -> Vec<Requirement> {
+#[must_use]
+pub fn default_requirements(options: &Options, snapshot: &Snapshot) -> Vec<Requirement> {
     let arch = if options.arch.is_empty() {
         vec![most_frequent_arch(snapshot)]
     } else {
@@ -72,12 +108,16 @@ fn most_frequent_arch(snapshot: &Snapshot) -> String {
 }
 
 impl Default for Options {
-    /// On-demand capacity of any type.
+    /// On-demand capacity of any type and size.
     fn default() -> Self {
         Self {
             capacity_types: BTreeSet::from(["on-demand".to_owned()]),
             arch: BTreeSet::new(),
             exclude_types: TypeFilter::default(),
+            max_node_cpu: None,
+            headroom: 0,
+            min_nodes_per_zone: 0,
+            budget: Duration::from_secs(1),
         }
     }
 }

@@ -1,95 +1,203 @@
 //! Kinds of nodes: what one Karpenter `NodePool` makes.
+//!
+//! Karpenter packs the pods that wait by an order of its own, always onto the largest type that is left to choose, and
+//! launches the cheapest that holds what came together. A `NodePool` for each planned type with a limit would get just the
+//! planned nodes and leave pods out, since they come in another order; so what steers it is the list of types: none that
+//! another beats, and none that is larger than nodes should be on average.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::least_waste::Fit;
-use crate::model::{Catalog, Labels, NodeClassRef, Operator, Requirement, key};
+use super::bins::Bin;
+use super::launch::Launch;
+use crate::model::{Catalog, Labels, NodeClassRef, NodeType, Operator, Requirement, key};
+use crate::snapshot::Snapshot;
 use crate::units::stable_hash;
 
-/// One kind of node. Pods that need the same kind share it, so that applying its `NodePool` once serves them all.
+/// One kind of node. Pods whose nodes are of one kind share it, so that applying its `NodePool` once serves them all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pool {
+    /// Name of its document.
+    pub name: String,
+    /// Whether its nodes are larger than those of the plan on average.
+    pub oversized: bool,
     /// The provider's node class.
     pub node_class: NodeClassRef,
     /// On well-known keys, sorted.
     pub requirements: Vec<Requirement>,
     /// Labels that its nodes get.
     pub labels: Labels,
-    /// The node type.
-    pub instance_type: String,
+    /// Capacity type of its nodes.
+    pub capacity_type: String,
+    /// The most cores that all its nodes together may have, those that it has made already included.
+    pub most_cores: u64,
+    /// Which of a plan's kinds Karpenter shall try first: the one with the highest.
+    pub weight: u32,
 }
 
-impl Pool {
-    /// The kind of node that a choice needs: what the pod asks for, narrowed to the chosen node type.
-    pub(super) fn of(fit: &Fit, catalog: &Catalog) -> Self {
-        let mut requirements = merged(&fit.shape.requirements);
-        let chosen = [
-            (key::ARCH, fit.type_labels.get(key::ARCH)),
-            (key::OS, fit.type_labels.get(key::OS)),
-            (key::CAPACITY_TYPE, Some(&fit.capacity_type)),
-            (key::INSTANCE_TYPE, Some(&fit.instance_type)),
-        ];
-        for (key, value) in chosen {
-            let Some(value) = value else { continue };
-            requirements.retain(|each| each.key != key || each.operator != Operator::In);
-            requirements.push(Requirement { key: key.to_owned(), operator: Operator::In, values: vec![value.clone()] });
+/// The weight of the kind that is tried first; the most that Karpenter takes.
+const FIRST_WEIGHT: u32 = 100;
+
+/// What tells the kinds of a plan apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind<'a> {
+    labels: &'a Labels,
+    arch: Option<&'a str>,
+    os: Option<&'a str>,
+    capacity_type: &'a str,
+    /// Nodes that are larger than those of a plan are on average come second.
+    oversized: bool,
+}
+
+/// Planned nodes of one kind, but for their size.
+#[derive(Default)]
+struct Group<'a> {
+    /// Cores of each planned type, and how many nodes.
+    planned: BTreeMap<&'a str, (u64, u64)>,
+    zones: BTreeSet<&'a str>,
+}
+
+/// The kinds of the planned nodes: for each set of template labels, architecture and capacity type one, and another for the
+/// types that are larger than Karpenter should choose for all pods. Beside the planned types, a kind may make those of
+/// `unbeaten` launches of its sizes. By name, and the name for each node.
+pub(super) fn pools<'a>(
+    bins: &[Bin<'a>],
+    unbeaten: &[&'a Launch<'a>],
+    fewest_nodes: u64,
+    (snapshot, catalog): (&Snapshot, &Catalog),
+) -> (BTreeMap<String, Pool>, Vec<String>) {
+    let mut groups: BTreeMap<Kind<'a>, Group<'a>> = BTreeMap::new();
+    for launch in bins.iter().map(|bin| bin.launch) {
+        let group = groups.entry(Kind::of(launch, false)).or_default();
+        group.planned.entry(&launch.kind.name).or_insert((cores(launch.kind), 0)).1 += 1;
+        group.zones.insert(&launch.offering.zone);
+    }
+    let mut pools = BTreeMap::new();
+    let mut largest_of: BTreeMap<Kind<'a>, u64> = BTreeMap::new();
+    for (kind, group) in &groups {
+        // What a type offers does not depend on the labels that a pool adds.
+        let others = unbeaten.iter().filter(|launch| Kind { labels: kind.labels, ..Kind::of(launch, false) } == *kind);
+        let others = others.map(|launch| (launch.kind.name.as_str(), cores(launch.kind)));
+        let types: BTreeMap<&str, u64> =
+            group.planned.iter().map(|(name, (cores, _))| (*name, *cores)).chain(others).collect();
+        let largest = group.largest(&types, fewest_nodes);
+        largest_of.insert(kind.clone(), largest);
+        for oversized in [false, true] {
+            let of_size = |cores: u64| (cores > largest) == oversized;
+            let planned: u64 =
+                group.planned.values().filter(|(cores, _)| of_size(*cores)).map(|(cores, nodes)| cores * nodes).sum();
+            let may_be = |name: &&str, cores: u64| of_size(cores) && (!oversized || group.planned.contains_key(*name));
+            let types: Vec<String> = types
+                .iter()
+                .filter(|(name, cores)| may_be(name, **cores))
+                .map(|(name, _)| (*name).to_owned())
+                .collect();
+            if types.is_empty() || (oversized && planned == 0) {
+                continue;
+            }
+            let kind = Kind { oversized, ..kind.clone() };
+            // Pods on larger nodes of the plan may come here.
+            let cores = if oversized { planned } else { group.cores() };
+            let pool = kind.pool(types, &group.zones, cores, (snapshot, catalog));
+            pools.insert(pool.name.clone(), pool);
+        }
+    }
+    weigh(pools.values_mut());
+    let name_of = |bin: &Bin<'a>| {
+        let kind = Kind::of(bin.launch, false);
+        let largest = largest_of.get(&kind).copied().unwrap_or(u64::MAX);
+        Kind { oversized: cores(bin.launch.kind) > largest, ..kind }.name(&catalog.node_class)
+    };
+    let mut names: BTreeMap<usize, String> = BTreeMap::new();
+    let name = |bin: &Bin<'a>| names.entry(bin.launch.position).or_insert_with(|| name_of(bin)).clone();
+    (pools, bins.iter().map(name).collect())
+}
+
+/// Cores of a machine: what is not allocatable of them is less than one.
+fn cores(kind: &NodeType) -> u64 {
+    kind.allocatable.cpu.get().div_ceil(1000)
+}
+
+impl<'a> Kind<'a> {
+    fn of(launch: &'a Launch<'_>, oversized: bool) -> Self {
+        let Launch { kind, offering, template_labels, .. } = launch;
+        let label = |key: &str| kind.labels.get(key).map(String::as_str);
+        let capacity_type = &offering.capacity_type;
+        Self { labels: template_labels, arch: label(key::ARCH), os: label(key::OS), capacity_type, oversized }
+    }
+
+    fn pool(
+        &self,
+        types: Vec<String>,
+        zones: &BTreeSet<&str>,
+        cores: u64,
+        (snapshot, catalog): (&Snapshot, &Catalog),
+    ) -> Pool {
+        let name = self.name(&catalog.node_class);
+        let made = snapshot.nodes().iter().filter(|node| node.labels.get(key::NODE_POOL) == Some(&name));
+        let made: u64 = made.map(|node| node.allocatable.cpu.get().div_ceil(1000)).sum();
+        let mut requirements = self.requirements();
+        requirements.push(is_one_of(key::INSTANCE_TYPE, types));
+        let named: Vec<String> = zones.iter().filter(|zone| !zone.is_empty()).map(|zone| (*zone).to_owned()).collect();
+        if !named.is_empty() {
+            requirements.push(is_one_of(key::ZONE, named));
         }
         requirements.sort();
-        Self {
+        Pool {
+            name,
+            oversized: self.oversized,
             node_class: catalog.node_class.clone(),
             requirements,
-            labels: fit.shape.template_labels.clone(),
-            instance_type: fit.instance_type.clone(),
+            labels: self.labels.clone(),
+            capacity_type: self.capacity_type.to_owned(),
+            // Half as much again as is planned: it packs less tightly, and pods must not wait for that.
+            most_cores: made + (cores * 3).div_ceil(2),
+            weight: FIRST_WEIGHT,
         }
     }
 
-    /// A name that is the same for the same kind of node and fits a label value: `planned-c6a.large-0a1b2c3d`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let readable = |character: char| match character.to_ascii_lowercase() {
-            plain @ ('a'..='z' | '0'..='9' | '.' | '-') => plain,
-            _ => '-',
-        };
-        let instance_type: String = self.instance_type.chars().map(readable).take(40).collect();
-        let instance_type = instance_type.trim_matches(['.', '-']);
-        format!("planned-{instance_type}-{:08x}", stable_hash(self.identity().as_bytes()))
+    /// What all nodes of the kind have in common, whatever their type and zone.
+    fn requirements(&self) -> Vec<Requirement> {
+        let common = [(key::ARCH, self.arch), (key::OS, self.os), (key::CAPACITY_TYPE, Some(self.capacity_type))];
+        common.into_iter().filter_map(|(key, value)| Some(is_one_of(key, [value?.to_owned()]))).collect()
     }
 
-    /// Everything that tells this kind from others, in a form that stays the same from one version of this program to
-    /// the next.
-    fn identity(&self) -> String {
-        let Self { node_class, requirements, labels, instance_type } = self;
-        let requirements: Vec<String> = requirements.iter().map(Requirement::to_string).collect();
-        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
+    /// A name that is the same for the same kind of node, of whatever types and wherever its nodes are and however many, and
+    /// fits a label value: `planned-on-demand-0a1b2c3d`.
+    fn name(&self, node_class: &NodeClassRef) -> String {
         let NodeClassRef { group, kind, name } = node_class;
-        format!("{group}/{kind}/{name};{instance_type};{};{}", requirements.join(";"), labels.join(";"))
+        let requirements: Vec<String> = self.requirements().iter().map(Requirement::to_string).collect();
+        let labels: Vec<String> = self.labels.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
+        let identity = format!("{group}/{kind}/{name};{};{}", requirements.join(";"), labels.join(";"));
+        let size = if self.oversized { "large-" } else { "" };
+        format!("planned-{size}{}-{:08x}", self.capacity_type, stable_hash(identity.as_bytes()))
     }
 }
 
-/// At most one requirement of each operator on a key: a `NodePool` takes a hundred requirements, and a pod may have more
-/// of them that say the same together.
-fn merged(requirements: &[Requirement]) -> Vec<Requirement> {
-    let mut merged: BTreeMap<(&str, Operator), Vec<String>> = BTreeMap::new();
-    for Requirement { key, operator, values } in requirements {
-        match merged.entry((key, *operator)) {
-            Entry::Vacant(entry) => drop(entry.insert(values.clone())),
-            Entry::Occupied(mut entry) => match operator {
-                Operator::In => entry.get_mut().retain(|value| values.contains(value)),
-                Operator::NotIn => entry.get_mut().extend(values.iter().cloned()),
-                Operator::Gt | Operator::Lt => {
-                    let stricter = |value: &String| value.parse::<i64>().ok();
-                    let bounds = entry.get().iter().chain(values).filter_map(stricter);
-                    let bound = if *operator == Operator::Gt { bounds.max() } else { bounds.min() };
-                    *entry.get_mut() = bound.map(|bound| bound.to_string()).into_iter().collect();
-                }
-                Operator::Exists | Operator::DoesNotExist => {}
-            },
-        }
+impl Group<'_> {
+    /// Cores of all planned nodes.
+    fn cores(&self) -> u64 {
+        self.planned.values().map(|(cores, nodes)| cores * nodes).sum()
     }
-    let requirement = |((key, operator), mut values): ((&str, Operator), Vec<String>)| {
-        values.sort();
-        values.dedup();
-        Requirement { key: key.to_owned(), operator, values }
-    };
-    merged.into_iter().map(requirement).collect()
+
+    /// The most cores that a type should have: that of the largest planned one; but where so many nodes are needed in any
+    /// case, as much as each of them has on average, since Karpenter would fill a few large ones first and then launch as many
+    /// again for pods that keep apart.
+    fn largest(&self, types: &BTreeMap<&str, u64>, fewest_nodes: u64) -> u64 {
+        let largest = self.planned.values().map(|(cores, _)| *cores).max().unwrap_or(0);
+        let on_average = self.cores().div_ceil(fewest_nodes.max(1));
+        types.values().copied().filter(|cores| *cores >= on_average).min().map_or(largest, |least| least.min(largest))
+    }
+}
+
+/// Gives the kinds of a plan their order: without labels first, those for whom more is planned, and large ones last.
+fn weigh<'p>(pools: impl IntoIterator<Item = &'p mut Pool>) {
+    let mut pools: Vec<&mut Pool> = pools.into_iter().collect();
+    pools.sort_by_key(|pool| (pool.oversized, pool.labels.len(), u64::MAX - pool.most_cores, pool.name.clone()));
+    for (rank, pool) in (0..).zip(pools) {
+        pool.weight = FIRST_WEIGHT.saturating_sub(rank).max(1);
+    }
+}
+
+fn is_one_of(key: &str, values: impl Into<Vec<String>>) -> Requirement {
+    Requirement { key: key.to_owned(), operator: Operator::In, values: values.into() }
 }

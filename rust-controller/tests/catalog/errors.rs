@@ -178,12 +178,12 @@ fn a_bad_catalog_is_bad_input_and_the_message_names_file_type_and_field() {
         ("negative.json", KWOK.replacen("0.19", "-0.19", 1), "type \"n2-standard-4\": offerings[0].Price: -0.19 is"),
         ("none.yaml", none, "types: lists no node type"),
         ("none.json", "[]".to_owned(), "lists no node type"),
-        ("twice.yaml", PRICES.replacen("c6a.2xlarge", "a1.metal", 1), "type \"a1.metal\": name: two node types"),
+        ("twice.yaml", PRICES.replacen("c6a.2xlarge", "a1.4xlarge", 1), "type \"a1.4xlarge\": name: two node types"),
         ("twice.json", KWOK.replacen("c5.large", "n2-standard-4", 1), "type \"n2-standard-4\": name: two node types"),
         (
             "quantity.yaml",
             PRICES.replacen("25Gi", "25GiB", 1),
-            "type \"a1.metal\": allocatable.memory: \"25GiB\" is not",
+            "type \"a1.4xlarge\": allocatable.memory: \"25GiB\" is not",
         ),
         (
             "quantity.json",

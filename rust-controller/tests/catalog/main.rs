@@ -240,7 +240,7 @@ fn a_file_is_read_as_its_format_says() -> TestResult {
     assert_eq!((name.as_str(), currency.as_str(), price_source.as_str()), ("prices.yaml", "USD", ""));
     assert_eq!((node_class.group.as_str(), node_class.kind.as_str()), ("karpenter.k8s.aws", "EC2NodeClass"));
     let all: String = types.iter().map(printed).collect();
-    let expected = r#"a1.metal
+    let expected = r#"a1.4xlarge
   cpu: 15890m
   memory: 25Gi
   ephemeral-storage: 0

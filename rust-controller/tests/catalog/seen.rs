@@ -68,7 +68,7 @@ fn of_each_resource_the_smallest_seen_counts() {
     assert_eq!(seen(&nodes), std::slice::from_ref(&expected), "in whatever order they come");
     let catalog = with_seen(prices(), &[expected]);
     assert_eq!(allocatable(&catalog, "c6a.large"), live("", 1900, 3200, 29).allocatable, "also where it is more");
-    assert_eq!(allocatable(&catalog, "a1.metal"), allocatable(&prices(), "a1.metal"));
+    assert_eq!(allocatable(&catalog, "a1.4xlarge"), allocatable(&prices(), "a1.4xlarge"));
     assert_eq!((catalog.name, catalog.types.len()), (prices().name, prices().types.len()));
 }
 

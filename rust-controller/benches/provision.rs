@@ -1,0 +1,249 @@
+//! How long planning takes, and what the plans cost: `cargo bench --bench provision`, with the names of kinds or numbers
+//! of pods after `--` for some rows alone, or `--large` for large clusters.
+//!
+//! Prints a Markdown table. Each row is measured by a process of its own, so that its peak of memory is its own.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark on data of its own")]
+
+#[path = "../tests/common/workloads.rs"]
+#[expect(dead_code, reason = "tests of random cases use the rest")]
+mod workloads;
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use mini_karpenter::check::check_plan;
+use mini_karpenter::model::Catalog;
+use mini_karpenter::provision::{Options, Plan, Verdict, plan};
+use mini_karpenter::snapshot::Snapshot;
+use mini_karpenter::units::Money;
+use workloads::{Kind, catalog, snapshot};
+
+/// Numbers of pods, each with the seeds by which they are drawn.
+const SIZES: [(usize, &[u64]); 3] = [(1_000, &[1]), (5_000, &[1, 2, 3]), (20_000, &[1])];
+const LARGE_SIZES: [(usize, &[u64]); 3] = [(50_000, &[1]), (100_000, &[1]), (200_000, &[1])];
+
+/// A row that takes longer is given up.
+const ROW_LIMIT: Duration = Duration::from_mins(10);
+
+/// Planning is repeated until this much time has gone into it, at least [`LEAST_RUNS`] times.
+const PLANNING_TIME: Duration = Duration::from_secs(3);
+const LEAST_RUNS: usize = 3;
+
+/// Names and widths of the columns.
+const COLUMNS: [(&str, usize); 16] = [
+    ("pods", 14),
+    ("seed", 4),
+    ("plan s", 8),
+    ("pods/s", 8),
+    ("check s", 8),
+    ("MiB", 6),
+    ("nodes", 6),
+    ("$/h", 9),
+    ("bound $/h", 9),
+    ("gap", 8),
+    ("K $/h", 7),
+    ("K gap", 7),
+    ("K nodes", 7),
+    ("K s", 6),
+    ("unplaced", 8),
+    ("wrong", 5),
+];
+
+const LEGEND: &str = "
+Seconds are medians for planning, and of one run for the checker; MiB is the process's peak.
+unplaced: pods without a planned node. wrong: violations that the checker finds.
+K: what the scheduler of Karpenter 1.14.1 launches first for as many other pods drawn in the same way.";
+
+fn main() -> anyhow::Result<()> {
+    // Cargo itself adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [flag, kind, pods, seed] = arguments.as_slice()
+        && flag == "--row"
+    {
+        let row = Row { kind: kind_named(kind).context("kind")?, pods: pods.parse()?, seed: seed.parse()? };
+        println!("{}", line(&row.measure()));
+        return Ok(());
+    }
+    let rows = Row::chosen(&arguments)?;
+    println!("{}\n", circumstances());
+    println!("{}", line(&COLUMNS.map(|(name, _)| name.to_owned())));
+    println!("{}", line(&COLUMNS.map(|(_, width)| "-".repeat(width - 1) + ":")));
+    for row in rows {
+        println!("{}", row.measure_apart()?);
+    }
+    println!("{LEGEND}");
+    Ok(())
+}
+
+fn kind_named(name: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| kind.name() == name)
+}
+
+/// One row of the table.
+#[derive(Clone, Copy)]
+struct Row {
+    kind: Kind,
+    pods: usize,
+    seed: u64,
+}
+
+impl Row {
+    /// The rows that the arguments ask for.
+    fn chosen(arguments: &[String]) -> anyhow::Result<Vec<Self>> {
+        let (mut kinds, mut counts, mut large) = (Vec::new(), Vec::<usize>::new(), false);
+        for argument in arguments {
+            match (argument.as_str(), kind_named(argument), argument.parse()) {
+                ("--large", ..) => large = true,
+                (_, Some(kind), _) => kinds.push(kind),
+                (_, _, Ok(count)) => counts.push(count),
+                _ => bail!("{argument}: neither a kind (generic, fleet, diverse) nor a number of pods nor --large"),
+            }
+        }
+        if kinds.is_empty() {
+            kinds = Kind::ALL.to_vec();
+        }
+        let sizes: Vec<(usize, &[u64])> = match (counts.is_empty(), large) {
+            (false, _) => counts.into_iter().map(|count| (count, [1].as_slice())).collect(),
+            (true, true) => LARGE_SIZES.to_vec(),
+            (true, false) => SIZES.to_vec(),
+        };
+        let of_kind = |kind| {
+            let each = sizes.iter().flat_map(|(pods, seeds)| seeds.iter().map(move |seed| (*pods, *seed)));
+            each.map(move |(pods, seed)| Self { kind, pods, seed })
+        };
+        Ok(kinds.into_iter().flat_map(of_kind).collect())
+    }
+
+    /// The row's first cells.
+    fn name(self) -> [String; 2] {
+        [format!("{}-{}", self.kind.name(), self.pods), self.seed.to_string()]
+    }
+
+    /// The line that a new process prints for this row.
+    fn measure_apart(self) -> anyhow::Result<String> {
+        let Self { kind, pods, seed } = self;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["--row", kind.name(), &pods.to_string(), &seed.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut output = child.stdout.take().context("no output")?;
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut text = String::new();
+            // Nobody listens any more where the row took too long.
+            _ = sender.send(output.read_to_string(&mut text).map(|_| text));
+        });
+        let Ok(text) = receiver.recv_timeout(ROW_LIMIT) else {
+            child.kill()?;
+            child.wait()?;
+            let [name, seed] = self.name();
+            return Ok(format!("| {name:>14} | {seed:>4} | over {} s |", ROW_LIMIT.as_secs()));
+        };
+        let status = child.wait()?;
+        ensure!(status.success(), "{}: {status}", self.name().join(" of seed "));
+        Ok(text?.trim_end().to_owned())
+    }
+
+    fn measure(self) -> [String; COLUMNS.len()] {
+        let (catalog, options) = (catalog(), Options::default());
+        let snapshot = snapshot(self.kind.pods(self.pods, self.seed));
+        let (plan, planning) = planned(&snapshot, &catalog, &options);
+        let bound = plan.bound.as_ref().map(|bound| bound.per_hour);
+        let (violations, checking) = timed(|| check_plan(&snapshot, &catalog, &options, &plan));
+        let cost = plan.cost_per_hour().map(Money::units);
+        let gap = cost.zip(bound).map(|(cost, bound)| cost / bound - 1.0);
+        let karpenter = self.kind.karpenter(self.pods);
+        let [name, seed] = self.name();
+        [
+            name,
+            seed,
+            seconds(planning),
+            format!("{:.0}", count(self.pods) / planning.as_secs_f64()),
+            seconds(checking),
+            known(peak_memory_mib(), |mib| mib.to_string()),
+            plan.nodes.len().to_string(),
+            known(cost, |cost| format!("{cost:.2}")),
+            known(bound, |bound| format!("{bound:.2}")),
+            known(gap, percent),
+            known(karpenter, |karpenter| format!("{:.2}", karpenter.cost)),
+            known(karpenter.and_then(|karpenter| karpenter.gap()), percent),
+            known(karpenter, |karpenter| karpenter.nodes.to_string()),
+            known(karpenter, |karpenter| format!("{:?}", karpenter.seconds)),
+            (self.pods - plan.count(|verdict| matches!(verdict, Verdict::Planned { .. }))).to_string(),
+            violations.len().to_string(),
+        ]
+    }
+}
+
+/// The plan, and the median of how long it took to make.
+fn planned(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> (Plan, Duration) {
+    let mut times = Vec::new();
+    loop {
+        // The plan before it is dropped first, or two would count for the peak of memory.
+        let (plan, time) = timed(|| plan(snapshot, catalog, options));
+        times.push(time);
+        if times.len() >= LEAST_RUNS && times.iter().sum::<Duration>() >= PLANNING_TIME {
+            times.sort_unstable();
+            return (plan, times[times.len() / 2]);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "time is what is measured")]
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let outcome = work();
+    (outcome, start.elapsed())
+}
+
+/// One line of the table.
+fn line(cells: &[String; COLUMNS.len()]) -> String {
+    let padded = cells.iter().zip(COLUMNS).map(|(cell, (_, width))| format!("{cell:>width$}"));
+    format!("| {} |", padded.collect::<Vec<_>>().join(" | "))
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64())
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2} %", share * 100.0)
+}
+
+fn known<T>(value: Option<T>, print: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| "–".to_owned(), print)
+}
+
+fn count(pods: usize) -> f64 {
+    f64::from(u32::try_from(pods).unwrap())
+}
+
+/// The most memory that this process has had at once; only Linux tells.
+fn peak_memory_mib() -> Option<u64> {
+    let kibibytes: u64 = field("/proc/self/status", "VmHWM")?.trim_end_matches("kB").trim_end().parse().ok()?;
+    Some(kibibytes / 1024)
+}
+
+/// The first value of a field in a file of lines `name: value`.
+#[expect(clippy::disallowed_methods, reason = "what the kernel says of this process and machine")]
+fn field(file: &str, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    let mut values = fields.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned());
+    values.next()
+}
+
+/// Versions and machine.
+fn circumstances() -> String {
+    let rustc = Command::new("rustc").arg("--version").output().ok();
+    let rustc = rustc.and_then(|output| String::from_utf8(output.stdout).ok());
+    let rustc = rustc.as_deref().map_or("rustc unknown", str::trim);
+    let processor = field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    format!("mini-karpenter-rs {}, {rustc}, {cores} cores of {processor}", env!("CARGO_PKG_VERSION"))
+}

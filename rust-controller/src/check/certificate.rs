@@ -1,0 +1,213 @@
+//! The lower bound of a plan: that its prices keep to their limits, and that it is what they make of the pods.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Violation;
+use super::affinity::{Namespaces, finds};
+use super::cluster::meet;
+use super::daemons;
+use crate::feasibility::{Target, placement_refusal};
+use crate::model::{
+    Catalog, Labels, NodeSelectorTerm, Placement, Pod, PodName, Requirement, Resources, key, normalized_key,
+};
+use crate::provision::{Certificate, LowerBound, Options, Plan, Surcharge, Verdict, default_requirements};
+use crate::snapshot::Snapshot;
+use crate::units::Money;
+
+/// The pods that a plan puts on new nodes, as the snapshot has them.
+struct Held<'a> {
+    pods: Vec<&'a Pod>,
+    namespaces: Namespaces<'a>,
+}
+
+/// A node that could be bought.
+struct Offer {
+    name: String,
+    /// Less what its daemon pods request.
+    room: Resources,
+    /// Per hour; `None` where it is not known.
+    price: Option<f64>,
+}
+
+/// What is wrong with the bound of a plan.
+pub(super) fn certificate(
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    options: &Options,
+    plan: &Plan,
+    daemons: &[Pod],
+) -> Vec<Violation> {
+    let Some(LowerBound { per_hour, certificate }) = &plan.bound else { return Vec::new() };
+    let held = Held::of(snapshot, plan);
+    let mut problems = negative(certificate);
+    let defaults = default_requirements(options, snapshot);
+    problems.extend(over_price(certificate, &offers(catalog, options, plan, daemons, (&held, &defaults))));
+    problems.extend(held.miscounted(certificate));
+    let worth = held.worth(certificate);
+    if *per_hour > worth {
+        problems.push(format!("says {per_hour} per hour, and its prices make {worth} of the pods"));
+    }
+    if let Some(cost) = plan.cost_per_hour().map(Money::units).filter(|cost| cost < per_hour) {
+        problems.push(format!("says {per_hour} per hour, and the plan itself costs {cost}"));
+    }
+    problems.into_iter().map(|problem| Violation::new("lower bound", problem)).collect()
+}
+
+fn negative(certificate: &Certificate) -> Vec<String> {
+    let Certificate { per_resource, per_node, surcharges, .. } = certificate;
+    let prices = per_resource.values().chain([per_node]).chain(surcharges.iter().map(|each| &each.per_pod));
+    let wrong = prices.filter(|price| !price.is_finite() || **price < 0.0);
+    wrong.map(|price| format!("has the price {price}")).collect()
+}
+
+/// Nodes that offer more at these prices than they cost.
+fn over_price(certificate: &Certificate, offers: &[Offer]) -> Vec<String> {
+    let problem = |offer: &Offer| {
+        let offered = offered(certificate, &offer.room);
+        match offer.price {
+            None => Some(format!("speaks of {}, whose price nobody knows", offer.name)),
+            Some(price) if offered > price => Some(format!("{} offers {offered} for {price}", offer.name)),
+            Some(_) if !certificate.node_types.contains(&offer.name) => Some(format!("leaves out {}", offer.name)),
+            Some(_) => None,
+        }
+    };
+    offers.iter().filter_map(problem).collect()
+}
+
+/// What a node with this room offers, at the prices of a certificate.
+fn offered(certificate: &Certificate, room: &Resources) -> f64 {
+    let Certificate { per_resource, per_node, surcharges, .. } = certificate;
+    let resources = per_resource.iter().map(|(resource, price)| price * in_units(resource, room.amount(resource)));
+    let most = |surcharge: &Surcharge| {
+        let fitting = room.amount(&surcharge.resource) / surcharge.at_least.max(1);
+        let most = if surcharge.apart_like.is_some() { fitting.min(1) } else { fitting };
+        surcharge.per_pod * in_units("pods", most)
+    };
+    resources.sum::<f64>() + per_node + surcharges.iter().map(most).sum::<f64>()
+}
+
+/// An amount in cores, bytes, pods or whole units.
+#[expect(clippy::cast_precision_loss, reason = "amounts are far below 2^53; bounds are rounded to the safe side")]
+fn in_units(resource: &str, amount: u64) -> f64 {
+    if resource == "cpu" { amount as f64 / 1000.0 } else { amount as f64 }
+}
+
+/// Every node that could be bought and may hold one of the pods, with the labels of each pool of the plan and without.
+fn offers(
+    catalog: &Catalog,
+    options: &Options,
+    plan: &Plan,
+    daemons: &[Pod],
+    (held, defaults): (&Held<'_>, &[Requirement]),
+) -> Vec<Offer> {
+    let no_labels = Labels::new();
+    let label_sets: BTreeSet<&Labels> = plan.pools.values().map(|pool| &pool.labels).chain([&no_labels]).collect();
+    let own: BTreeSet<&Placement> = held.pods.iter().map(|pod| &pod.placement).collect();
+    let placements: Vec<Placement> = own.into_iter().map(|own| with_defaults(own, defaults)).collect();
+    let mut offers = Vec::new();
+    for (kind, offering) in options.allowed(catalog) {
+        for template_labels in &label_sets {
+            let mut labels = kind.labels_as(offering);
+            labels.extend((*template_labels).clone());
+            let target = Target { name: None, labels: &labels, taints: &[], unschedulable: false };
+            if placements.iter().all(|placement| placement_refusal(placement, &target).is_some()) {
+                continue;
+            }
+            let running = daemons::running(daemons, &target);
+            let taken = Resources::sum(running.iter().map(|position| &daemons[*position].requests));
+            let room = options.usable(&kind.allocatable).less(&taken);
+            let price = offering.price_per_hour.map(Money::units);
+            offers.push(Offer { name: kind.name.clone(), room, price });
+        }
+    }
+    offers
+}
+
+/// What a pod asks of a new node, with what is asked for it where it says nothing of that.
+fn with_defaults(own: &Placement, defaults: &[Requirement]) -> Placement {
+    let mut placement = own.clone();
+    let terms = placement.node_affinity.get_or_insert_with(|| vec![NodeSelectorTerm::default()]);
+    for term in terms {
+        // An alternative that asks for nothing matches nothing, and stays so.
+        if own.node_affinity.is_some() && term.labels.is_empty() && term.fields.is_empty() {
+            continue;
+        }
+        let said = |key: &str| {
+            let selected = own.node_selector.keys().any(|selected| normalized_key(selected) == key);
+            selected || term.labels.iter().any(|said| normalized_key(&said.key) == key)
+        };
+        let unsaid: Vec<Requirement> = defaults.iter().filter(|default| !said(&default.key)).cloned().collect();
+        term.labels.extend(unsaid);
+    }
+    placement
+}
+
+impl<'a> Held<'a> {
+    fn of(snapshot: &'a Snapshot, plan: &Plan) -> Self {
+        let planned: BTreeSet<&PodName> = plan
+            .pods
+            .iter()
+            .filter(|planned| matches!(planned.verdict, Verdict::Planned { .. }))
+            .map(|planned| &planned.pod.name)
+            .collect();
+        let pods = snapshot.pods().iter().map(|pod| &**pod).filter(|pod| planned.contains(&pod.name)).collect();
+        Self { pods, namespaces: snapshot.extras().namespaces.as_ref() }
+    }
+
+    /// What all pods are worth at these prices.
+    fn worth(&self, certificate: &Certificate) -> f64 {
+        let Certificate { per_resource, per_node, fewest_nodes, surcharges, .. } = certificate;
+        let demand = |resource: &str| -> f64 {
+            self.pods.iter().map(|pod| in_units(resource, pod.requests.amount(resource))).sum()
+        };
+        let resources: f64 = per_resource.iter().map(|(resource, price)| price * demand(resource)).sum();
+        let nodes = per_node * in_units("pods", *fewest_nodes);
+        let large: f64 = surcharges.iter().map(|each| each.per_pod * in_units("pods", each.pods)).sum();
+        resources + nodes + large
+    }
+
+    /// Counts of nodes and pods that are not so.
+    fn miscounted(&self, certificate: &Certificate) -> Vec<String> {
+        let mut groups: BTreeMap<&PodName, Vec<Vec<&Pod>>> = BTreeMap::new();
+        let likes = certificate.surcharges.iter().filter_map(|each| each.apart_like.as_ref());
+        for like in likes.chain(&certificate.apart_like) {
+            groups.entry(like).or_insert_with(|| self.apart_like(like));
+        }
+        let most = |like: &Option<PodName>, counts: &dyn Fn(&Pod) -> bool| -> u64 {
+            let of_group = |group: &Vec<&Pod>| group.iter().filter(|pod| counts(pod)).count() as u64;
+            match like {
+                None => self.pods.iter().filter(|pod| counts(pod)).count() as u64,
+                Some(like) => groups.get(like).into_iter().flatten().map(of_group).max().unwrap_or(0),
+            }
+        };
+        let mut problems = Vec::new();
+        let alone = most(&certificate.apart_like, &|_| true);
+        let nodes = if certificate.apart_like.is_some() { alone } else { 1 };
+        if certificate.fewest_nodes > nodes.max(1) {
+            problems.push(format!("says that {} nodes are needed; {nodes} are", certificate.fewest_nodes));
+        }
+        for Surcharge { resource, at_least, apart_like, pods, .. } in &certificate.surcharges {
+            let large = most(apart_like, &|pod| pod.requests.amount(resource) >= *at_least);
+            if *pods > large || *at_least == 0 {
+                problems.push(format!("counts {pods} pods that request {at_least} {resource}; there are {large}"));
+            }
+        }
+        problems
+    }
+
+    /// For each reason for which a pod keeps others of its kind off its host, those that keep each other off for it.
+    fn apart_like(&self, like: &PodName) -> Vec<Vec<&'a Pod>> {
+        let Some(like) = self.pods.iter().find(|pod| pod.name == *like) else { return Vec::new() };
+        let on_host = like.neighbours.anti_affinity.iter().filter(|term| term.topology_key == key::HOSTNAME);
+        let by_term = on_host.map(|term| {
+            let carries = |pod: &Pod| pod.neighbours.anti_affinity.contains(term);
+            let apart = |pod: &&Pod| carries(pod) && finds(term, &pod.name.namespace, &pod.labels, self.namespaces);
+            self.pods.iter().copied().filter(apart).collect()
+        });
+        let by_port = like.host_ports.iter().map(|port| {
+            let same = |pod: &&Pod| pod.host_ports.iter().any(|other| other == port && meet(other, port));
+            self.pods.iter().copied().filter(same).collect()
+        });
+        by_term.chain(by_port).collect()
+    }
+}

@@ -1,0 +1,277 @@
+//! The nodes that could be bought, and whom they could hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bins::Bin;
+use super::existing::Waiting;
+use super::launch::{Launch, Launches};
+use crate::feasibility::{Area, ClassId, NodeId, NodeNeeds, Simulation};
+use crate::model::Pod;
+use crate::units::Money;
+
+/// What stands for the price of a node whose price nobody knows, per share of the largest: far above all others, so that it
+/// comes last.
+const UNKNOWN_PRICE: f64 = 1e6;
+
+/// An area, and its zone: nodes in several zones are in several areas, whether rules speak of zones or not, so that they are
+/// evenly spread over them.
+type Place<'a> = (Area, &'a str);
+
+/// A node that could be bought, in one area.
+#[derive(Debug)]
+pub(super) struct Offer<'a> {
+    pub(super) launch: &'a Launch<'a>,
+    /// Number of the area.
+    pub(super) area: usize,
+    /// By number of the resource, less what daemon pods take.
+    pub(super) room: Vec<i64>,
+    /// Per hour.
+    pub(super) price: f64,
+    /// By number of needs, whether it meets them.
+    pub(super) meets: Vec<bool>,
+}
+
+/// What there is to buy, and for whom.
+#[derive(Debug)]
+pub(super) struct Market<'a> {
+    /// Offers that no other beats in everything; by area, then price.
+    pub(super) offers: Vec<Offer<'a>>,
+    /// The same as if all areas were one and volumes and ports no matter, and each type could be had in all its offerings by
+    /// those who may have it in one: what a lower bound looks at.
+    pub(super) of_types: Vec<Offer<'a>>,
+    /// Number of the resource that counts pods.
+    pub(super) pod_slots: usize,
+    /// By area, the number of its zone.
+    pub(super) zone_of_area: Vec<usize>,
+    /// In how many zones there are offers.
+    pub(super) zone_count: usize,
+    /// By class, the number of what it needs of a node beside room.
+    needs: BTreeMap<ClassId, usize>,
+    areas: Vec<Place<'a>>,
+    /// By needs, the launches that meet them, with the number of their area.
+    suiting: Vec<Vec<(NodeId, usize)>>,
+    /// By node type and needs, whether it has the right labels in one of its offerings.
+    types: BTreeMap<&'a str, Vec<bool>>,
+    /// Node types that have no price in one of their offerings.
+    unpriced_types: BTreeSet<&'a str>,
+    /// By launch and needs.
+    met: Vec<Vec<Met>>,
+}
+
+impl<'a> Market<'a> {
+    /// Asks every launch about what each class needs of a node: O(launches × needs).
+    pub(super) fn of(classes: &BTreeMap<ClassId, &Pod>, launches: &'a Launches<'a>, simulation: &Simulation) -> Self {
+        let mut needs = BTreeMap::new();
+        let mut numbers: BTreeMap<NodeNeeds, usize> = BTreeMap::new();
+        let mut examples: Vec<(ClassId, &Pod)> = Vec::new();
+        for (class, pod) in classes {
+            let number = *numbers.entry(simulation.node_needs(*class)).or_insert_with(|| {
+                examples.push((*class, *pod));
+                examples.len() - 1
+            });
+            needs.insert(*class, number);
+        }
+        let all: Vec<&Launch<'a>> = launches.all().collect();
+        let place = |launch: &&Launch<'a>| (simulation.area(launch.node), launch.offering.zone.as_str());
+        let of_launch: Vec<Place<'a>> = all.iter().map(place).collect();
+        let mut areas = of_launch.clone();
+        areas.sort();
+        areas.dedup();
+        let area_of = |place: &Place<'a>| areas.binary_search(place).unwrap_or_default();
+        let met = met_needs(&examples, launches, simulation);
+        let mut suiting = vec![Vec::new(); examples.len()];
+        // By type, whether any of its launches has the right labels.
+        let mut of_type: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
+        for ((launch, area), met) in all.iter().zip(&of_launch).zip(&met) {
+            let of_type = of_type.entry(&launch.kind.name).or_insert_with(|| vec![false; met.len()]);
+            for (number, met) in met.iter().enumerate() {
+                if *met == Met::All {
+                    suiting[number].push((launch.node, area_of(area)));
+                }
+                of_type[number] |= *met > Met::No;
+            }
+        }
+        let meets_all = met.iter().map(|met| met.iter().map(|met| *met == Met::All).collect());
+        let in_areas = of_launch.iter().map(area_of).zip(all.iter().copied().zip(meets_all));
+        let by_type = all.iter().map(|launch| (*launch, of_type[launch.kind.name.as_str()].clone()));
+        let zones: BTreeSet<&str> = areas.iter().map(|(_, zone)| *zone).collect();
+        let number = |zone: &str| zones.iter().take_while(|other| **other < zone).count();
+        Self {
+            offers: offers(in_areas, simulation),
+            of_types: offers(by_type.map(|launch| (0, launch)), simulation),
+            pod_slots: simulation.resources().iter().position(|name| name == "pods").unwrap_or(usize::MAX),
+            zone_of_area: areas.iter().map(|(_, zone)| number(zone)).collect(),
+            zone_count: zones.len(),
+            needs,
+            areas,
+            suiting,
+            unpriced_types: unpriced_types(launches),
+            types: of_type,
+            met,
+        }
+    }
+
+    /// Whether a launch makes what a pod of the class asks for, and what is asked for it where it says nothing of that.
+    pub(super) fn makes(&self, launch: &Launch<'_>, class: ClassId) -> bool {
+        self.needs(class).is_some_and(|needs| self.met[launch.position][needs] > Met::No)
+    }
+
+    /// Whether some node that meets these needs has room for so much.
+    pub(super) fn may_hold(&self, needs: Option<usize>, requests: &[i64]) -> bool {
+        let holds = |offer: &Offer<'_>| {
+            needs.is_some_and(|needs| offer.meets[needs])
+                && requests.iter().zip(&offer.room).all(|(asked, room)| *asked == 0 || asked <= room)
+        };
+        self.offers.iter().any(holds)
+    }
+
+    /// The number of what a class needs of a node beside room.
+    pub(super) fn needs(&self, class: ClassId) -> Option<usize> {
+        self.needs.get(&class).copied()
+    }
+
+    /// Whether the price of a node that meets one of these needs is not known.
+    pub(super) fn has_unpriced(&self, needs: &BTreeSet<usize>) -> bool {
+        self.types(needs).iter().any(|name| self.unpriced_types.contains(name.as_str()))
+    }
+
+    /// The node types with the right labels for one of these needs.
+    pub(super) fn types(&self, needs: &BTreeSet<usize>) -> BTreeSet<String> {
+        let meet = |meets: &Vec<bool>| needs.iter().any(|needs| meets[*needs]);
+        self.types.iter().filter(|(_, meets)| meet(meets)).map(|(name, _)| (*name).to_owned()).collect()
+    }
+
+    /// The offers of the same node in all areas, this one included.
+    pub(super) fn twins(&self, offer: usize) -> impl Iterator<Item = usize> {
+        let own = &self.offers[offer];
+        (0..self.offers.len()).filter(move |other| is_twin(&self.offers[*other], own))
+    }
+
+    /// How many areas there are.
+    pub(super) fn area_count(&self) -> usize {
+        self.areas.len()
+    }
+
+    /// In each area, by number, a node that would suit a class; none where there is no such node.
+    pub(super) fn suiting_by_area(&self, class: ClassId, simulation: &Simulation) -> Vec<Option<NodeId>> {
+        let mut by_area = vec![None; self.areas.len()];
+        let Some(needs) = self.needs.get(&class) else { return by_area };
+        for (node, area) in &self.suiting[*needs] {
+            if by_area[*area].is_none() && fits(simulation.requests(class), simulation.room(*node)) {
+                by_area[*area] = Some(*node);
+            }
+        }
+        by_area
+    }
+}
+
+impl<'a> Market<'a> {
+    /// The cheapest launch of a node's area that is cheaper than the node, and holds its pods.
+    pub(super) fn cheaper(
+        &self,
+        bin: &Bin<'a>,
+        pods: &[Waiting<'_>],
+        simulation: &Simulation,
+    ) -> Option<&'a Launch<'a>> {
+        let place = (simulation.area(bin.launch.node), bin.launch.offering.zone.as_str());
+        let area = self.areas.binary_search(&place).ok()?;
+        let mut requests = vec![0; simulation.resources().len()];
+        for pod in &bin.pods {
+            for (resource, amount) in simulation.requests(pods[*pod].class) {
+                requests[*resource] += amount;
+            }
+        }
+        let price = bin.launch.offering.price_per_hour;
+        let cheaper = |offer: &&Offer<'a>| {
+            let offered = offer.launch.offering.price_per_hour;
+            offered.is_some() && price.is_none_or(|price| offered < Some(price))
+        };
+        let alike = |offer: &&Offer<'a>| simulation.eligible_alike(bin.launch.node, offer.launch.node);
+        let holds = |offer: &&Offer<'a>| requests.iter().zip(&offer.room).all(|(asked, room)| asked <= room);
+        let in_area = self.offers.iter().filter(|offer| offer.area == area);
+        let suits = |offer: &&Offer<'a>| bin.pods.iter().all(|pod| self.meets(offer, pods[*pod].class));
+        in_area.filter(cheaper).filter(holds).filter(alike).find(suits).map(|offer| offer.launch)
+    }
+
+    fn meets(&self, offer: &Offer<'_>, class: ClassId) -> bool {
+        self.needs.get(&class).is_some_and(|needs| offer.meets[*needs])
+    }
+}
+
+fn fits(requests: &[(usize, i64)], room: &[i64]) -> bool {
+    requests.iter().all(|(resource, amount)| *amount <= room[*resource])
+}
+
+fn is_twin(left: &Offer<'_>, right: &Offer<'_>) -> bool {
+    let (left, right) = (left.launch, right.launch);
+    left.kind.name == right.kind.name
+        && left.offering.capacity_type == right.offering.capacity_type
+        && left.offering.price_per_hour == right.offering.price_per_hour
+        && left.template_labels == right.template_labels
+}
+
+fn unpriced_types<'a>(launches: &'a Launches<'a>) -> BTreeSet<&'a str> {
+    let unpriced = launches.all().filter(|launch| launch.offering.price_per_hour.is_none());
+    unpriced.map(|launch| launch.kind.name.as_str()).collect()
+}
+
+/// How far a launch meets needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Met {
+    No,
+    /// Its labels do, but not the volumes that it can reach, or its free ports.
+    Labels,
+    All,
+}
+
+/// By launch, and by number of needs, how far it meets them in one of the shapes that the pod asks for.
+fn met_needs(examples: &[(ClassId, &Pod)], launches: &Launches<'_>, simulation: &Simulation) -> Vec<Vec<Met>> {
+    let mut met: Vec<Vec<Met>> = launches.all().map(|_| vec![Met::No; examples.len()]).collect();
+    for (number, (class, pod)) in examples.iter().enumerate() {
+        for shape in launches.shapes(pod).unwrap_or_default() {
+            for launch in launches.of(&shape.shape).iter().filter(|launch| shape.is_of(simulation, launch.node)) {
+                let all = simulation.meets_needs(*class, launch.node);
+                let met = &mut met[launch.position][number];
+                *met = (*met).max(if all { Met::All } else { Met::Labels });
+            }
+        }
+    }
+    met
+}
+
+/// A launch is an offer if it meets the needs of somebody, and no other of its area beats it.
+fn offers<'a>(
+    launches: impl Iterator<Item = (usize, (&'a Launch<'a>, Vec<bool>))>,
+    simulation: &Simulation,
+) -> Vec<Offer<'a>> {
+    let mut by_area: BTreeMap<usize, Vec<Offer<'a>>> = BTreeMap::new();
+    for (area, (launch, meets)) in launches.filter(|(_, (_, meets))| meets.contains(&true)) {
+        let room = simulation.room(launch.node).to_vec();
+        let price = launch.offering.price_per_hour.map_or_else(|| unknown_price(&room), Money::units);
+        by_area.entry(area).or_default().push(Offer { launch, area, room, price, meets });
+    }
+    by_area.into_values().flat_map(unbeaten).collect()
+}
+
+/// Larger nodes of unknown price are taken to cost more.
+#[expect(clippy::cast_precision_loss, reason = "a stand-in for a price that is not known")]
+fn unknown_price(room: &[i64]) -> f64 {
+    UNKNOWN_PRICE * (1.0 + room.iter().take(2).zip([1e3, 1e9]).map(|(amount, unit)| *amount as f64 / unit).sum::<f64>())
+}
+
+/// Without those that another beats, by price: one beats another that costs no less, has no more room of anything, and meets
+/// no other needs. O(offers²).
+fn unbeaten(mut offers: Vec<Offer<'_>>) -> Vec<Offer<'_>> {
+    offers.sort_by(|left, right| left.price.total_cmp(&right.price).then_with(|| right.room.cmp(&left.room)));
+    let mut kept: Vec<Offer<'_>> = Vec::new();
+    for offer in offers {
+        let beats = |other: &Offer<'_>| {
+            other.room.iter().zip(&offer.room).all(|(other, own)| other >= own)
+                && other.meets.iter().zip(&offer.meets).all(|(other, own)| other >= own)
+        };
+        if !kept.iter().any(beats) {
+            kept.push(offer);
+        }
+    }
+    kept
+}

@@ -1,0 +1,117 @@
+//! Soft rules: met where that costs nothing, and counted where they are not.
+//!
+//! They have no part in what is planned. When the pods have their places, some change them for the sake of soft rules
+//! ([`Exchange`]), first those on existing nodes and then those on planned ones. What is left unmet is counted in the end,
+//! with all pods where they are to be.
+
+use super::bins::Bin;
+use super::exchange::{Exchange, PlannedSpot, Spot};
+use super::existing::Waiting;
+use super::launch::Launches;
+use crate::feasibility::{ClassId, NodeId, Simulation, Unmet, Wishes};
+use crate::snapshot::Snapshot;
+
+/// Pods on existing nodes of the cluster, each with the name of its node.
+pub(super) type Fitting<'a> = Vec<(Waiting<'a>, String)>;
+
+/// Lets pods that fit existing nodes change places among the usable nodes, which are in order, so that `rest` finds no more room than before.
+pub(super) fn on_existing<'a>(
+    snapshot: &'a Snapshot,
+    fitting: &mut Fitting<'a>,
+    rest: &[Waiting<'a>],
+    usable: &[NodeId],
+    simulation: &mut Simulation,
+) {
+    let positions: Vec<usize> = fitting.iter().map(|(waiting, _)| waiting.position).collect();
+    let Some(mut wishes) = Wishes::of(snapshot, &positions) else { return };
+    let mut spots: Vec<Spot> = Vec::new();
+    for (number, node) in simulation.existing_nodes().enumerate().filter(|(_, node)| usable.binary_search(node).is_ok())
+    {
+        spots.push(Spot { node, number, planned: None, pods: Vec::new() });
+    }
+    for (pod, (waiting, name)) in fitting.iter().enumerate() {
+        let Some(node) = simulation.node(name) else { continue };
+        if let Ok(at) = spots.binary_search_by_key(&node, |spot| spot.node) {
+            spots[at].pods.push(pod);
+            wishes.place(waiting.position, spots[at].number);
+        }
+    }
+    let mut classes: Vec<ClassId> = rest.iter().map(|waiting| waiting.class).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    // Those are placed nowhere, room or not.
+    classes.retain(|class| simulation.unchecked_rules(*class).is_empty());
+    let pods: Vec<Waiting<'a>> = fitting.iter().map(|(waiting, _)| *waiting).collect();
+    let mut exchange = Exchange::new(&pods, spots, &mut wishes, simulation).without_room_for(classes);
+    exchange.improve();
+    for Spot { node, pods, .. } in exchange.spots {
+        for pod in pods {
+            simulation.name(node).clone_into(&mut fitting[pod].1);
+        }
+    }
+}
+
+/// Lets pods on planned nodes change places there, and counts what is unmet for all pods that get a node.
+pub(super) fn on_planned<'a>(
+    snapshot: &'a Snapshot,
+    fitting: &Fitting<'a>,
+    pods: &[Waiting<'a>],
+    bins: &mut [Bin<'a>],
+    launches: &Launches<'a>,
+    simulation: &mut Simulation,
+) -> Unmet {
+    let on_bins = bins.iter().flat_map(|bin| &bin.pods).map(|pod| &pods[*pod]);
+    let caring = on_bins.filter(|waiting| waiting.pod.preferences.is_some());
+    let positions = fitting.iter().map(|(waiting, _)| waiting).chain(caring).map(|waiting| waiting.position);
+    let Some(mut wishes) = Wishes::of(snapshot, &positions.collect::<Vec<usize>>()) else { return Unmet::default() };
+    let on_existing: Vec<(usize, usize, NodeId)> = fitting
+        .iter()
+        .filter_map(|(waiting, name)| Some((waiting.position, node_number(snapshot, name)?, simulation.node(name)?)))
+        .collect();
+    for (position, number, _) in &on_existing {
+        wishes.place(*position, *number);
+    }
+    let spots: Vec<Spot> = bins.iter().map(|bin| spot(bin, pods, &mut wishes, simulation)).collect();
+    let mut exchange = Exchange::new(pods, spots, &mut wishes, simulation).within(launches);
+    exchange.improve();
+    let spots = exchange.spots;
+    let on_planned = spots.iter().flat_map(|spot| {
+        let position = |pod: &usize| (pods[*pod].position, spot.number, spot.like());
+        spot.pods.iter().map(position)
+    });
+    let on_planned = on_planned.filter(|(position, ..)| wishes.number(*position).is_some());
+    let placed: Vec<(usize, usize, NodeId)> = on_existing.iter().copied().chain(on_planned).collect();
+    let unmet = placed.into_iter().map(|at| unmet(snapshot, at, &wishes, simulation)).sum();
+    for (bin, spot) in bins.iter_mut().zip(spots) {
+        bin.pods = spot.pods;
+    }
+    unmet
+}
+
+fn node_number(snapshot: &Snapshot, name: &str) -> Option<usize> {
+    snapshot.nodes().binary_search_by(|node| node.name.as_str().cmp(name)).ok()
+}
+
+/// A planned node, with its pods placed there for [`Wishes`].
+fn spot(bin: &Bin<'_>, pods: &[Waiting<'_>], wishes: &mut Wishes, simulation: &Simulation) -> Spot {
+    let like = bin.launch.node;
+    let number = wishes.add_new(&simulation.target(like));
+    let mut left = simulation.room(like).to_vec();
+    for Waiting { position, class, .. } in bin.pods.iter().map(|pod| &pods[*pod]) {
+        wishes.place(*position, number);
+        for (resource, amount) in simulation.requests(*class) {
+            left[*resource] -= amount;
+        }
+    }
+    Spot { node: bin.node, number, planned: Some(PlannedSpot { like, left }), pods: bin.pods.clone() }
+}
+
+/// What is unmet for a pod that is on a node; `like` has the node's labels and taints.
+fn unmet(
+    snapshot: &Snapshot,
+    (position, number, like): (usize, usize, NodeId),
+    wishes: &Wishes,
+    simulation: &Simulation,
+) -> Unmet {
+    wishes.unmet_there(position, &snapshot.pods()[position], number, &simulation.target(like))
+}

@@ -1,0 +1,127 @@
+//! Pods one by one, where rules about other pods left no place in the joint plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Unplaceable;
+use super::bins::Bins;
+use super::existing::Waiting;
+use super::launch::Launches;
+use super::least_waste::Ranking;
+use super::market::Market;
+use crate::feasibility::{ClassId, NodeId, Refusal, Simulation};
+use crate::model::Pod;
+
+/// What is known of the classes whose pods are placed one by one.
+pub(super) struct Singles<'a, 'm> {
+    launches: &'a Launches<'a>,
+    market: &'m Market<'a>,
+    rankings: BTreeMap<ClassId, Result<Ranking<'a>, Arc<Unplaceable>>>,
+    /// When a class was refused, and why.
+    refused: BTreeMap<ClassId, (u64, Arc<Unplaceable>)>,
+    /// Nodes are opened only where there are some already, as far as pods are spread over it.
+    only_known_domains: bool,
+}
+
+impl<'a, 'm> Singles<'a, 'm> {
+    pub(super) fn new(launches: &'a Launches<'a>, market: &'m Market<'a>) -> Self {
+        Self { launches, market, rankings: BTreeMap::new(), refused: BTreeMap::new(), only_known_domains: false }
+    }
+
+    /// From now on no node opens a domain that pods are spread over.
+    pub(super) fn open_no_domain(&mut self) {
+        self.only_known_domains = true;
+        self.refused.clear();
+    }
+
+    /// Why no pod of the class could be placed when it was tried last.
+    pub(super) fn why(&self, class: ClassId) -> Option<&Arc<Unplaceable>> {
+        self.refused.get(&class).map(|(_, why)| why)
+    }
+
+    /// Puts a pod on a planned node that may run it, or on a new one.
+    pub(super) fn place(
+        &mut self,
+        position: usize,
+        waiting: &Waiting<'_>,
+        bins: &mut Bins<'a>,
+        simulation: &mut Simulation,
+    ) -> bool {
+        let Waiting { pod, class, .. } = *waiting;
+        let now = simulation.changed(class);
+        if self.refused.get(&class).is_some_and(|(then, _)| *then == now) {
+            return false;
+        }
+        if bins.place_anywhere(position, class, self.market, simulation) {
+            return true;
+        }
+        let ranking = self.rankings.remove(&class).unwrap_or_else(|| self.ranking(class, pod, simulation));
+        let refused = match &ranking {
+            Ok(ranking) => self.open(position, class, ranking, bins, simulation).err(),
+            Err(why) => Some(Arc::clone(why)),
+        };
+        self.rankings.insert(class, ranking);
+        match refused {
+            None => true,
+            Some(why) => {
+                self.refused.insert(class, (now, why));
+                false
+            }
+        }
+    }
+
+    fn ranking(&self, class: ClassId, pod: &Pod, simulation: &Simulation) -> Result<Ranking<'a>, Arc<Unplaceable>> {
+        let rank = |class, shapes| Ranking::of(class, &pod.requests, shapes, self.launches, simulation);
+        if pod.claims_devices {
+            return Err(Arc::new(Unplaceable::Devices));
+        }
+        self.launches.shapes(pod).map(|shapes| rank(class, shapes)).map_err(|error| {
+            // What would do, were it not for the label that no new node can have.
+            let nearest = self
+                .launches
+                .without_labels(pod)
+                .and_then(|(shape, class)| rank(class, std::slice::from_ref(shape)).nearest_type(simulation));
+            Arc::new(Unplaceable::Shape { error: error.clone(), nearest })
+        })
+    }
+
+    /// A new node of the cheapest launch that admits the pod.
+    fn open(
+        &self,
+        position: usize,
+        class: ClassId,
+        ranking: &Ranking<'a>,
+        bins: &mut Bins<'a>,
+        simulation: &mut Simulation,
+    ) -> Result<(), Arc<Unplaceable>> {
+        let mut closed = None;
+        for at in ranking.cheapest_admitting(simulation) {
+            let launch = ranking.launch(at);
+            if self.only_known_domains && simulation.opens_domain(launch.node) {
+                continue;
+            }
+            match join(launch.node, class, simulation) {
+                Ok(node) => {
+                    let bin = bins.add(launch, node);
+                    bins.place(position, class, bin, simulation);
+                    return Ok(());
+                }
+                Err(refusal) => drop(closed.get_or_insert((at, refusal))),
+            }
+        }
+        let miss = ranking.nearest_miss(closed, simulation);
+        Err(Arc::new(miss.map_or(Unplaceable::NoTypes, Unplaceable::NoType)))
+    }
+}
+
+/// A new node for a pod of the class. One that its own daemon pods close again is given up, and why is told.
+fn join(like: NodeId, class: ClassId, simulation: &mut Simulation) -> Result<NodeId, Refusal> {
+    let joined = simulation.join(like);
+    match simulation.refusal(class, joined) {
+        None => Ok(joined),
+        Some(refusal) => {
+            simulation.remove_joined(joined);
+            Err(refusal)
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What the options of a plan promise, and what joint plans are for: pods that must be together, zones, and tiny cases in
+//! which every plan can be tried.
+
+#![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
+
+use std::collections::BTreeMap;
+
+use mini_karpenter::check::check_plan;
+use mini_karpenter::model::{Catalog, Resources};
+use mini_karpenter::provision::{Options, Plan, Verdict, plan, plan_within};
+use mini_karpenter::snapshot::Snapshot;
+use mini_karpenter::units::Cpu;
+use mini_karpenter::{catalog, lower};
+
+const TYPES: &str = "
+version: 1
+nodeClassRef: {group: g.example.com, kind: Class, name: default}
+types:
+- {name: small, arch: amd64, allocatable: {cpu: 2, memory: 4Gi, pods: 20}, zones: [a, b, c], pricePerHour: {on-demand: 0.1}}
+- {name: large, arch: amd64, allocatable: {cpu: 8, memory: 16Gi, pods: 40}, zones: [a, b, c], pricePerHour: {on-demand: 0.38}}
+- {name: huge, arch: amd64, allocatable: {cpu: 32, memory: 64Gi, pods: 110}, zones: [a, b, c], pricePerHour: {on-demand: 1.5}}
+";
+
+fn deployment(name: &str, replicas: usize, requests: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  replicas: {replicas}\n  selector: \
+         {{matchLabels: {{app: {name}}}}}\n  template:\n    metadata: {{labels: {{app: {name}}}}}\n    spec: {{{spec} containers: \
+         [{{name: c, resources: {{requests: {{{requests}}}}}}}]}}\n"
+    )
+}
+
+/// Near their own kind, on the very host.
+fn together(name: &str) -> String {
+    format!(
+        "affinity: {{podAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: kubernetes.io/hostname, \
+         labelSelector: {{matchLabels: {{app: {name}}}}}}}]}}}},"
+    )
+}
+
+fn types() -> Catalog {
+    catalog::parse("test", TYPES).unwrap()
+}
+
+/// A plan that the judge has nothing against.
+fn planned(pods: &str, catalog: &Catalog, options: &Options) -> (Snapshot, Plan) {
+    let snapshot = lower::parse_manifest(pods).unwrap().into_snapshot();
+    let plan = plan(&snapshot, catalog, options);
+    let wrong: Vec<String> = check_plan(&snapshot, catalog, options, &plan).iter().map(ToString::to_string).collect();
+    assert_eq!(wrong, Vec::<String>::new());
+    (snapshot, plan)
+}
+
+fn all_are_planned(plan: &Plan) -> bool {
+    plan.pods.iter().all(|planned| matches!(planned.verdict, Verdict::Planned { .. }))
+}
+
+fn by_type(plan: &Plan) -> BTreeMap<&str, usize> {
+    let mut by_type = BTreeMap::new();
+    plan.nodes.iter().for_each(|node| *by_type.entry(node.instance_type.as_str()).or_default() += 1);
+    by_type
+}
+
+fn by_zone(plan: &Plan) -> BTreeMap<&str, usize> {
+    let mut by_zone = BTreeMap::new();
+    plan.nodes.iter().for_each(|node| *by_zone.entry(node.zone.as_str()).or_default() += 1);
+    by_zone
+}
+
+#[test]
+fn pods_that_must_be_together_get_a_node_that_holds_all_of_them() {
+    let pods = deployment("team", 6, "cpu: 900m, memory: 1Gi", &together("team"))
+        + &deployment("web", 9, "cpu: 700m, memory: 1Gi", "");
+    let (_, plan) = planned(&pods, &types(), &Options::default());
+    assert!(all_are_planned(&plan), "{:?}", plan.pods);
+    let nodes_of_team = plan.nodes.iter().filter(|node| node.pods.iter().any(|pod| pod.name.starts_with("team-")));
+    assert_eq!(nodes_of_team.count(), 1);
+}
+
+#[test]
+fn of_pods_that_must_be_together_as_many_are_planned_as_one_node_holds() {
+    let pods = deployment("team", 40, "cpu: 900m, memory: 1Gi", &together("team"));
+    let (_, plan) = planned(&pods, &types(), &Options::default());
+    assert_eq!(by_type(&plan), BTreeMap::from([("huge", 1)]));
+    assert_eq!(plan.nodes[0].pods.len(), 35);
+}
+
+#[test]
+fn nodes_are_evenly_spread_over_zones_even_where_one_pod_must_be_in_one() {
+    let pods = deployment("web", 40, "cpu: 1500m, memory: 3Gi", "")
+        + &deployment("pinned", 1, "cpu: 100m", "nodeSelector: {topology.kubernetes.io/zone: c},");
+    let options = Options { max_node_cpu: Some(Cpu::millicores(2_000)), ..Options::default() };
+    let (_, plan) = planned(&pods, &types(), &options);
+    let zones = by_zone(&plan);
+    assert!(zones.len() == 3 && zones.values().all(|nodes| (13..=15).contains(nodes)), "{zones:?}");
+}
+
+#[test]
+fn each_zone_gets_as_many_nodes_as_asked_for() {
+    let pods = deployment("web", 30, "cpu: 900m, memory: 1Gi", "");
+    let (_, few) = planned(&pods, &types(), &Options::default());
+    assert!(few.nodes.len() < 9, "{:?}", by_type(&few));
+    let options = Options { min_nodes_per_zone: 3, ..Options::default() };
+    let (_, plan) = planned(&pods, &types(), &options);
+    assert!(by_zone(&plan).len() == 3 && by_zone(&plan).values().all(|nodes| *nodes >= 3), "{:?}", by_zone(&plan));
+    // Pods that must be in one zone do not keep the others from theirs.
+    let pinned = pods + &deployment("pinned", 9, "cpu: 900m", "nodeSelector: {topology.kubernetes.io/zone: c},");
+    let (_, plan) = planned(&pinned, &types(), &options);
+    assert!(by_zone(&plan).len() == 3 && by_zone(&plan).values().all(|nodes| *nodes >= 3), "{:?}", by_zone(&plan));
+    let one_pod = deployment("web", 1, "cpu: 900m", "");
+    assert_eq!(planned(&one_pod, &types(), &options).1.nodes.len(), 1);
+}
+
+#[test]
+fn headroom_stays_free_on_every_node() {
+    let pods = deployment("web", 50, "cpu: 500m, memory: 1Gi", "");
+    let options = Options { headroom: 250_000, ..Options::default() };
+    let (snapshot, plan) = planned(&pods, &types(), &options);
+    assert!(all_are_planned(&plan));
+    for node in &plan.nodes {
+        let on_it = snapshot.pods().iter().filter(|pod| node.pods.contains(&pod.name));
+        let used = Resources::sum(on_it.map(|pod| &pod.requests));
+        assert!(used.cpu.get() * 4 <= node.allocatable.cpu.get() * 3, "{}: {used:?}", node.name);
+        assert!(used.memory.get() * 4 <= node.allocatable.memory.get() * 3, "{}: {used:?}", node.name);
+    }
+    let without = Options::default();
+    let wrong = check_plan(&snapshot, &types(), &options, &planned(&pods, &types(), &without).1);
+    assert!(!wrong.is_empty(), "the judge does not look at headroom");
+}
+
+#[test]
+fn types_with_more_cpu_than_allowed_are_not_planned() {
+    let pods = deployment("web", 70, "cpu: 500m, memory: 1Gi", "");
+    let options = Options { max_node_cpu: Some(Cpu::millicores(8_000)), ..Options::default() };
+    assert!(!by_type(&planned(&pods, &types(), &options).1).contains_key("huge"));
+    assert!(by_type(&planned(&pods, &types(), &Options::default()).1).contains_key("huge"));
+}
+
+#[test]
+fn a_plan_is_whole_when_there_is_no_time_to_improve_it() {
+    let pods = deployment("web", 50, "cpu: 500m, memory: 1Gi", "");
+    let snapshot = lower::parse_manifest(&pods).unwrap().into_snapshot();
+    let (catalog, options) = (types(), Options::default());
+    let hasty = plan_within(&snapshot, &catalog, &options, &|| true);
+    assert!(all_are_planned(&hasty) && check_plan(&snapshot, &catalog, &options, &hasty).is_empty());
+    assert!(hasty.cost_per_hour() >= plan(&snapshot, &catalog, &options).cost_per_hour());
+}
