@@ -77,11 +77,36 @@ fn pods_that_must_be_together_get_a_node_that_holds_all_of_them() {
 }
 
 #[test]
+fn a_pod_that_must_be_with_another_gets_room_on_its_node() {
+    let pods = deployment("main", 1, "cpu: 1500m, memory: 1Gi", "")
+        + &deployment("side", 2, "cpu: 1, memory: 1Gi", &together("main"));
+    let (_, plan) = planned(&pods, &types(), &Options::default());
+    assert!(all_are_planned(&plan), "{:?}", plan.pods);
+    assert_eq!(by_type(&plan), BTreeMap::from([("large", 1)]));
+}
+
+#[test]
 fn of_pods_that_must_be_together_as_many_are_planned_as_one_node_holds() {
     let pods = deployment("team", 40, "cpu: 900m, memory: 1Gi", &together("team"));
     let (_, plan) = planned(&pods, &types(), &Options::default());
     assert_eq!(by_type(&plan), BTreeMap::from([("huge", 1)]));
     assert_eq!(plan.nodes[0].pods.len(), 35);
+}
+
+/// Its pods are counted where the workload's are spread, and come to every new node.
+#[test]
+fn daemon_pods_that_a_spread_counts_are_counted_when_they_come() {
+    let daemon = "---\nkind: Pod\nmetadata: {name: agent-x, labels: {app: web}, ownerReferences: [{apiVersion: apps/v1, kind: \
+                  DaemonSet, name: agent, uid: u, controller: true}]}\nspec: {nodeName: gone, containers: [{name: c, resources: \
+                  {requests: {cpu: 100m}}}]}\nstatus: {phase: Running}\n";
+    let spread = "topologySpreadConstraints: [{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: \
+                  DoNotSchedule, labelSelector: {matchLabels: {app: web}}}],";
+    for replicas in 1..12 {
+        let pods = daemon.to_owned()
+            + &deployment("web", replicas, "cpu: 700m, memory: 1Gi", spread)
+            + &deployment("apart", 4, "cpu: 1200m, memory: 1Gi", "nodeSelector: {topology.kubernetes.io/zone: b},");
+        planned(&pods, &types(), &Options::default());
+    }
 }
 
 #[test]

@@ -57,12 +57,22 @@ impl Simulation {
         self.classes.class(class).seen_by
     }
 
-    /// The number of the affinity group of a class whose pods must all run on one host, if none of them runs yet.
+    /// The number of the affinity group by which pods of a class must run on the host of others, if none of those runs yet;
+    /// and whether they may be the first themselves.
     #[must_use]
-    pub fn host_group(&self, class: ClassId) -> Option<usize> {
+    pub fn host_group(&self, class: ClassId) -> Option<(usize, bool)> {
         let (group, own) = self.classes.class(class).rules.affinity?;
-        let on_host = self.classes.affinity[group].terms.iter().any(|(_, key)| !self.is_wide(*key));
-        (own && on_host && self.affinity[group].is_empty()).then_some(group)
+        (self.is_on_host(group) && self.affinity[group].is_empty()).then_some((group, own))
+    }
+
+    /// Numbers of the affinity groups that look for pods of a class on their host.
+    pub fn host_groups_finding(&self, class: ClassId) -> impl Iterator<Item = usize> {
+        let finding = &self.classes.seen_by[self.classes.class(class).seen_by].affinity;
+        finding.iter().copied().filter(|group| self.is_on_host(*group))
+    }
+
+    fn is_on_host(&self, group: usize) -> bool {
+        self.classes.affinity[group].terms.iter().any(|(_, key)| !self.is_wide(*key))
     }
 
     fn is_wide(&self, key: usize) -> bool {

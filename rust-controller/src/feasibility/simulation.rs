@@ -53,6 +53,8 @@ pub struct Simulation {
     ports: Vec<Vec<HostPort>>,
     /// Classes for which a node that could join holds room, by node: those of its daemon pods.
     held: Vec<Vec<ClassId>>,
+    /// By node, whether the pods that it holds room for have not come yet; see [`Simulation::wake`].
+    asleep: Vec<bool>,
     /// By eligibility.
     pub(super) spread_domains: Vec<SpreadDomains>,
     /// By spread group.
@@ -130,6 +132,7 @@ impl Simulation {
             free: Vec::new(),
             ports: Vec::new(),
             held: Vec::new(),
+            asleep: Vec::new(),
             spread_domains: vec![SpreadDomains::default(); classes.eligibilities.len()],
             spread: vec![SpreadCounts::default(); classes.spread.len()],
             affinity: vec![AffinityCounts::default(); classes.affinity.len()],
@@ -164,6 +167,7 @@ impl Simulation {
         self.free.extend(self.classes.resources.iter().map(|resource| signed(allocatable.amount(resource))));
         self.ports.push(Vec::new());
         self.held.push(Vec::new());
+        self.asleep.push(false);
     }
 
     /// Puts the cluster's nodes in place, and its pods on them.
@@ -250,8 +254,8 @@ impl Simulation {
         &self.ports[node.0]
     }
 
-    /// Another node like one that could join, with a host name of its own. It counts from now on, and so do the pods that
-    /// it holds room for.
+    /// Another node like one that could join, with a host name of its own. It counts from now on, and the pods that it holds
+    /// room for do once it wakes.
     pub fn join(&mut self, like: NodeId) -> NodeId {
         let site = self.nodes[like.0].clone();
         self.shapes.add_like(like.0);
@@ -262,10 +266,47 @@ impl Simulation {
         self.count_node(node, true);
         let held = self.held[like.0].clone();
         for class in &held {
-            self.place(*class, node);
+            self.mount(*class, node, true);
+            self.take_room(*class, node);
         }
+        self.asleep[node.0] = held.iter().any(|class| self.is_counted(*class));
         self.held[node.0] = held;
         node
+    }
+
+    /// Whether some rule of others, or its own anti-affinity, speaks of a pod of the class.
+    fn is_counted(&self, class: ClassId) -> bool {
+        let asked = self.classes.class(class);
+        !asked.rules.anti_affinity.is_empty() || self.classes.seen_by[asked.seen_by] != SeenBy::default()
+    }
+
+    /// The daemon pods of a node that has joined come, right before its first other pod. Whether they had not yet.
+    pub fn wake(&mut self, node: NodeId) -> bool {
+        let woken = std::mem::take(&mut self.asleep[node.0]);
+        if woken {
+            self.count_held(node, true);
+        }
+        woken
+    }
+
+    /// They have not come, after all, since no other pod has.
+    pub fn sleep(&mut self, node: NodeId) {
+        if !std::mem::replace(&mut self.asleep[node.0], true) {
+            self.count_held(node, false);
+        }
+    }
+
+    fn count_held(&mut self, node: NodeId, come: bool) {
+        for class in self.held[node.0].clone() {
+            self.count_pod(class, node, come, |_| true);
+        }
+    }
+
+    /// Whether two nodes hold room for the same pods, as far as rules speak of them.
+    #[must_use]
+    pub fn hold_alike(&self, one: NodeId, other: NodeId) -> bool {
+        let counted = |node: NodeId| self.held[node.0].iter().filter(|class| self.is_counted(**class));
+        counted(one).eq(counted(other))
     }
 
     /// Takes room and ports on a node that could join, for a pod that would run there as soon as it has joined.
@@ -284,6 +325,7 @@ impl Simulation {
 
     /// A node that has joined last is taken away again, with the pods that it held room for.
     pub fn remove_joined(&mut self, node: NodeId) {
+        self.wake(node);
         for class in std::mem::take(&mut self.held[node.0]) {
             self.take(class, node);
         }

@@ -53,11 +53,11 @@ impl<'a> Bins<'a> {
 
     /// Puts a pod on a node, if it may run there.
     pub(super) fn place_on(&mut self, pod: usize, class: ClassId, bin: usize, simulation: &mut Simulation) -> bool {
-        let may_run = simulation.may_run(class, self.all[bin].node);
-        if may_run {
+        let takes = takes(class, self.all[bin].node, simulation);
+        if takes {
             self.place(pod, class, bin, simulation);
         }
-        may_run
+        takes
     }
 
     /// Puts a pod on the first node that may run it.
@@ -73,8 +73,10 @@ impl<'a> Bins<'a> {
             return false;
         }
         let from = self.full.get(&class).copied().unwrap_or(0);
-        let takes = |bin: &Bin<'_>| market.makes(bin.launch, class) && simulation.may_run(class, bin.node);
-        let found = (from..self.all.len()).find(|bin| takes(&self.all[*bin]));
+        let found = (from..self.all.len()).find(|bin| {
+            let Bin { launch, node, .. } = &self.all[*bin];
+            market.makes(launch, class) && takes(class, *node, simulation)
+        });
         if !simulation.depends_on_others(class) {
             self.full.insert(class, found.unwrap_or(self.all.len()));
         }
@@ -108,6 +110,16 @@ impl<'a> Bins<'a> {
             }
         }
     }
+}
+
+/// Whether a planned node may run a pod of the class, once its daemon pods are there. They are from then on, if so.
+fn takes(class: ClassId, node: NodeId, simulation: &mut Simulation) -> bool {
+    let woken = simulation.wake(node);
+    let takes = simulation.may_run(class, node);
+    if woken && !takes {
+        simulation.sleep(node);
+    }
+    takes
 }
 
 /// Places for pods of each lot on new nodes.
@@ -157,7 +169,7 @@ impl Slots {
             return None;
         }
         let slots = &mut self.of_lot[number];
-        let Some(at) = slots.iter().position(|(bin, _)| simulation.may_run(class, bins.all[*bin].node)) else {
+        let Some(at) = slots.iter().position(|(bin, _)| takes(class, bins.all[*bin].node, simulation)) else {
             self.refused.insert((class, number), now);
             return None;
         };

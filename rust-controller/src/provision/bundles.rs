@@ -14,7 +14,7 @@ pub(super) struct Bundles {
     follows: Vec<bool>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Bundle {
     pub(super) followers: Vec<usize>,
     /// What all of them request together, by number of the resource.
@@ -22,35 +22,47 @@ pub(super) struct Bundle {
 }
 
 impl Bundles {
-    /// Pods with an affinity to each other on their host, of which none runs yet: as many of each group as one node may hold,
-    /// in their order. Those beyond that can be nowhere.
+    /// Pods with an affinity to each other on their host, or to others that wait, of which none runs yet: as many of each
+    /// group as one node may hold, in their order. Those beyond that may find a place beside others, or none.
     pub(super) fn of(waiting: &[usize], pods: &[Waiting<'_>], market: &Market<'_>, simulation: &Simulation) -> Self {
-        let mut leaders: BTreeMap<(usize, Option<usize>), usize> = BTreeMap::new();
         let mut bundles = Self { by_leader: BTreeMap::new(), follows: vec![false; pods.len()] };
+        let leaders = leaders(waiting, pods, market, simulation);
         for pod in waiting {
             let class = pods[*pod].class;
-            let Some(group) = simulation.host_group(class) else { continue };
+            let Some((group, _)) = simulation.host_group(class) else { continue };
             let needs = market.needs(class);
-            let leader = *leaders.entry((group, needs)).or_insert(*pod);
-            let bundle = bundles
-                .by_leader
-                .entry(leader)
-                .or_insert_with(|| Bundle { followers: Vec::new(), requests: vec![0; simulation.resources().len()] });
-            let mut together = bundle.requests.clone();
-            for (resource, amount) in simulation.requests(class) {
-                together[*resource] += amount;
-            }
-            if *pod != leader && !market.may_hold(needs, &together) {
-                continue;
-            }
-            bundle.requests = together;
-            if *pod != leader {
-                bundle.followers.push(*pod);
-                bundles.follows[*pod] = true;
+            let Some(leader) = leaders.get(&(group, needs)).filter(|leader| *leader != pod) else { continue };
+            let leads = bundles.by_leader.contains_key(pod);
+            if !leads && !bundles.follows[*leader] {
+                bundles.join(*leader, *pod, pods, (needs, market), simulation);
             }
         }
-        bundles.by_leader.retain(|_, bundle| !bundle.followers.is_empty());
         bundles
+    }
+
+    /// Lets a pod follow another, if one node may hold both and all who follow it already.
+    fn join(
+        &mut self,
+        leader: usize,
+        pod: usize,
+        pods: &[Waiting<'_>],
+        (needs, market): (Option<usize>, &Market<'_>),
+        simulation: &Simulation,
+    ) {
+        let added = |mut sum: Vec<i64>, pod: usize| {
+            for (resource, amount) in simulation.requests(pods[pod].class) {
+                sum[*resource] += amount;
+            }
+            sum
+        };
+        let alone = || added(vec![0; simulation.resources().len()], leader);
+        let together = added(self.by_leader.get(&leader).map_or_else(alone, |bundle| bundle.requests.clone()), pod);
+        if market.may_hold(needs, &together) {
+            let bundle = self.by_leader.entry(leader).or_default();
+            bundle.requests = together;
+            bundle.followers.push(pod);
+            self.follows[pod] = true;
+        }
     }
 
     pub(super) fn led_by(&self, pod: usize) -> Option<&Bundle> {
@@ -60,4 +72,25 @@ impl Bundles {
     pub(super) fn follows(&self, pod: usize) -> bool {
         self.follows[pod]
     }
+}
+
+/// By affinity group and needs, the first pod that the group looks for. One that must itself be near others leads nobody but
+/// its own kind.
+fn leaders(
+    waiting: &[usize],
+    pods: &[Waiting<'_>],
+    market: &Market<'_>,
+    simulation: &Simulation,
+) -> BTreeMap<(usize, Option<usize>), usize> {
+    let mut leaders = BTreeMap::new();
+    for pod in waiting {
+        let class = pods[*pod].class;
+        let own = simulation.host_group(class);
+        for group in simulation.host_groups_finding(class) {
+            if own.is_none_or(|own| own == (group, true)) {
+                leaders.entry((group, market.needs(class))).or_insert(*pod);
+            }
+        }
+    }
+    leaders
 }

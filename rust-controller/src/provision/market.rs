@@ -186,7 +186,10 @@ impl<'a> Market<'a> {
             let offered = offer.launch.offering.price_per_hour;
             offered.is_some() && price.is_none_or(|price| offered < Some(price))
         };
-        let alike = |offer: &&Offer<'a>| simulation.eligible_alike(bin.launch.node, offer.launch.node);
+        let alike = |offer: &&Offer<'a>| {
+            let (one, other) = (bin.launch.node, offer.launch.node);
+            simulation.eligible_alike(one, other) && simulation.hold_alike(one, other)
+        };
         let holds = |offer: &&Offer<'a>| requests.iter().zip(&offer.room).all(|(asked, room)| asked <= room);
         let in_area = self.offers.iter().filter(|offer| offer.area == area);
         let suits = |offer: &&Offer<'a>| bin.pods.iter().all(|pod| self.meets(offer, pods[*pod].class));
