@@ -10,8 +10,7 @@ use super::objection::Objection;
 use super::site::{Site, SiteId};
 use crate::feasibility::{requirement_matches, selects};
 use crate::model::{
-    Claim, Labels, NodeSelectorTerm, ObjectName, Operator, Pod, PodVolume, Requirement, StorageClass, Volume, key,
-    normalized_key,
+    Claim, Labels, NodeSelectorTerm, ObjectName, Pod, PodVolume, Requirement, StorageClass, Volume, key, normalized_key,
 };
 use crate::snapshot::Extras;
 
@@ -299,18 +298,14 @@ fn attaches(volume: &Volume, node: &Labels) -> bool {
     volume.node_affinity.as_ref().is_none_or(|terms| any_term_matches(terms, node))
 }
 
-/// Whether one of the terms holds for a node of which nothing but its labels counts. A term that asks nothing never
-/// does.
+/// Whether one of the terms holds for a node of which nothing but its labels counts: volumes are held against a node without
+/// a name, of which no field is looked at. A term that asks nothing never does.
 fn any_term_matches(terms: &[NodeSelectorTerm], node: &Labels) -> bool {
     let label =
         |requirement: &Requirement| requirement_matches(requirement, node.get(&requirement.key).map(String::as_str));
-    // Volumes are held against a node without a name.
-    let field = |requirement: &Requirement| {
-        requirement.key == "metadata.name" && requirement.operator == Operator::NotIn && requirement.values.len() == 1
-    };
     terms.iter().any(|term| {
         let asks = !term.labels.is_empty() || !term.fields.is_empty();
-        asks && term.labels.iter().all(label) && term.fields.iter().all(field)
+        asks && term.labels.iter().all(label)
     })
 }
 
