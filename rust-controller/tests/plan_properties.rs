@@ -4,6 +4,8 @@
 
 #[path = "common/clusters.rs"]
 mod clusters;
+#[path = "common/plans.rs"]
+mod plans;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,25 +22,12 @@ use mini_karpenter::model::{
     Labels, NodeSelectorTerm, NodeType, Offering, Operator, Phase, Placement, Pod, PodName, Requirement,
     SchedulingState, key,
 };
-use mini_karpenter::provision::{self, Options, Plan, TypeFilter, Verdict, plan};
+use mini_karpenter::provision::{self, Plan, Verdict, plan};
 use mini_karpenter::units::{Money, Quantity};
+use plans::{options, plan_of};
 use serde_json::Value;
 
 const CASES: u64 = 450;
-
-fn options(case: &Case) -> Options {
-    let exclude = case.excluded_types.iter().map(|name| format!("^{name}$")).collect::<Vec<_>>().join("|");
-    Options {
-        capacity_types: case.capacity_types.clone(),
-        arch: case.arch.clone(),
-        exclude_types: TypeFilter::new(&exclude).unwrap(),
-        ..Options::default()
-    }
-}
-
-fn plan_of(case: &Case) -> Plan {
-    plan(&case.snapshot(), &case.catalog, &options(case))
-}
 
 /// What the plan says of a pod.
 fn verdict_of<'a>(plan: &'a Plan, pod: &PodName) -> Option<&'a Verdict> {

@@ -6,6 +6,8 @@
 #[path = "common/clusters.rs"]
 #[expect(dead_code, reason = "laws of whole plans use the rest")]
 mod clusters;
+#[path = "common/plans.rs"]
+mod plans;
 #[path = "common/program.rs"]
 mod program;
 
@@ -20,25 +22,12 @@ use mini_karpenter::model::{
     Requirement, Resources, SchedulingState, SpreadConstraint, Taint, TaintEffect, Toleration, TolerationMatch,
     Weighted, key,
 };
-use mini_karpenter::provision::{Options, Plan, TypeFilter, Verdict, plan};
+use mini_karpenter::provision::{Plan, Verdict};
+use plans::{options, plan_of};
 use program::run;
 use serde_json::Value;
 
 const CASES: u64 = 600;
-
-fn options(case: &Case) -> Options {
-    let exclude = case.excluded_types.iter().map(|name| format!("^{name}$")).collect::<Vec<_>>().join("|");
-    Options {
-        capacity_types: case.capacity_types.clone(),
-        arch: case.arch.clone(),
-        exclude_types: TypeFilter::new(&exclude).unwrap(),
-        ..Options::default()
-    }
-}
-
-fn plan_of(case: &Case) -> Plan {
-    plan(&case.snapshot(), &case.catalog, &options(case))
-}
 
 const KEYS: [&str; 3] = [key::ZONE, key::HOSTNAME, "team"];
 

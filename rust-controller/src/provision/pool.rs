@@ -26,8 +26,6 @@ pub struct Pool {
     pub requirements: Vec<Requirement>,
     /// Labels that its nodes get.
     pub labels: Labels,
-    /// Capacity type of its nodes.
-    pub capacity_type: String,
     /// The most cores that all its nodes together may have, those that it has made already included.
     pub most_cores: u64,
     /// Which of a plan's kinds Karpenter shall try first: the one with the highest.
@@ -148,7 +146,6 @@ impl<'a> Kind<'a> {
             node_class: catalog.node_class.clone(),
             requirements,
             labels: self.labels.clone(),
-            capacity_type: self.capacity_type.to_owned(),
             // Half as much again as is planned: it packs less tightly, and pods must not wait for that.
             most_cores: made + (cores * 3).div_ceil(2),
             weight: FIRST_WEIGHT,
