@@ -104,7 +104,10 @@ fn counts_that_are_not_so_are_noticed() {
     let surcharges = planned().bound.unwrap().certificate.surcharges;
     assert!(!surcharges.is_empty(), "the case says nothing of large pods");
     is_noticed("counts", |certificate| certificate.surcharges[0].pods += 9);
-    is_noticed("counts", |certificate| certificate.surcharges[0].at_least = 0);
+    is_noticed("counts", |certificate| certificate.surcharges[0].at_least.clear());
+    let nothing = |least: &mut u64| *least = 0;
+    is_noticed("counts", |certificate| certificate.surcharges[0].at_least.values_mut().for_each(nothing));
+    is_noticed("counts", |certificate| certificate.surcharges[0].at_least.values_mut().for_each(|least| *least *= 100));
 }
 
 #[test]

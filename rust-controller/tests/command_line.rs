@@ -194,6 +194,29 @@ fn every_option_can_be_set_by_its_environment_variable() {
     assert_fails(&run(&["consolidate", "-f", "-"], &[("MINI_KARPENTER_THRESHOLD", "x")], POD), 2, &["threshold"]);
 }
 
+#[test]
+fn a_search_that_the_budget_ends_is_told() {
+    let cut_short =
+        |budget: &str, output: &str| on_input(&["plan", "-f", "-", "--budget", budget, "-o", output], POD).stdout;
+    assert!(cut_short("0s", "table").contains("--budget"));
+    assert!(cut_short("0s", "json").contains("\"cutShort\": true"));
+    assert!(!cut_short("1m", "table").contains("--budget"));
+}
+
+#[test]
+fn every_item_of_a_long_list_is_read_and_a_wrong_one_is_named() {
+    let item = |name: &str, more: &str| {
+        format!("{{\"metadata\": {{\"name\": \"{name}\"{more}}}, \"spec\": {{\"containers\": []}}}}")
+    };
+    let list = |items: &[String]| format!("{{\"items\": [{}], \"kind\": \"PodList\"}}", items.join(","));
+    let read = on_input(&["plan", "-f", "-", "-o", "json"], &list(&[item("a", ""), item("b", "")]));
+    assert_eq!(document(&read)["totals"]["pods"], 2, "{read:?}");
+    let wrong = on_input(&["plan", "-f", "-"], &list(&[item("a", ""), item("b", ", \"labels\": 1")]));
+    assert_fails(&wrong, 2, &["document 1", "Pod b", "metadata.labels"]);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    assert_fails(&on_input(&["plan", "-f", "-"], &list(&[deep])), 2, &["JSON", "recursion limit"]);
+}
+
 /// All options but that for files, whose place is the command line.
 #[test]
 fn the_help_names_the_environment_variable_of_every_option() {

@@ -497,10 +497,12 @@ fn the_lower_bound_is_below_the_cost_and_its_certificate_verifies() {
 
 /// What a node with this room offers of large pods, at their price.
 fn most_value(surcharge: &Value, room: &Amounts) -> f64 {
-    let resource = surcharge["resource"].as_str().unwrap();
-    let at_least: Quantity = surcharge["atLeast"].as_str().unwrap().parse().unwrap();
-    let at_least = if resource == "cpu" { at_least.thousandths() } else { at_least.units() };
-    let fitting = room.get(resource).map_or(0, |room| (*room).max(0) / i128::from(at_least));
+    let fitting = |(resource, at_least): (&String, &Value)| {
+        let at_least: Quantity = at_least.as_str().unwrap().parse().unwrap();
+        let at_least = if resource == "cpu" { at_least.thousandths() } else { at_least.units() };
+        room.get(resource).map_or(0, |room| (*room).max(0) / i128::from(at_least))
+    };
+    let fitting = surcharge["atLeast"].as_object().unwrap().iter().map(fitting).min().unwrap();
     let most = if surcharge["apartLike"].is_null() { fitting } else { fitting.min(1) };
     #[expect(clippy::cast_precision_loss, reason = "a handful of pods")]
     let most = most as f64;

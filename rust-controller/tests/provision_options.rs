@@ -167,5 +167,7 @@ fn a_plan_is_whole_when_there_is_no_time_to_improve_it() {
     let (catalog, options) = (types(), Options::default());
     let hasty = plan_within(&snapshot, &catalog, &options, &|| true);
     assert!(all_are_planned(&hasty) && check_plan(&snapshot, &catalog, &options, &hasty).is_empty());
-    assert!(hasty.cost_per_hour() >= plan(&snapshot, &catalog, &options).cost_per_hour());
+    let whole = plan(&snapshot, &catalog, &options);
+    assert!(hasty.cost_per_hour() >= whole.cost_per_hour());
+    assert!(hasty.cut_short && !whole.cut_short);
 }

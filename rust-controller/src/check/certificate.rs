@@ -6,7 +6,7 @@ use super::Violation;
 use super::affinity::{Namespaces, finds};
 use super::cluster::meet;
 use super::daemons;
-use crate::feasibility::{Target, placement_refusal};
+use crate::feasibility::{Target, placement_admits};
 use crate::model::{
     Catalog, Labels, NodeSelectorTerm, Placement, Pod, PodName, Requirement, Resources, key, normalized_key,
 };
@@ -79,7 +79,8 @@ fn offered(certificate: &Certificate, room: &Resources) -> f64 {
     let Certificate { per_resource, per_node, surcharges, .. } = certificate;
     let resources = per_resource.iter().map(|(resource, price)| price * in_units(resource, room.amount(resource)));
     let most = |surcharge: &Surcharge| {
-        let fitting = room.amount(&surcharge.resource) / surcharge.at_least.max(1);
+        let fitting = surcharge.at_least.iter().map(|(resource, least)| room.amount(resource) / (*least).max(1));
+        let fitting = fitting.min().unwrap_or(0);
         let most = if surcharge.apart_like.is_some() { fitting.min(1) } else { fitting };
         surcharge.per_pod * in_units("pods", most)
     };
@@ -106,11 +107,10 @@ fn offers(
     let placements: Vec<Placement> = own.into_iter().map(|own| with_defaults(own, defaults)).collect();
     let mut offers = Vec::new();
     for (kind, offering) in options.allowed(catalog) {
+        let labels = kind.labels_as(offering);
         for template_labels in &label_sets {
-            let mut labels = kind.labels_as(offering);
-            labels.extend((*template_labels).clone());
-            let target = Target { name: None, labels: &labels, taints: &[], unschedulable: false };
-            if placements.iter().all(|placement| placement_refusal(placement, &target).is_some()) {
+            let target = Target { template_labels, ..Target::new(&labels) };
+            if !placements.iter().any(|placement| placement_admits(placement, &target)) {
                 continue;
             }
             let running = daemons::running(daemons, &target);
@@ -186,10 +186,12 @@ impl<'a> Held<'a> {
         if certificate.fewest_nodes > nodes.max(1) {
             problems.push(format!("says that {} nodes are needed; {nodes} are", certificate.fewest_nodes));
         }
-        for Surcharge { resource, at_least, apart_like, pods, .. } in &certificate.surcharges {
-            let large = most(apart_like, &|pod| pod.requests.amount(resource) >= *at_least);
-            if *pods > large || *at_least == 0 {
-                problems.push(format!("counts {pods} pods that request {at_least} {resource}; there are {large}"));
+        for Surcharge { at_least, apart_like, pods, .. } in &certificate.surcharges {
+            let large = most(apart_like, &|pod| {
+                at_least.iter().all(|(resource, least)| pod.requests.amount(resource) >= *least)
+            });
+            if *pods > large || at_least.is_empty() || at_least.values().any(|least| *least == 0) {
+                problems.push(format!("counts {pods} pods that request {at_least:?}; there are {large}"));
             }
         }
         problems

@@ -117,7 +117,7 @@ impl<'a> Launch<'a> {
     fn new(kind: &NodeType, offering: &Offering, pool: &'a Pool, daemons: &[Pod], options: &Options) -> Self {
         let mut labels = kind.labels_as(offering);
         labels.extend(pool.labels.clone());
-        let target = Target { name: None, labels: &labels, taints: &[], unschedulable: false };
+        let target = Target::new(&labels);
         let unmet = pool.requirements.iter().filter(|each| !requirement_matches(each, target.label(&each.key)));
         let unmet = unmet.collect();
         let running = daemons::running(daemons, &target);

@@ -40,9 +40,9 @@ impl<'a> Site<'a> {
     pub(super) fn target(&self) -> Target<'a> {
         Target {
             name: (!self.is_planned()).then_some(self.name),
-            labels: self.labels,
             taints: self.taints,
             unschedulable: self.unschedulable,
+            ..Target::new(self.labels)
         }
     }
 

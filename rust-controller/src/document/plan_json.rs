@@ -1,6 +1,7 @@
 //! A plan as JSON: the document of `-o json`, and each pod's `info.json` with the same field names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Not;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,6 +149,9 @@ pub(super) struct Totals {
     /// By kind; absent where all are met.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     soft_rules_violated: BTreeMap<&'static str, u32>,
+    /// Present where `--budget` ended the search for a cheaper plan.
+    #[serde(skip_serializing_if = "Not::not")]
+    cut_short: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     solve_seconds: Option<f64>,
 }
@@ -170,8 +174,7 @@ pub(super) struct CertificateEntry {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SurchargeEntry {
-    resource: String,
-    at_least: String,
+    at_least: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     apart_like: Option<String>,
     pods: u64,
@@ -285,6 +288,7 @@ impl<'a> PlanOutcome<'a> {
             lower_bound_per_hour: bound,
             gap: cost.zip(bound).map(|(cost, bound)| ratio(cost, bound)),
             soft_rules_violated: preferences::violated(&plan.unmet),
+            cut_short: plan.cut_short,
             solve_seconds: None,
         }
     }
@@ -426,10 +430,10 @@ fn existing_entry(misses: &ExistingMisses) -> ExistingEntry<'_> {
 }
 
 fn surcharge_entry(surcharge: &Surcharge) -> SurchargeEntry {
-    let Surcharge { resource, at_least, apart_like, pods, per_pod } = surcharge;
+    let Surcharge { at_least, apart_like, pods, per_pod } = surcharge;
+    let printed = |(resource, least): (&String, &u64)| (resource.clone(), printed_amount(resource, *least));
     SurchargeEntry {
-        resource: resource.clone(),
-        at_least: printed_amount(resource, *at_least),
+        at_least: at_least.iter().map(printed).collect(),
         apart_like: apart_like.as_ref().map(PodName::to_string),
         pods: *pods,
         per_pod: *per_pod,

@@ -65,6 +65,9 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
             bound.per_hour
         );
     }
+    if plan.cut_short {
+        text.push_str("The time budget ended the search for a cheaper plan early; give it more with --budget\n");
+    }
     text
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::interner::Interner;
-use crate::model::{Labels, key};
+use super::target::Target;
+use crate::model::key;
 use crate::units::FastMap;
 
 /// The domain of a node without the label.
@@ -44,14 +45,14 @@ impl Domains {
         &self.keys.values()[key]
     }
 
-    /// The next node, with these labels.
-    pub(super) fn add(&mut self, labels: &Labels) {
+    /// The next node.
+    pub(super) fn add(&mut self, target: &Target<'_>) {
         for (name, domains) in self.keys.values().iter().zip(&mut self.of_key) {
-            let domain = match labels.get(name) {
+            let domain = match target.label(name) {
                 None => NONE,
                 Some(value) => {
                     let next = domains.count;
-                    let domain = *domains.by_value.entry(value.clone()).or_insert(next);
+                    let domain = *domains.by_value.entry(value.to_owned()).or_insert(next);
                     domains.count = domains.count.max(domain + 1);
                     domain
                 }

@@ -36,6 +36,6 @@ pub use node_selector::{requirement_matches, selects};
 pub use refusal::{ClaimProblem, Refusal, Skew};
 pub use rule::Rule;
 pub use simulation::{NewNode, NodeId, Simulation};
-pub use target::{Target, placement_refusal};
+pub use target::{Target, placement_admits, placement_refusal};
 pub use verdict::Miss;
 pub use wishes::{MEDIUM_WEIGHT, Unmet, Wishes};

@@ -22,8 +22,10 @@ pub struct NodeId(pub(super) usize);
 /// A node as it would join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNode {
-    /// Every label that it joins with.
-    pub labels: Labels,
+    /// Labels that it joins with, whatever its `NodePool` is. Nodes of several pools share them.
+    pub labels: Arc<Labels>,
+    /// Labels that its `NodePool` adds; they win over the others.
+    pub template_labels: Arc<Labels>,
     /// Taints of its `NodePool`.
     pub taints: Vec<Taint>,
     /// What pods, daemon pods included, may request of it.
@@ -93,7 +95,9 @@ impl Site {
     pub(super) fn target(&self) -> Target<'_> {
         match self {
             Self::Existing(node) => Target::existing(node),
-            Self::New(new) => Target { name: None, labels: &new.labels, taints: &new.taints, unschedulable: false },
+            Self::New(new) => {
+                Target { template_labels: &new.template_labels, taints: &new.taints, ..Target::new(&new.labels) }
+            }
         }
     }
 
@@ -157,7 +161,7 @@ impl Simulation {
     fn add(&mut self, attention: &Attention, site: Site) {
         let target = site.target();
         self.shapes.add(attention, &target);
-        self.domains.add(target.labels);
+        self.domains.add(&target);
         self.add_room(&site);
         self.nodes.push(site);
     }

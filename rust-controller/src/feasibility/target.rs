@@ -10,6 +10,8 @@ pub struct Target<'a> {
     pub name: Option<&'a str>,
     /// The node's labels.
     pub labels: &'a Labels,
+    /// Labels that the `NodePool` of a new node adds; they win over its others.
+    pub template_labels: &'a Labels,
     /// The node's taints.
     pub taints: &'a [Taint],
     /// Whether the node is cordoned.
@@ -20,20 +22,42 @@ impl<'a> Target<'a> {
     /// An existing node.
     #[must_use]
     pub fn existing(node: &'a Node) -> Self {
-        Self { name: Some(&node.name), labels: &node.labels, taints: &node.taints, unschedulable: node.unschedulable }
+        Self {
+            name: Some(&node.name),
+            labels: &node.labels,
+            template_labels: &NO_LABELS,
+            taints: &node.taints,
+            unschedulable: node.unschedulable,
+        }
+    }
+
+    /// A new node with these labels, and no taints.
+    #[must_use]
+    pub fn new(labels: &'a Labels) -> Self {
+        Self { name: None, labels, template_labels: &NO_LABELS, taints: &[], unschedulable: false }
     }
 
     /// The value of a label.
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&'a str> {
-        self.labels.get(key).map(String::as_str)
+        self.template_labels.get(key).or_else(|| self.labels.get(key)).map(String::as_str)
     }
 }
+
+/// Labels of nobody.
+static NO_LABELS: Labels = Labels::new();
 
 /// Why the node refuses the pod whatever runs there: the first of these rules that does, in the scheduler's order.
 #[must_use]
 pub fn placement_refusal(placement: &Placement, target: &Target<'_>) -> Option<Refusal> {
     RULES.iter().find_map(|(_, rule)| rule(placement, target))
+}
+
+/// The same as that there is no [`placement_refusal`], and quicker.
+#[must_use]
+pub fn placement_admits(placement: &Placement, target: &Target<'_>) -> bool {
+    node_selector::admits(placement, target)
+        && [cordon, name, taints].iter().all(|rule| rule(placement, target).is_none())
 }
 
 /// One rule about one node.
@@ -97,7 +121,7 @@ mod tests {
 
     fn refused(tolerations: Vec<Toleration>, taints: &[Taint], unschedulable: bool) -> Option<Refusal> {
         let placement = Placement { tolerations, ..Placement::default() };
-        placement_refusal(&placement, &Target { name: Some("n"), labels: &Labels::new(), taints, unschedulable })
+        placement_refusal(&placement, &Target { name: Some("n"), taints, unschedulable, ..Target::new(&NO_LABELS) })
     }
 
     #[test]
@@ -124,9 +148,7 @@ mod tests {
     #[test]
     fn a_pod_that_names_its_node_runs_on_no_other() {
         let placement = Placement { node_name: Some("n1".to_owned()), ..Placement::default() };
-        let on = |name| {
-            placement_refusal(&placement, &Target { name, labels: &Labels::new(), taints: &[], unschedulable: false })
-        };
+        let on = |name| placement_refusal(&placement, &Target { name, ..Target::new(&NO_LABELS) });
         assert_eq!(on(Some("n1")), None);
         assert_eq!(on(Some("n2")), Some(Refusal::AnotherNode("n1".to_owned())));
         assert_eq!(on(None).unwrap().to_string(), "its spec names the node n1");

@@ -167,14 +167,14 @@ impl Wishes {
 
     /// The next node of the cluster.
     fn add_existing(&mut self, target: &Target<'_>) {
-        self.domains.add(target.labels);
+        self.domains.add(target);
         self.count_next(target);
     }
 
     /// One more node, with a host name of its own. Returns its number.
     pub fn add_new(&mut self, target: &Target<'_>) -> usize {
         // One that is not there, to be like.
-        self.domains.add(target.labels);
+        self.domains.add(target);
         self.domains.add_like(self.nodes);
         self.nodes += 1;
         self.count_next(target)

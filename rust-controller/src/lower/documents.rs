@@ -1,7 +1,9 @@
 //! Text -> documents of JSON or YAML, before anybody knows what they are.
 
+use std::collections::BTreeMap;
 use std::mem;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::ManifestError;
@@ -10,18 +12,51 @@ use super::ManifestError;
 /// and no deeper than fits a thread's stack.
 const DEEPEST: usize = 64;
 
+/// A document as it stands in its file.
+pub(super) enum Document<'t> {
+    Value(Value),
+    /// A list in JSON, of which each item is read by itself: all items of a large cluster at once, with every field that
+    /// the planner leaves out, would take many times the room of the cluster. With the kind of its items where the list
+    /// is a typed one.
+    Items(Option<String>, Vec<&'t RawValue>),
+}
+
 /// JSON where it looks like it and is; YAML otherwise, whose flow style looks like JSON.
-pub(super) fn documents(text: &str) -> Result<Vec<Value>, ManifestError> {
+pub(super) fn documents(text: &str) -> Result<Vec<Document<'_>>, ManifestError> {
     if !text.trim_start().starts_with(['{', '[']) {
         return yaml_documents(text);
     }
-    let documents: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(text).into_iter().collect();
-    documents.or_else(|error| {
-        yaml_documents(text).map_err(|_| ManifestError::Syntax { format: "JSON", problem: error.to_string() })
-    })
+    let raw = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let documents: Result<Vec<Document<'_>>, _> = raw.map(|raw| json_document(raw?)).collect();
+    documents.or_else(|error| yaml_documents(text).map_err(|_| not_json(&error)))
 }
 
-fn yaml_documents(text: &str) -> Result<Vec<Value>, ManifestError> {
+fn json_document(raw: &RawValue) -> serde_json::Result<Document<'_>> {
+    if raw.get().starts_with('[') {
+        return Ok(Document::Items(None, serde_json::from_str(raw.get())?));
+    }
+    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
+    let kind: Option<String> = fields.get("kind").and_then(|kind| serde_json::from_str(kind.get()).ok());
+    let item_kind = kind.as_deref().and_then(|kind| kind.strip_suffix("List"));
+    match (item_kind, fields.get("items")) {
+        (Some(item_kind), Some(items)) if items.get().starts_with('[') => {
+            let item_kind = Some(item_kind.to_owned()).filter(|kind| !kind.is_empty());
+            Ok(Document::Items(item_kind, serde_json::from_str(items.get())?))
+        }
+        _ => Ok(Document::Value(serde_json::from_str(raw.get())?)),
+    }
+}
+
+/// An item of a list.
+pub(super) fn json_item(raw: &RawValue) -> Result<Value, ManifestError> {
+    serde_json::from_str(raw.get()).map_err(|error| not_json(&error))
+}
+
+fn not_json(error: &serde_json::Error) -> ManifestError {
+    ManifestError::Syntax { format: "JSON", problem: error.to_string() }
+}
+
+fn yaml_documents(text: &str) -> Result<Vec<Document<'_>>, ManifestError> {
     // The file is the user's own and may be as large as their cluster: no limits but that of the stack.
     let budget = serde_yaml::budget! {
         max_depth: DEEPEST,
@@ -39,8 +74,9 @@ fn yaml_documents(text: &str) -> Result<Vec<Value>, ManifestError> {
     };
     // Only `true` and `false` are booleans, so that a node may be called `n`.
     let options = serde_yaml::options! { budget: budget, strict_booleans: true };
-    serde_yaml::from_multiple_with_options(text, options)
-        .map_err(|error| ManifestError::Syntax { format: "YAML", problem: error.to_string() })
+    let values: Vec<Value> = serde_yaml::from_multiple_with_options(text, options)
+        .map_err(|error| ManifestError::Syntax { format: "YAML", problem: error.to_string() })?;
+    Ok(values.into_iter().map(Document::Value).collect())
 }
 
 /// The items of a list, and their kind where the list is a typed one; nothing for any other object, such as a custom

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::defaults::fill_in;
-use super::documents::{documents, list_items, quote_quantities};
+use super::documents::{Document, documents, json_item, list_items, quote_quantities};
 use super::extras;
 use super::workload::{self, ClaimTemplate, Replicas, Workload, WorkloadName};
 use super::{LowerError, lower_claim, lower_node, lower_pod};
@@ -78,12 +78,20 @@ pub enum ManifestError {
 /// object with a bad quantity is no error: it is in [`Manifest::skipped`].
 pub fn parse_manifest(text: &str) -> Result<Manifest, ManifestError> {
     let mut manifest = Manifest::default();
-    for (index, value) in documents(text)?.into_iter().enumerate() {
+    for (index, read) in documents(text)?.into_iter().enumerate() {
         let document = index + 1;
-        match value {
-            Value::Null => {}
-            Value::Array(items) => items.into_iter().try_for_each(|item| manifest.read(item, document, None))?,
-            object => manifest.read(object, document, None)?,
+        match read {
+            Document::Value(Value::Null) => {}
+            Document::Value(Value::Array(items)) => {
+                items.into_iter().try_for_each(|item| manifest.read(item, document, None))?;
+            }
+            Document::Value(object) => manifest.read(object, document, None)?,
+            Document::Items(item_kind, items) => {
+                extras::mark_read(&mut manifest.extras, item_kind.as_deref().unwrap_or_default());
+                items
+                    .into_iter()
+                    .try_for_each(|item| manifest.read(json_item(item)?, document, item_kind.as_deref()))?;
+            }
         }
     }
     Ok(manifest)

@@ -48,11 +48,9 @@ pub struct Certificate {
 /// Pods of which a node holds few.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Surcharge {
-    /// They request at least so much of this resource, in the units of
-    /// [`Resources::amount`](crate::model::Resources::amount).
-    pub resource: String,
-    /// A node holds no more of them than its room has room for so much.
-    pub at_least: u64,
+    /// They request at least so much of each of these resources, in the units of
+    /// [`Resources::amount`](crate::model::Resources::amount). A node holds no more of them than its room holds so much.
+    pub at_least: BTreeMap<String, u64>,
     /// Only those that keep off the same host as this pod; a node holds one of them.
     pub apart_like: Option<PodName>,
     /// How many there are.
@@ -79,8 +77,8 @@ enum RowKind {
     Resource(usize),
     /// Nodes for pods that keep apart.
     Nodes { nodes: u64, like: Option<PodName> },
-    /// Pods of at least this size of a resource, by number.
-    Large { resource: usize, at_least: i64, pods: u64, apart: Option<PodName> },
+    /// Pods that request at least so much of some resources, by number.
+    Large { at_least: Vec<(usize, i64)>, pods: u64, apart: Option<PodName> },
 }
 
 /// The pods that a plan puts on new nodes, by class.
@@ -95,7 +93,7 @@ impl LowerBound {
             held.entry(waiting.class).or_default().push(waiting);
         }
         let needs: BTreeSet<usize> = held.keys().filter_map(|class| market.needs(*class)).collect();
-        let usable = |offer: &&Offer<'_>| needs.iter().any(|needs| offer.meets[*needs]);
+        let usable = |offer: &&Offer<'_>| needs.iter().any(|needs| offer.meets.contains(*needs));
         let offers: Vec<&Offer<'_>> = market.of_types.iter().filter(usable).collect();
         if offers.is_empty() || market.has_unpriced(&needs) {
             return None;
@@ -177,36 +175,50 @@ impl Apart {
     }
 }
 
-/// A row for each of the largest sizes of a resource.
+/// A row for each of the largest sizes of a resource: the pods of at least this size, and the least that any of them requests
+/// of everything.
 fn large(
     held: &Held<'_>,
     resource: usize,
     apart: Option<&PodName>,
     simulation: &Simulation,
 ) -> impl Iterator<Item = Row> {
-    let mut pods_of: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut of_size: BTreeMap<i64, Large> = BTreeMap::new();
     for (class, pods) in held {
         let amount = amount_of(*class, resource, simulation);
         if amount > 1 {
-            *pods_of.entry(amount).or_default() += pods.len() as u64;
+            let alike = Large { pods: pods.len() as u64, at_least: simulation.requests(*class).to_vec() };
+            let so_far = of_size.remove(&amount);
+            of_size.insert(amount, Large::both(so_far, alike));
         }
     }
-    let step = pods_of.len().div_ceil(SIZES).max(1);
-    let mut so_far = 0;
-    let at_least: Vec<(i64, u64)> = pods_of
-        .into_iter()
-        .rev()
-        .map(|(amount, pods)| {
-            so_far += pods;
-            (amount, so_far)
-        })
-        .step_by(step)
-        .collect();
+    let step = of_size.len().div_ceil(SIZES).max(1);
+    let add = |larger: &mut Option<Large>, of_size: Large| {
+        *larger = Some(Large::both(larger.take(), of_size));
+        larger.clone()
+    };
+    let sizes: Vec<Large> = of_size.into_values().rev().scan(None, add).step_by(step).collect();
     let apart = apart.cloned();
-    at_least.into_iter().map(move |(at_least, pods)| Row {
-        kind: RowKind::Large { resource, at_least, pods, apart: apart.clone() },
+    sizes.into_iter().map(move |Large { pods, at_least }| Row {
+        kind: RowKind::Large { at_least, pods, apart: apart.clone() },
         demand: in_full(pods),
     })
+}
+
+/// Pods, and the least that any of them requests.
+#[derive(Clone)]
+struct Large {
+    pods: u64,
+    at_least: Vec<(usize, i64)>,
+}
+
+impl Large {
+    fn both(one: Option<Self>, other: Self) -> Self {
+        let Some(one) = one else { return other };
+        let requested = |resource: usize| other.at_least.iter().find(|(name, _)| *name == resource);
+        let least = |(resource, amount): (usize, i64)| Some((resource, requested(resource)?.1.min(amount)));
+        Self { pods: one.pods + other.pods, at_least: one.at_least.into_iter().filter_map(least).collect() }
+    }
 }
 
 fn amount_of(class: ClassId, resource: usize, simulation: &Simulation) -> i64 {
@@ -229,8 +241,8 @@ impl RowKind {
         match self {
             Self::Resource(resource) => in_full(room(*resource).unsigned_abs()),
             Self::Nodes { .. } => 1.0,
-            Self::Large { resource, at_least, apart, .. } => {
-                let fitting = room(*resource) / at_least;
+            Self::Large { at_least, apart, .. } => {
+                let fitting = at_least.iter().map(|(resource, least)| room(*resource) / least).min().unwrap_or(0);
                 in_full(if apart.is_some() { fitting.min(1) } else { fitting }.unsigned_abs())
             }
         }
@@ -252,9 +264,8 @@ fn certificate(rows: Vec<Row>, prices: &[f64], simulation: &Simulation) -> Certi
                 certificate.fewest_nodes = nodes;
                 certificate.apart_like = like;
             }
-            RowKind::Large { resource, at_least, pods, apart } => certificate.surcharges.push(Surcharge {
-                resource: name(resource),
-                at_least: at_least.unsigned_abs(),
+            RowKind::Large { at_least, pods, apart } => certificate.surcharges.push(Surcharge {
+                at_least: at_least.into_iter().map(|(each, least)| (name(each), least.unsigned_abs())).collect(),
                 apart_like: apart,
                 pods,
                 per_pod: price,

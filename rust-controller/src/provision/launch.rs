@@ -31,7 +31,7 @@ pub(super) struct Launch<'a> {
 #[derive(Debug)]
 pub(super) struct Launches<'a> {
     /// By the labels that the `NodePool` adds; each list in the catalog's order.
-    by_labels: BTreeMap<Labels, Vec<Launch<'a>>>,
+    by_labels: BTreeMap<Arc<Labels>, Vec<Launch<'a>>>,
     daemons: Vec<Arc<Pod>>,
     /// By placement of the pods that need a node, what a new node must be for them.
     of_placement: ByPlacement<'a, ShapeClass>,
@@ -94,20 +94,32 @@ fn launches<'a>(
     labels: BTreeSet<Labels>,
     catalog: &'a Catalog,
     options: &Options,
-) -> (BTreeMap<Labels, Vec<Launch<'a>>>, Vec<Arc<NewNode>>) {
-    let mut new_nodes = Vec::new();
+) -> (BTreeMap<Arc<Labels>, Vec<Launch<'a>>>, Vec<Arc<NewNode>>) {
+    let with_labels = |(kind, offering): (&'a NodeType, &'a Offering)| {
+        (kind, offering, Arc::new(kind.labels_as(offering)), options.usable(&kind.allocatable))
+    };
+    let offered: Vec<_> = options.allowed(catalog).map(with_labels).collect();
+    let mut new_nodes = Vec::with_capacity(labels.len() * offered.len());
     let mut by_labels = BTreeMap::new();
-    for template_labels in labels {
-        let shared = Arc::new(template_labels.clone());
-        let launch = |(kind, offering): (&'a NodeType, &'a Offering)| {
-            let mut labels = kind.labels_as(offering);
-            labels.extend(template_labels.clone());
-            let allocatable = options.usable(&kind.allocatable);
-            new_nodes.push(Arc::new(NewNode { labels, taints: Vec::new(), allocatable }));
-            let template_labels = Arc::clone(&shared);
-            Launch { kind, offering, node: NodeId::default(), position: 0, template_labels, daemons: Vec::new() }
-        };
-        let launches = options.allowed(catalog).map(launch).collect();
+    for template_labels in labels.into_iter().map(Arc::new) {
+        let mut launches = Vec::with_capacity(offered.len());
+        for (kind, offering, labels, allocatable) in &offered {
+            new_nodes.push(Arc::new(NewNode {
+                labels: Arc::clone(labels),
+                template_labels: Arc::clone(&template_labels),
+                taints: Vec::new(),
+                allocatable: allocatable.clone(),
+            }));
+            let template_labels = Arc::clone(&template_labels);
+            launches.push(Launch {
+                kind,
+                offering,
+                node: NodeId::default(),
+                position: 0,
+                template_labels,
+                daemons: Vec::new(),
+            });
+        }
         by_labels.insert(template_labels, launches);
     }
     (by_labels, new_nodes)

@@ -104,7 +104,8 @@ impl Seats {
         }
         let nodes = |(pods, limit): &(u32, u32)| pods.div_ceil((*limit).max(1));
         let needed = wanted.values().map(nodes).max().unwrap_or(0);
-        wanted.retain(|_, seats| nodes(seats) > needed / FEW_NODES);
+        // One node has seats enough for those that need but one.
+        wanted.retain(|_, seats| nodes(seats) > (needed / FEW_NODES).max(1));
         let limits = wanted.values().map(|(_, limit)| *limit).collect();
         Self { numbers: wanted.into_keys().enumerate().map(|(number, seat)| (seat, number)).collect(), limits }
     }

@@ -1,12 +1,15 @@
 //! The nodes that could be bought, and whom they could hold.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::bins::Bin;
 use super::existing::Waiting;
 use super::launch::{Launch, Launches};
+use super::need_set::NeedSet;
 use crate::feasibility::{Area, ClassId, NodeId, NodeNeeds, Simulation};
-use crate::model::Pod;
+use crate::model::{Labels, Pod};
 use crate::units::Money;
 
 /// What stands for the price of a node whose price nobody knows, per share of the largest: far above all others, so that it
@@ -16,6 +19,10 @@ const UNKNOWN_PRICE: f64 = 1e6;
 /// An area, and its zone: nodes in several zones are in several areas, whether rules speak of zones or not, so that they are
 /// evenly spread over them.
 type Place<'a> = (Area, &'a str);
+
+/// Offers that are held against each other: those of an area, and where it matters of a `NodePool`'s labels, which few pods ask
+/// for beside others.
+type Stall<'a> = (usize, Option<&'a Labels>);
 
 /// A node that could be bought, in one area.
 #[derive(Debug)]
@@ -27,8 +34,8 @@ pub(super) struct Offer<'a> {
     pub(super) room: Vec<i64>,
     /// Per hour.
     pub(super) price: f64,
-    /// By number of needs, whether it meets them.
-    pub(super) meets: Vec<bool>,
+    /// The needs that it meets.
+    pub(super) meets: Arc<NeedSet>,
 }
 
 /// What there is to buy, and for whom.
@@ -50,12 +57,12 @@ pub(super) struct Market<'a> {
     areas: Vec<Place<'a>>,
     /// By needs, the launches that meet them, with the number of their area.
     suiting: Vec<Vec<(NodeId, usize)>>,
-    /// By node type and needs, whether it has the right labels in one of its offerings.
-    types: BTreeMap<&'a str, Vec<bool>>,
+    /// By node type, the needs for which it has the right labels in one of its offerings.
+    types: BTreeMap<&'a str, Arc<NeedSet>>,
     /// Node types that have no price in one of their offerings.
     unpriced_types: BTreeSet<&'a str>,
-    /// By launch and needs.
-    met: Vec<Vec<Met>>,
+    /// By launch.
+    met: Vec<Met>,
 }
 
 impl<'a> Market<'a> {
@@ -80,25 +87,23 @@ impl<'a> Market<'a> {
         let area_of = |place: &Place<'a>| areas.binary_search(place).unwrap_or_default();
         let met = met_needs(&examples, launches, simulation);
         let mut suiting = vec![Vec::new(); examples.len()];
-        // By type, whether any of its launches has the right labels.
-        let mut of_type: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
+        // By type, the needs for which any of its launches has the right labels.
+        let mut of_type: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for ((launch, area), met) in all.iter().zip(&of_launch).zip(&met) {
-            let of_type = of_type.entry(&launch.kind.name).or_insert_with(|| vec![false; met.len()]);
-            for (number, met) in met.iter().enumerate() {
-                if *met == Met::All {
-                    suiting[number].push((launch.node, area_of(area)));
-                }
-                of_type[number] |= *met > Met::No;
-            }
+            met.all.numbers().for_each(|number| suiting[number].push((launch.node, area_of(area))));
+            of_type.entry(&launch.kind.name).or_default().extend(met.labels.numbers());
         }
-        let meets_all = met.iter().map(|met| met.iter().map(|met| *met == Met::All).collect());
-        let in_areas = of_launch.iter().map(area_of).zip(all.iter().copied().zip(meets_all));
-        let by_type = all.iter().map(|launch| (*launch, of_type[launch.kind.name.as_str()].clone()));
+        let types: BTreeMap<&str, Arc<NeedSet>> =
+            of_type.into_iter().map(|(name, needs)| (name, Arc::new(needs.into_iter().collect()))).collect();
+        let in_areas = all.iter().zip(&of_launch).zip(&met).map(|((launch, place), met)| {
+            ((area_of(place), Some(&*launch.template_labels)), *launch, Arc::clone(&met.all))
+        });
+        let by_type = all.iter().map(|launch| ((0, None), *launch, Arc::clone(&types[launch.kind.name.as_str()])));
         let zones: BTreeSet<&str> = areas.iter().map(|(_, zone)| *zone).collect();
         let number = |zone: &str| zones.iter().take_while(|other| **other < zone).count();
         Self {
             offers: offers(in_areas, simulation),
-            of_types: offers(by_type.map(|launch| (0, launch)), simulation),
+            of_types: offers(by_type, simulation),
             pod_slots: simulation.resources().iter().position(|name| name == "pods").unwrap_or(usize::MAX),
             zone_of_area: areas.iter().map(|(_, zone)| number(zone)).collect(),
             zone_count: zones.len(),
@@ -106,20 +111,20 @@ impl<'a> Market<'a> {
             areas,
             suiting,
             unpriced_types: unpriced_types(launches),
-            types: of_type,
+            types,
             met,
         }
     }
 
     /// Whether a launch makes what a pod of the class asks for, and what is asked for it where it says nothing of that.
     pub(super) fn makes(&self, launch: &Launch<'_>, class: ClassId) -> bool {
-        self.needs(class).is_some_and(|needs| self.met[launch.position][needs] > Met::No)
+        self.needs(class).is_some_and(|needs| self.met[launch.position].labels.contains(needs))
     }
 
     /// Whether some node that meets these needs has room for so much.
     pub(super) fn may_hold(&self, needs: Option<usize>, requests: &[i64]) -> bool {
         let holds = |offer: &Offer<'_>| {
-            needs.is_some_and(|needs| offer.meets[needs])
+            needs.is_some_and(|needs| offer.meets.contains(needs))
                 && requests.iter().zip(&offer.room).all(|(asked, room)| *asked == 0 || asked <= room)
         };
         self.offers.iter().any(holds)
@@ -137,7 +142,7 @@ impl<'a> Market<'a> {
 
     /// The node types with the right labels for one of these needs.
     pub(super) fn types(&self, needs: &BTreeSet<usize>) -> BTreeSet<String> {
-        let meet = |meets: &Vec<bool>| needs.iter().any(|needs| meets[*needs]);
+        let meet = |meets: &NeedSet| needs.iter().any(|needs| meets.contains(*needs));
         self.types.iter().filter(|(_, meets)| meet(meets)).map(|(name, _)| (*name).to_owned()).collect()
     }
 
@@ -197,7 +202,7 @@ impl<'a> Market<'a> {
     }
 
     fn meets(&self, offer: &Offer<'_>, class: ClassId) -> bool {
-        self.needs.get(&class).is_some_and(|needs| offer.meets[*needs])
+        self.needs.get(&class).is_some_and(|needs| offer.meets.contains(*needs))
     }
 }
 
@@ -218,42 +223,51 @@ fn unpriced_types<'a>(launches: &'a Launches<'a>) -> BTreeSet<&'a str> {
     unpriced.map(|launch| launch.kind.name.as_str()).collect()
 }
 
-/// How far a launch meets needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Met {
-    No,
-    /// Its labels do, but not the volumes that it can reach, or its free ports.
-    Labels,
-    All,
+/// The needs that a launch meets, in one of the shapes that their pods ask for.
+#[derive(Clone, Debug, Default)]
+struct Met {
+    /// Its labels do, but perhaps not the volumes that it can reach, or its free ports.
+    labels: NeedSet,
+    all: Arc<NeedSet>,
 }
 
-/// By launch, and by number of needs, how far it meets them in one of the shapes that the pod asks for.
-fn met_needs(examples: &[(ClassId, &Pod)], launches: &Launches<'_>, simulation: &Simulation) -> Vec<Vec<Met>> {
-    let mut met: Vec<Vec<Met>> = launches.all().map(|_| vec![Met::No; examples.len()]).collect();
+/// By launch.
+fn met_needs(examples: &[(ClassId, &Pod)], launches: &Launches<'_>, simulation: &Simulation) -> Vec<Met> {
+    let mut met: Vec<Met> = launches.all().map(|_| Met::default()).collect();
     for (number, (class, pod)) in examples.iter().enumerate() {
         for shape in launches.shapes(pod).unwrap_or_default() {
             for launch in launches.of(&shape.shape).iter().filter(|launch| shape.is_of(simulation, launch.node)) {
-                let all = simulation.meets_needs(*class, launch.node);
-                let met = &mut met[launch.position][number];
-                *met = (*met).max(if all { Met::All } else { Met::Labels });
+                let met = &mut met[launch.position];
+                met.labels.insert(number);
+                if simulation.meets_needs(*class, launch.node) {
+                    Arc::make_mut(&mut met.all).insert(number);
+                }
             }
         }
     }
     met
 }
 
-/// A launch is an offer if it meets the needs of somebody, and no other of its area beats it.
+/// A launch is an offer if it meets the needs of somebody, and no other of its stall beats it.
 fn offers<'a>(
-    launches: impl Iterator<Item = (usize, (&'a Launch<'a>, Vec<bool>))>,
+    launches: impl Iterator<Item = (Stall<'a>, &'a Launch<'a>, Arc<NeedSet>)>,
     simulation: &Simulation,
 ) -> Vec<Offer<'a>> {
-    let mut by_area: BTreeMap<usize, Vec<Offer<'a>>> = BTreeMap::new();
-    for (area, (launch, meets)) in launches.filter(|(_, (_, meets))| meets.contains(&true)) {
+    let mut by_stall: BTreeMap<Stall<'a>, Vec<Offer<'a>>> = BTreeMap::new();
+    for (stall, launch, meets) in launches.filter(|(.., meets)| !meets.is_empty()) {
         let room = simulation.room(launch.node).to_vec();
         let price = launch.offering.price_per_hour.map_or_else(|| unknown_price(&room), Money::units);
-        by_area.entry(area).or_default().push(Offer { launch, area, room, price, meets });
+        by_stall.entry(stall).or_default().push(Offer { launch, area: stall.0, room, price, meets });
     }
-    by_area.into_values().flat_map(unbeaten).collect()
+    let mut offers: Vec<Offer<'a>> = by_stall.into_values().flat_map(unbeaten).collect();
+    offers.sort_by(by_area_and_price);
+    offers
+}
+
+/// Of two at one price, the larger one comes first.
+fn by_area_and_price(left: &Offer<'_>, right: &Offer<'_>) -> Ordering {
+    let by_price = left.price.total_cmp(&right.price).then_with(|| right.room.cmp(&left.room));
+    left.area.cmp(&right.area).then(by_price)
 }
 
 /// Larger nodes of unknown price are taken to cost more.
@@ -265,14 +279,14 @@ fn unknown_price(room: &[i64]) -> f64 {
 /// Without those that another beats, by price: one beats another that costs no less, has no more room of anything, and meets
 /// no other needs. O(offers²).
 fn unbeaten(mut offers: Vec<Offer<'_>>) -> Vec<Offer<'_>> {
-    offers.sort_by(|left, right| left.price.total_cmp(&right.price).then_with(|| right.room.cmp(&left.room)));
+    offers.sort_by(by_area_and_price);
     let mut kept: Vec<Offer<'_>> = Vec::new();
     for offer in offers {
         let beats = |other: &Offer<'_>| {
-            other.room.iter().zip(&offer.room).all(|(other, own)| other >= own)
-                && other.meets.iter().zip(&offer.meets).all(|(other, own)| other >= own)
+            other.room.iter().zip(&offer.room).all(|(other, own)| other >= own) && other.meets.includes(&offer.meets)
         };
-        if !kept.iter().any(beats) {
+        // The one that beats it most often is the last one.
+        if !kept.iter().rev().any(beats) {
             kept.push(offer);
         }
     }

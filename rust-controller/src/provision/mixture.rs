@@ -156,7 +156,7 @@ impl<'m, 'a> Remainder<'m, 'a> {
     fn new(market: &'m Market<'a>, Lots { all: lots, seats }: &'m Lots, terms: Terms) -> Self {
         let offers = &market.offers;
         let holds = |offer: &Offer<'_>, lot: &Lot| {
-            offer.meets.get(lot.needs).copied().unwrap_or(false)
+            offer.meets.contains(lot.needs)
                 && lot.area.is_none_or(|area| area == offer.area)
                 && lot.requests.iter().zip(&offer.room).all(|(asked, room)| asked <= room)
         };

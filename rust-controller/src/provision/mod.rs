@@ -19,6 +19,7 @@ pub mod least_waste;
 mod lots;
 mod market;
 mod mixture;
+mod need_set;
 mod options;
 mod pack;
 mod pending;
@@ -28,6 +29,7 @@ mod prices;
 pub mod shape;
 mod singles;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -68,6 +70,8 @@ pub struct Plan {
     pub bound: Option<LowerBound>,
     /// Soft rules that are not met, of pods that get a node, once all of them are there.
     pub unmet: Unmet,
+    /// The time was up before every way to a cheaper plan had been tried.
+    pub cut_short: bool,
 }
 
 /// What becomes of one pending pod.
@@ -177,14 +181,20 @@ pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
     plan_within(snapshot, catalog, options, &|| false)
 }
 
-/// The same, but once the time is up, the best plan so far is taken. It is complete and valid whenever that is.
+/// The same, but once the time is up, the best plan so far is taken, which says so. It is complete and valid whenever that
+/// is.
 #[must_use]
 pub fn plan_within(snapshot: &Snapshot, catalog: &Catalog, options: &Options, time_is_up: TimeIsUp<'_>) -> Plan {
+    let cut_short = Cell::new(false);
+    let time_is_up = || {
+        cut_short.set(cut_short.get() || time_is_up());
+        cut_short.get()
+    };
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
     let (mut simulation, launches) = launch::simulate(snapshot, catalog, options, &shaper);
     let OnExisting { fitting, rest } = place_on_existing(snapshot, &mut simulation);
     let mut drafts = Drafts::of(snapshot, &rest, &simulation);
-    let mut packed = pack::pack(&rest, &launches, (options, time_is_up), &mut simulation);
+    let mut packed = pack::pack(&rest, &launches, (options, &time_is_up), &mut simulation);
     let unmet = preferences::on_planned(snapshot, &fitting, &rest, &mut packed.bins, &launches, &mut simulation);
     let fewest_nodes = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_nodes);
     let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, fewest_nodes, (snapshot, catalog));
@@ -205,7 +215,7 @@ pub fn plan_within(snapshot: &Snapshot, catalog: &Catalog, options: &Options, ti
     }
     let (pods, place_of) = drafts.finish(snapshot);
     let placements = order.into_iter().filter_map(|position| place_of[position]).collect();
-    Plan { pods, nodes, pools, placements, unmet, bound: packed.bound }
+    Plan { pods, nodes, pools, placements, unmet, bound: packed.bound, cut_short: cut_short.get() }
 }
 
 /// The planned nodes with their names, of these kinds.
