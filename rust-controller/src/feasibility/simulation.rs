@@ -282,6 +282,12 @@ impl Simulation {
         !asked.rules.anti_affinity.is_empty() || self.classes.seen_by[asked.seen_by] != SeenBy::default()
     }
 
+    /// Whether no rule about other pods, ports, volumes or devices speaks of the class, be it its own or another's.
+    #[must_use]
+    pub fn minds_nobody(&self, class: ClassId) -> bool {
+        self.classes.is_plain(class) && !self.is_counted(class)
+    }
+
     /// The daemon pods of a node that has joined come, right before its first other pod. Whether they had not yet.
     pub fn wake(&mut self, node: NodeId) -> bool {
         let woken = std::mem::take(&mut self.asleep[node.0]);
