@@ -98,6 +98,20 @@ fn the_judge_objects_to_no_plan() {
 }
 
 #[test]
+fn the_judge_objects_to_no_plan_with_nodes_in_each_zone() {
+    let mut more = 0;
+    for_each_case(CASES, any_crowd, |scene, random| {
+        let snapshot = scene.snapshot();
+        let options = Options { min_nodes_per_zone: 1 + random.below(4), ..Options::default() };
+        let plan_with = |options: &Options| plan(&snapshot, &catalog(), options);
+        let spread = plan_with(&options);
+        more += usize::from(spread.nodes.len() > plan_with(&Options::default()).nodes.len());
+        check_plan(&snapshot, &catalog(), &options, &spread).iter().map(ToString::to_string).collect()
+    });
+    assert!(more > 25, "{more} plans with more nodes");
+}
+
+#[test]
 fn the_judge_objects_to_no_consolidation() {
     let mut removed = 0;
     for_each_case(CASES, any_crowd, |scene, _| {
