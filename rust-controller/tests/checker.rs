@@ -417,3 +417,46 @@ fn the_cluster_of_the_tests_is_as_described() {
     let types: BTreeSet<String> = priced().types.into_iter().map(|kind| kind.name).collect();
     assert_eq!(types.len(), 2);
 }
+
+/// A plan made without the option, judged as if it had been asked for: what is wrong with it, and whether a plan that was made
+/// with it passes.
+fn short_of_nodes(pods: &str) -> Vec<String> {
+    let (snapshot, catalog) = (snapshot(pods), catalog::parse("test", &CATALOG.replace("[a]", "[a, b]")).unwrap());
+    let options = Options { min_nodes_per_zone: 1, ..Options::default() };
+    let judged = |plan: &Plan| -> Vec<String> {
+        check_plan(&snapshot, &catalog, &options, plan).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(judged(&plan(&snapshot, &catalog, &options)), Vec::<String>::new());
+    let without = plan(&snapshot, &catalog, &Options::default());
+    assert_eq!(without.nodes.len(), 1);
+    judged(&without)
+}
+
+#[test]
+fn a_zone_is_short_of_nodes_only_where_a_pod_could_have_one_there() {
+    let pod = |name: &str, spec: &str| {
+        format!(
+            "---\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {name}}}}}\nspec: {{{spec} containers: [{{name: c, \
+             resources: {{requests: {{cpu: 100m}}}}}}]}}\n"
+        )
+    };
+    let in_a = "nodeSelector: {topology.kubernetes.io/zone: a},";
+    let (one, two) = (pod("one", in_a), pod("two", ""));
+    let found = short_of_nodes(&[one.as_str(), &two].concat());
+    assert!(found.len() == 1 && found[0].starts_with("b: has 0 new nodes of 1, and default/two "), "{found:?}");
+    let near = |app: &str| {
+        let term = format!("{{topologyKey: kubernetes.io/hostname, labelSelector: {{matchLabels: {{app: {app}}}}}}}");
+        format!("affinity: {{podAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{term}]}}}},")
+    };
+    let spread = "topologySpreadConstraints: [{topologyKey: topology.kubernetes.io/zone, maxSkew: 9, whenUnsatisfiable: \
+                  DoNotSchedule, labelSelector: {matchLabels: {app: three}}}],";
+    for others in [
+        vec![pod("two", in_a)],
+        vec![],
+        vec![pod("two", &near("one"))],
+        vec![two.clone(), pod("three", &(in_a.to_owned() + &near("two")))],
+        vec![two.clone(), pod("three", &(in_a.to_owned() + spread))],
+    ] {
+        assert_eq!(short_of_nodes(&[one.clone(), others.concat()].concat()), Vec::<String>::new(), "{others:?}");
+    }
+}

@@ -393,12 +393,21 @@ fn the_volume_of_a_shared_claim_is_made_once() {
     refused(&[STORAGE, &found, &pods], &[("p", "n-b"), ("q", "n-x")], "VolumeBinding");
 }
 
+const EPHEMERAL: &str = "volumes: [{name: v, ephemeral: {volumeClaimTemplate: {spec: {}}}}]";
+
 #[test]
 fn a_claim_that_cannot_be_used_is_used_nowhere() {
     let pod = waits("p", "", &uses("data"));
     let made = claim("data", "made", "");
     let nobodys = bound("data", "", "").replace("name: data, labels", "name: other, labels");
-    for (data, complaints_of) in [
+    let refused_by = |data: &str, pod: &str, rules: &[&str]| {
+        let found = complaints(&[NODES, STORAGE, data, pod].concat(), &[("p", "n-b")]);
+        let mut expected: Vec<String> = rules.iter().map(|rule| format!("default/p: on n-b: {rule}: ")).collect();
+        expected.sort();
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        assert!(found.iter().zip(&expected).all(|(found, expected)| found.starts_with(expected)), "{found:?}");
+    };
+    for (data, rules) in [
         (claim("other", "made", ""), &["VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone"][..]),
         (claim("data", "at-once", ""), &["VolumeBinding", "VolumeZone"]),
         (claim("data", "unknown", ""), &["VolumeBinding", "VolumeZone"]),
@@ -407,20 +416,28 @@ fn a_claim_that_cannot_be_used_is_used_nowhere() {
         (format!("{made}status: {{phase: Lost}}\n"), &["VolumeBinding"]),
         (made.replace("name: data", "name: data, deletionTimestamp: '2026-01-01T00:00:00Z'"), &["VolumeBinding"]),
     ] {
-        let text = [NODES, STORAGE, &data, &pod].concat();
-        let found = complaints(&text, &[("p", "n-b")]);
-        let mut expected: Vec<String> =
-            complaints_of.iter().map(|rule| format!("default/p: on n-b: {rule}: ")).collect();
-        expected.sort();
-        assert_eq!(found.len(), expected.len(), "{found:?}");
-        assert!(found.iter().zip(&expected).all(|(found, expected)| found.starts_with(expected)), "{found:?}");
+        refused_by(&data, &pod, rules);
     }
-    let ephemeral = waits("p", "", "volumes: [{name: v, ephemeral: {volumeClaimTemplate: {spec: {}}}}]");
+    let ephemeral = waits("p", "", EPHEMERAL);
+    refused_by("", &ephemeral, &["NodeVolumeLimits", "VolumeBinding"]);
     let strangers = claim("p-v", "made", "");
-    refused(&[STORAGE, &strangers, &ephemeral], &[("p", "n-b")], "VolumeBinding");
+    refused_by(&strangers, &ephemeral, &["NodeVolumeLimits", "VolumeBinding"]);
     let owner = "metadata: {ownerReferences: [{apiVersion: v1, kind: Pod, name: p, uid: u, controller: true}], ";
     let own = strangers.replace("metadata: {", owner);
     allowed(&[STORAGE, &own, &ephemeral], &[("p", "n-b")]);
+}
+
+/// The scheduler, which counts what is attached to a node that has a limit, ends with an error there.
+#[test]
+fn no_volume_is_attached_beside_a_strangers_claim() {
+    let limits = STORAGE.replace("count: 1", "count: 9");
+    let there = [claim("r-v", "made", ""), runs("r", "n-a", "", EPHEMERAL)].concat();
+    let pod = waits("p", "", &uses("data"));
+    refused(&[&limits, &there, &claim("data", "made", ""), &pod], &[("p", "n-a")], "NodeVolumeLimits");
+    let unlimited = limits.replace(", allocatable: {count: 9}", "");
+    allowed(&[&unlimited, &there, &claim("data", "made", ""), &pod], &[("p", "n-a")]);
+    // What no driver attaches is not counted.
+    allowed(&[&limits, &there, &bound("data", "", ""), &pod], &[("p", "n-a")]);
 }
 
 #[test]

@@ -19,10 +19,10 @@ use mini_karpenter::check::check_plan;
 use mini_karpenter::document::{Cost, PlanOutcome, config_maps_yaml, json, node_pools_yaml, plan_config_maps};
 use mini_karpenter::lower::parse_manifest;
 use mini_karpenter::model::{
-    Labels, NodeSelectorTerm, NodeType, Offering, Operator, Phase, Placement, Pod, PodName, Requirement,
-    SchedulingState, key,
+    Labels, NodeSelectorTerm, NodeType, Offering, Operator, Phase, Placement, Pod, PodName, Preferences, Requirement,
+    SchedulingState, Weighted, key,
 };
-use mini_karpenter::provision::{self, Plan, Verdict, plan};
+use mini_karpenter::provision::{self, Options, Plan, Verdict, plan};
 use mini_karpenter::units::{Money, Quantity};
 use plans::{options, plan_of};
 use serde_json::Value;
@@ -53,6 +53,29 @@ fn the_checker_finds_nothing() {
         let found = check_plan(&case.snapshot(), &case.catalog, &options(case), &plan_of(case));
         found.iter().map(ToString::to_string).collect()
     });
+}
+
+/// With soft rules as well, for which pods change their nodes.
+#[test]
+fn the_checker_finds_nothing_where_each_zone_is_to_have_nodes() {
+    for_each_case(CASES, any_case, |case, random| {
+        let zone = *random.pick(&["us-east-1a", "us-east-1b"]);
+        let wish = Preferences {
+            node_affinity: vec![Weighted { weight: 1, term: zone_term(zone) }],
+            ..Preferences::default()
+        };
+        let mut case = case.clone();
+        for pod in case.pods.iter_mut().filter(|_| random.chance(30)) {
+            Arc::make_mut(pod).preferences = Some(Arc::new(wish.clone()));
+        }
+        let options = Options { min_nodes_per_zone: 1 + random.below(3), ..options(&case) };
+        let plan = plan(&case.snapshot(), &case.catalog, &options);
+        check_plan(&case.snapshot(), &case.catalog, &options, &plan).iter().map(ToString::to_string).collect()
+    });
+}
+
+fn zone_term(zone: &str) -> NodeSelectorTerm {
+    NodeSelectorTerm { labels: vec![Requirement::equals(key::ZONE, zone)], fields: Vec::new() }
 }
 
 #[test]

@@ -131,6 +131,11 @@ fn each_zone_gets_as_many_nodes_as_asked_for() {
     let pinned = pods + &deployment("pinned", 9, "cpu: 900m", "nodeSelector: {topology.kubernetes.io/zone: c},");
     let (_, plan) = planned(&pinned, &types(), &options);
     assert!(by_zone(&plan).len() == 3 && by_zone(&plan).values().all(|nodes| *nodes >= 3), "{:?}", by_zone(&plan));
+    // Nor where there are few others.
+    let few_are_free = deployment("web", 9, "cpu: 100m", "")
+        + &deployment("pinned", 60, "cpu: 900m", "nodeSelector: {topology.kubernetes.io/zone: c},");
+    let (_, plan) = planned(&few_are_free, &types(), &options);
+    assert!(by_zone(&plan).len() == 3 && by_zone(&plan).values().all(|nodes| *nodes >= 3), "{:?}", by_zone(&plan));
     let one_pod = deployment("web", 1, "cpu: 900m", "");
     assert_eq!(planned(&one_pod, &types(), &options).1.nodes.len(), 1);
 }

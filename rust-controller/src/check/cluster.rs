@@ -23,7 +23,7 @@ pub(super) struct Cluster<'a> {
     sites: Vec<Site<'a>>,
     by_name: FastMap<&'a str, SiteId>,
     /// By node; `None` for one that is not there yet, or not any more.
-    pods: Vec<Option<Vec<Guest<'a>>>>,
+    pods: Vec<Option<Vec<Arrival<'a>>>>,
     kinds: Vec<Kind<'a>>,
     room: Room<'a>,
     spreads: Spreads<'a>,
@@ -92,7 +92,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// The pods on a node.
-    fn pods(&self, id: SiteId) -> &[Guest<'a>] {
+    fn pods(&self, id: SiteId) -> &[Arrival<'a>] {
         self.pods[id].as_deref().unwrap_or_default()
     }
 
@@ -111,6 +111,7 @@ impl<'a> Cluster<'a> {
     /// A node goes with all its pods.
     pub(super) fn remove(&mut self, id: SiteId) -> Vec<Guest<'a>> {
         let pods = self.pods[id].take().unwrap_or_default();
+        let pods: Vec<Guest<'a>> = pods.into_iter().map(|arrival| arrival.guest).collect();
         for guest in &pods {
             self.count(*guest, id, Change::Goes);
         }
@@ -155,34 +156,29 @@ impl<'a> Cluster<'a> {
             objections.extend(answer.err().map(|objection| (rule, objection)));
         };
         ask(Rule::VolumeRestrictions, check_disks(pod, here));
-        match self.storage.claims(pod, made_anew) {
-            Ok(uses) => {
-                ask(Rule::VolumeRestrictions, self.users.check(&uses));
-                ask(Rule::NodeVolumeLimits, check_limits(&self.storage, &uses, here, site));
-                ask(Rule::VolumeBinding, self.storage.bind(&uses, pod, id, site).map(drop));
-                ask(Rule::VolumeZone, self.storage.check_zones(&uses, site));
-            }
-            Err(objection) => {
-                // Without its claims no rule about them can be asked. A planned node has no limits that they could meet.
-                let limits = (!site.is_planned()).then_some(Rule::NodeVolumeLimits);
-                let others = [Rule::VolumeRestrictions, Rule::VolumeBinding, Rule::VolumeZone];
-                others.into_iter().chain(limits).for_each(|rule| ask(rule, Err(objection.clone())));
-            }
+        let (uses, lasting) = (self.storage.claims(pod, made_anew), self.storage.lasting_claims(pod));
+        let (uses, lasting) = (uses.as_deref().map_err(Clone::clone), lasting.as_deref().map_err(Clone::clone));
+        ask(Rule::VolumeRestrictions, lasting.clone().and_then(|claims| self.users.check(claims)));
+        if !site.is_planned() {
+            let within = |uses| check_limits(&self.storage, pod, uses, here, site);
+            ask(Rule::NodeVolumeLimits, uses.clone().and_then(within));
         }
+        ask(Rule::VolumeBinding, uses.and_then(|uses| self.storage.bind(uses, pod, id, site).map(drop)));
+        ask(Rule::VolumeZone, lasting.and_then(|claims| self.storage.check_zones(claims, site)));
         objections
     }
 
     /// The rule `NodePorts`: no two pods take a port of one address. `0.0.0.0` is every address.
     ///
     /// Source: the scheduler plugin of that name, Kubernetes 1.36.
-    fn check_ports(&self, kind: &Kind<'_>, here: &[Guest<'_>]) -> Result<(), Objection> {
+    fn check_ports(&self, kind: &Kind<'_>, here: &[Arrival<'_>]) -> Result<(), Objection> {
         for port in &kind.example.host_ports {
             let meets = |other: &Kind<'_>| other.example.host_ports.iter().any(|taken| meet(port, taken));
-            if let Some(other) = here.iter().find(|other| meets(&self.kinds[other.kind])) {
+            if let Some(other) = here.iter().find(|other| meets(&self.kinds[other.guest.kind])) {
                 let HostPort { protocol, port, ip } = port;
                 return Err(Objection::refused(format_args!(
                     "needs port {port}/{protocol} of the node on {ip}, which {} has",
-                    other.pod.name
+                    other.guest.pod.name
                 )));
             }
         }
@@ -198,15 +194,20 @@ impl<'a> Cluster<'a> {
         {
             self.storage.take(bindings, id);
         }
-        self.put(guest, id);
+        self.arrive(arrival, id);
     }
 
-    /// A pod is there, whatever its claims.
+    /// A pod is there, with the claims that it had.
     pub(super) fn put(&mut self, guest: Guest<'a>, id: SiteId) {
+        self.arrive(Arrival { guest, made_anew: false }, id);
+    }
+
+    fn arrive(&mut self, arrival: Arrival<'a>, id: SiteId) {
+        let guest = arrival.guest;
         self.room.add(&self.kinds[guest.kind].requests, id);
         self.count(guest, id, Change::Comes);
         if let Some(pods) = &mut self.pods[id] {
-            pods.push(guest);
+            pods.push(arrival);
         }
     }
 

@@ -23,6 +23,7 @@ mod site;
 mod spread;
 mod storage;
 mod topology;
+mod zones;
 
 use std::fmt;
 

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cluster::Arrival;
 use super::kinds::Guest;
 use super::objection::Objection;
 use super::site::Site;
-use super::storage::{Storage, Use};
+use super::storage::{Storage, Use, check_owner};
 use super::topology::Change;
 use crate::model::{Claim, Disk, DiskKind, ObjectName, Pod, PodVolume};
 
@@ -32,23 +33,26 @@ impl ClaimUsers {
     }
 
     /// The rule `VolumeRestrictions`, as far as it speaks of claims.
-    pub(super) fn check(&self, uses: &[Use<'_>]) -> Result<(), Objection> {
-        let in_use = |claim: &Claim| {
+    pub(super) fn check(&self, claims: &[&Claim]) -> Result<(), Objection> {
+        let in_use = |claim: &&&Claim| {
             claim.access_modes.contains(ONE_POD) && self.of_claim.get(&claim.name).is_some_and(|users| *users > 0)
         };
-        match uses.iter().find(|each| !each.ephemeral && in_use(&each.claim)) {
-            Some(each) => Err(Objection::refused(format_args!("claim {} is for one pod, and in use", each.claim.name))),
+        match claims.iter().find(in_use) {
+            Some(claim) => Err(Objection::refused(format_args!("claim {} is for one pod, and in use", claim.name))),
             None => Ok(()),
         }
     }
 }
 
 /// The rule `VolumeRestrictions`, as far as it speaks of disks: not every two pods on a node may mount one.
-pub(super) fn check_disks(pod: &Pod, here: &[Guest<'_>]) -> Result<(), Objection> {
+pub(super) fn check_disks(pod: &Pod, here: &[Arrival<'_>]) -> Result<(), Objection> {
     for disk in disks(pod) {
-        if let Some(other) = here.iter().find(|other| disks(other.pod).any(|mounted| conflict(disk, mounted))) {
+        if let Some(other) = here.iter().find(|other| disks(other.guest.pod).any(|mounted| conflict(disk, mounted))) {
             let Disk { id, .. } = disk;
-            return Err(Objection::refused(format_args!("mounts disk {id}, which {} has mounted", other.pod.name)));
+            return Err(Objection::refused(format_args!(
+                "mounts disk {id}, which {} has mounted",
+                other.guest.pod.name
+            )));
         }
     }
     Ok(())
@@ -74,18 +78,17 @@ fn conflict(left: &Disk, right: &Disk) -> bool {
 /// A volume that a CSI driver attaches: the driver, and what tells the volume from its others.
 type Attached = (String, String);
 
-/// The rule `NodeVolumeLimits`. Of a planned node nobody knows limits.
+/// The rule `NodeVolumeLimits`, of a node that exists: of a planned one nobody knows limits.
 pub(super) fn check_limits(
     storage: &Storage<'_>,
+    pod: &Pod,
     uses: &[Use<'_>],
-    here: &[Guest<'_>],
+    here: &[Arrival<'_>],
     site: &Site<'_>,
 ) -> Result<(), Objection> {
-    if site.is_planned() {
-        return Ok(());
-    }
     let mut coming = BTreeSet::new();
     for each in uses {
+        check_owner(&each.claim, each.ephemeral, pod)?;
         coming.extend(attached(storage, &each.claim)?);
     }
     if coming.is_empty() {
@@ -107,14 +110,18 @@ pub(super) fn check_limits(
     Ok(())
 }
 
-/// What the pods on a node have attached. A claim that is gone attaches nothing.
-fn attached_by(storage: &Storage<'_>, here: &[Guest<'_>]) -> Result<BTreeSet<Attached>, Objection> {
+/// What the pods on a node have attached. A claim that is gone attaches nothing. One that is not of the pod that has it ends
+/// the scheduler's count with an error, and with it the placement.
+fn attached_by(storage: &Storage<'_>, here: &[Arrival<'_>]) -> Result<BTreeSet<Attached>, Objection> {
     let mut all = BTreeSet::new();
-    for Guest { pod, .. } in here {
+    for Arrival { guest: Guest { pod, .. }, made_anew } in here {
         for volume in &pod.volumes {
-            let PodVolume::Claim { name, .. } = volume else { continue };
-            match storage.claim(&pod.name.namespace, name) {
-                Ok(claim) => all.extend(attached(storage, claim)?),
+            let PodVolume::Claim { name, ephemeral } = volume else { continue };
+            match storage.used(pod, name, *ephemeral, *made_anew) {
+                Ok(Use { claim, .. }) => {
+                    check_owner(&claim, *ephemeral, pod)?;
+                    all.extend(attached(storage, &claim)?);
+                }
                 Err(Objection::Refused(_)) => {}
                 Err(unread @ Objection::Unread(_)) => return Err(unread),
             }
@@ -132,7 +139,6 @@ fn attached(storage: &Storage<'_>, claim: &Claim) -> Result<Option<Attached>, Ob
     if let Some(volume) = volume {
         return Ok(volume.csi.clone());
     }
-    // Drivers within Kubernetes, which are no CSI drivers, have a slash in their names.
-    let class = storage.class(claim)?.filter(|class| !class.provisioner.contains('/'));
+    let class = storage.class(claim)?.filter(|class| !class.provisioner.is_empty());
     Ok(class.map(|class| (class.provisioner.clone(), format!("for claim {}", claim.name))))
 }

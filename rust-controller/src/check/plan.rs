@@ -8,6 +8,7 @@ use super::daemons::daemon_pods;
 use super::kinds::{Guest, Kinds};
 use super::planned_node::{LaunchId, Launches};
 use super::roster::Roster;
+use super::zones::zones;
 use super::{Unchecked, Violation, needs_node, violations};
 use crate::model::{Catalog, Pod, PodName};
 use crate::provision::{Options, Plan, PlannedNode, PodPlan, Verdict};
@@ -28,6 +29,7 @@ pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, pla
     found.extend(lists(plan));
     found.extend(names(snapshot, plan));
     found.extend(certificate(snapshot, catalog, options, plan, &daemons));
+    found.extend(zones(snapshot, catalog, options, plan, &launches));
     let mut obtainable = Vec::new();
     for node in &plan.nodes {
         match launches.of(node) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Violation;
 use super::daemons;
 use super::site::Site;
-use crate::feasibility::{Target, requirement_matches};
+use crate::feasibility::{Target, placement_refusal, requirement_matches};
 use crate::model::{Catalog, Labels, NodeType, Offering, Pod, Requirement, Resources};
 use crate::provision::{Options, PlannedNode, Pool};
 use crate::units::FastMap;
@@ -94,6 +94,23 @@ impl<'a> Launches<'a> {
     pub(super) fn site<'s>(&'s self, node: &'s PlannedNode, launch: LaunchId) -> Site<'s> {
         let Launch { labels, allocatable, .. } = &self.all[launch];
         Site { name: &node.name, labels, taints: &[], unschedulable: false, allocatable, launch: Some(launch) }
+    }
+
+    /// Whether a node as it would be in a pool takes a pod, when nobody but its daemon pods is there.
+    pub(super) fn would_take(&self, pod: &Pod, kind: &NodeType, offering: &Offering, pool: &Pool) -> bool {
+        let Launch { labels, allocatable, daemon_requests, .. } =
+            Launch::new(kind, offering, pool, self.daemons, self.options);
+        let room = allocatable.less(&daemon_requests);
+        let site = Site {
+            name: "",
+            labels: &labels,
+            taints: &[],
+            unschedulable: false,
+            allocatable: &allocatable,
+            launch: Some(LaunchId::MAX),
+        };
+        placement_refusal(&pod.placement, &site.target()).is_none()
+            && pod.requests.amounts().all(|(resource, amount)| amount <= room.amount(resource))
     }
 
     /// Positions of the daemon pods of its nodes.

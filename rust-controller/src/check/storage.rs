@@ -73,16 +73,29 @@ impl<'a> Storage<'a> {
         let mut uses = Vec::new();
         for volume in &pod.volumes {
             let PodVolume::Claim { name, ephemeral } = volume else { continue };
-            let ephemeral = *ephemeral;
-            let claim = self.claim(&pod.name.namespace, name)?;
-            let made_anew = ephemeral && made_anew;
-            let claim = if made_anew { Cow::Owned(anew(claim)) } else { Cow::Borrowed(claim) };
-            uses.push(Use { claim, ephemeral, made_anew });
+            uses.push(self.used(pod, name, *ephemeral, made_anew)?);
         }
         Ok(uses)
     }
 
-    pub(super) fn claim(&self, namespace: &str, name: &str) -> Result<&'a Claim, Objection> {
+    /// A claim as a pod uses it.
+    pub(super) fn used(&self, pod: &Pod, name: &str, ephemeral: bool, made_anew: bool) -> Result<Use<'a>, Objection> {
+        let claim = self.claim(&pod.name.namespace, name)?;
+        let made_anew = ephemeral && made_anew;
+        let claim = if made_anew { Cow::Owned(anew(claim)) } else { Cow::Borrowed(claim) };
+        Ok(Use { claim, ephemeral, made_anew })
+    }
+
+    /// Those of them that stand there by their own name: some of the rules look at no others.
+    pub(super) fn lasting_claims(&self, pod: &Pod) -> Result<Vec<&'a Claim>, Objection> {
+        let names = pod.volumes.iter().filter_map(|volume| match volume {
+            PodVolume::Claim { name, ephemeral: false } => Some(name),
+            PodVolume::Claim { .. } | PodVolume::Disk(_) => None,
+        });
+        names.map(|name| self.claim(&pod.name.namespace, name)).collect()
+    }
+
+    fn claim(&self, namespace: &str, name: &str) -> Result<&'a Claim, Objection> {
         let claims = self.extras.claims.as_ref().ok_or(Objection::Unread("PersistentVolumeClaim"))?;
         let name = ObjectName { namespace: namespace.to_owned(), name: name.to_owned() };
         let claim = claims.get(&name).ok_or_else(|| Objection::refused(format_args!("claim {name} does not exist")))?;
@@ -115,9 +128,10 @@ impl<'a> Storage<'a> {
         let mut open = Vec::new();
         for each in uses {
             let claim = &*each.claim;
-            if let Some(problem) = unusable(each, pod) {
+            if let Some(problem) = unusable(claim) {
                 return Err(Objection::refused(format_args!("claim {} {problem}", claim.name)));
             }
+            check_owner(claim, each.ephemeral, pod)?;
             if claim.bound {
                 self.reachable(claim, site)?;
             } else if claim.volume.is_none() && self.class(claim)?.is_some_and(|class| class.waits_for_pod) {
@@ -247,8 +261,8 @@ impl<'a> Storage<'a> {
     }
 
     /// The rule `VolumeZone`: volumes say by their labels in which zones they are.
-    pub(super) fn check_zones(&self, uses: &[Use<'a>], site: &Site<'_>) -> Result<(), Objection> {
-        for Use { claim, .. } in uses.iter().filter(|each| !each.ephemeral) {
+    pub(super) fn check_zones(&self, claims: &[&Claim], site: &Site<'_>) -> Result<(), Objection> {
+        for claim in claims {
             let Some(name) = &claim.volume else {
                 if self.class(claim)?.is_some_and(|class| class.waits_for_pod) {
                     continue;
@@ -282,14 +296,17 @@ fn anew(claim: &Claim) -> Claim {
     }
 }
 
-/// Why a pod cannot use a claim anywhere.
-fn unusable(each: &Use<'_>, pod: &Pod) -> Option<&'static str> {
-    let claim = &each.claim;
-    let problems = [
-        ("has lost its volume", claim.lost),
-        ("is being deleted", claim.deleting),
-        ("is of another pod", each.ephemeral && claim.owner_pod.as_ref() != Some(&pod.name.name)),
-    ];
+/// The claim of an ephemeral volume is owned by the pod that has it.
+pub(super) fn check_owner(claim: &Claim, ephemeral: bool, pod: &Pod) -> Result<(), Objection> {
+    if ephemeral && claim.owner_pod.as_ref() != Some(&pod.name.name) {
+        return Err(Objection::refused(format_args!("claim {} is not of {}", claim.name, pod.name)));
+    }
+    Ok(())
+}
+
+/// Why no pod can use a claim.
+fn unusable(claim: &Claim) -> Option<&'static str> {
+    let problems = [("has lost its volume", claim.lost), ("is being deleted", claim.deleting)];
     problems.into_iter().find(|(_, holds)| *holds).map(|(problem, _)| problem)
 }
 

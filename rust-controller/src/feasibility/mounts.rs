@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::volumes::Attachments;
 use crate::model::{Disk, DiskKind};
 
 /// What the volumes of the pods take, on each node and in the whole cluster.
@@ -11,14 +12,25 @@ pub(super) struct Mounts {
     disks: BTreeMap<usize, Vec<Disk>>,
     /// Attached volumes, by node, driver and volume: how many pods use each.
     attached: BTreeMap<usize, BTreeMap<(usize, usize), u32>>,
+    /// Claims under ephemeral volumes of pods for which they were not made, by node: one entry for each of these pods.
+    of_others: BTreeMap<usize, Vec<usize>>,
     /// Claims for one pod only: how many pods use each.
     exclusive: BTreeMap<usize, u32>,
     /// Volumes that pods placed here have been promised.
     promised: BTreeSet<usize>,
-    /// The volumes promised to the pods of a class on a node, pod by pod.
-    promises: BTreeMap<(usize, usize), Vec<Vec<usize>>>,
+    /// By class and node, pod by pod.
+    promises: BTreeMap<(usize, usize), Vec<Promise>>,
     /// By claim that several pods use, where each of these has come to it, and the volume that it was promised.
     shared: BTreeMap<usize, Vec<(usize, Option<usize>)>>,
+}
+
+/// What a pod has that is on a node.
+#[derive(Clone, Debug, Default)]
+struct Promise {
+    /// It has come there.
+    came: bool,
+    /// Volumes that it was promised.
+    volumes: Vec<usize>,
 }
 
 impl Mounts {
@@ -43,13 +55,13 @@ impl Mounts {
         disks.iter().find(|disk| here.iter().any(|other| exclude_each_other(disk, other)))
     }
 
-    pub(super) fn attach(&mut self, node: usize, volumes: &BTreeSet<(usize, usize)>) {
+    pub(super) fn attach(&mut self, node: usize, volumes: &Attachments) {
         for volume in volumes {
             *self.attached.entry(node).or_default().entry(*volume).or_default() += 1;
         }
     }
 
-    pub(super) fn detach(&mut self, node: usize, volumes: &BTreeSet<(usize, usize)>) {
+    pub(super) fn detach(&mut self, node: usize, volumes: &Attachments) {
         let Some(attached) = self.attached.get_mut(&node) else { return };
         for volume in volumes {
             if let Some(pods) = attached.get_mut(volume) {
@@ -62,13 +74,34 @@ impl Mounts {
     }
 
     /// How many volumes of a driver are attached to a node, and how many of `volumes` would come on top.
-    pub(super) fn attachments(&self, node: usize, driver: usize, volumes: &BTreeSet<(usize, usize)>) -> (u32, u32) {
+    pub(super) fn attachments(&self, node: usize, driver: usize, volumes: &Attachments) -> (u32, u32) {
         let attached = self.attached.get(&node);
         let here = |volume: &(usize, usize)| attached.is_some_and(|attached| attached.contains_key(volume));
         let count = |volumes: usize| u32::try_from(volumes).unwrap_or(u32::MAX);
         let present = attached.map_or(0, |attached| attached.keys().filter(|(other, _)| *other == driver).count());
         let new = volumes.iter().filter(|volume| volume.0 == driver && !here(volume)).count();
         (count(present), count(new))
+    }
+
+    /// A pod on the node has these claims, which were made for others.
+    pub(super) fn add_of_others(&mut self, node: usize, claims: &[usize]) {
+        if !claims.is_empty() {
+            self.of_others.entry(node).or_default().extend(claims);
+        }
+    }
+
+    pub(super) fn remove_of_others(&mut self, node: usize, claims: &[usize]) {
+        let Some(here) = self.of_others.get_mut(&node) else { return };
+        for claim in claims {
+            if let Some(at) = here.iter().position(|other| other == claim) {
+                here.remove(at);
+            }
+        }
+    }
+
+    /// A claim that a pod on the node has, and that was made for another.
+    pub(super) fn of_another(&self, node: usize) -> Option<usize> {
+        self.of_others.get(&node)?.iter().min().copied()
     }
 
     pub(super) fn use_claims(&mut self, claims: &[usize]) {
@@ -111,17 +144,19 @@ impl Mounts {
         self.promised.contains(&volume)
     }
 
-    /// Keeps volumes for the next pod of a class on a node.
-    pub(super) fn promise(&mut self, class: usize, node: usize, volumes: Vec<usize>) {
+    /// Keeps volumes for the next pod of a class on a node, which comes there or was there.
+    pub(super) fn promise(&mut self, class: usize, node: usize, comes: bool, volumes: Vec<usize>) {
         self.promised.extend(&volumes);
-        self.promises.entry((class, node)).or_default().push(volumes);
+        self.promises.entry((class, node)).or_default().push(Promise { came: comes, volumes });
     }
 
-    /// Gives back what was kept for the last pod of a class on a node.
-    pub(super) fn release(&mut self, class: usize, node: usize) {
-        for volume in self.promises.get_mut(&(class, node)).and_then(Vec::pop).unwrap_or_default() {
+    /// Gives back what was kept for the last pod of a class on a node. Whether it had come there.
+    pub(super) fn release(&mut self, class: usize, node: usize) -> bool {
+        let Promise { came, volumes } = self.promises.get_mut(&(class, node)).and_then(Vec::pop).unwrap_or_default();
+        for volume in volumes {
             self.promised.remove(&volume);
         }
+        came
     }
 }
 

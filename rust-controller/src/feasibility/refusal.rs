@@ -40,6 +40,9 @@ pub enum Refusal {
         /// How many more the node can attach.
         free: u32,
     },
+    /// A claim of an ephemeral volume of a pod on the node that was made for yet another pod: the scheduler gives up on
+    /// counting what is attached there.
+    NotItsClaim(ObjectName),
     /// A claim that cannot be used anywhere as it is.
     UnusableClaim {
         /// The plugin that looks at it.
@@ -135,7 +138,7 @@ impl Refusal {
             Self::PortTaken(_) => Rule::NodePorts,
             Self::TooSmall(_) => Rule::NodeResourcesFit,
             Self::DiskInUse(_) | Self::ClaimInUse(_) => Rule::VolumeRestrictions,
-            Self::TooManyVolumes { .. } => Rule::NodeVolumeLimits,
+            Self::TooManyVolumes { .. } | Self::NotItsClaim(_) => Rule::NodeVolumeLimits,
             Self::UnusableClaim { rule, .. } => *rule,
             Self::VolumeElsewhere { .. } | Self::VolumeNowhere | Self::NoVolume(_) | Self::VolumeForAnotherNode(_) => {
                 Rule::VolumeBinding
@@ -170,6 +173,9 @@ impl fmt::Display for Refusal {
             Self::TooManyVolumes { driver, needed, free } => {
                 let volumes = if *needed == 1 { "volume" } else { "volumes" };
                 write!(out, "needs {needed} more {volumes} of {driver}, the node can attach {free}")
+            }
+            Self::NotItsClaim(claim) => {
+                write!(out, "a pod on the node mounts claim {claim}, which was made for another pod")
             }
             Self::UnusableClaim { claim, problem, .. } => write!(out, "claim {claim} {problem}"),
             Self::VolumeElsewhere { requirement, found } => {

@@ -82,6 +82,8 @@ pub(super) struct Storage {
     pub(super) drivers: Vec<String>,
     /// By node, how many volumes of each driver it can attach; none for no limit.
     limits: Vec<Vec<Option<u32>>>,
+    /// By node of the cluster, whether it has a limit for some driver, be it one that no pod asks for.
+    limited: Vec<bool>,
 }
 
 /// A node, existing or new.
@@ -284,6 +286,12 @@ impl Simulation {
         !asked.rules.anti_affinity.is_empty() || self.classes.seen_by[asked.seen_by] != SeenBy::default()
     }
 
+    /// Whether no rule about other pods, ports, volumes or devices speaks of the class, be it its own or another's.
+    #[must_use]
+    pub fn minds_nobody(&self, class: ClassId) -> bool {
+        self.classes.is_plain(class) && !self.is_counted(class)
+    }
+
     /// The daemon pods of a node that has joined come, right before its first other pod. Whether they had not yet.
     pub fn wake(&mut self, node: NodeId) -> bool {
         let woken = std::mem::take(&mut self.asleep[node.0]);
@@ -424,6 +432,11 @@ impl Simulation {
         self.storage.limits.get(node.0)?.get(driver).copied().flatten()
     }
 
+    /// Whether the node can attach a limited count of volumes of any driver.
+    pub(super) fn has_attach_limits(&self, node: NodeId) -> bool {
+        self.storage.limited.get(node.0).copied().unwrap_or(false)
+    }
+
     /// A pod of the class comes to the node, whether it may or not.
     pub fn place(&mut self, class: ClassId, node: NodeId) {
         self.settle_pod(class, node, true);
@@ -505,11 +518,14 @@ impl Storage {
         let volume_terms = space.volume_terms();
         let (claims, terms, drivers) = space.into_parts();
         let limits = snapshot.extras().attach_limits.as_ref();
-        let of_node = |node: &Arc<Node>| match limits.and_then(|limits| limits.get(&node.name)) {
-            Some(limits) => drivers.iter().map(|driver| limits.volumes.get(driver).copied()).collect(),
+        let volumes = |node: &Arc<Node>| Some(&limits?.get(&node.name)?.volumes);
+        let of_node = |node: &Arc<Node>| match volumes(node) {
+            Some(volumes) => drivers.iter().map(|driver| volumes.get(driver).copied()).collect(),
             None => Vec::new(),
         };
+        let limited = |node: &Arc<Node>| volumes(node).is_some_and(|volumes| !volumes.is_empty());
+        let limited = snapshot.nodes().iter().map(limited).collect();
         let limits = snapshot.nodes().iter().map(of_node).collect();
-        Self { terms, volume_terms, claims, drivers, limits }
+        Self { terms, volume_terms, claims, drivers, limits, limited }
     }
 }

@@ -34,6 +34,7 @@ impl Simulation {
         let claim = self.mounts.used_claim(&needs.exclusive);
         refusals.extend(claim.map(|claim| Refusal::ClaimInUse(self.storage.claims[claim].clone())));
         refusals.extend(unusable(Rule::NodeVolumeLimits));
+        refusals.extend(self.not_its_claim(class, node));
         refusals.extend(self.too_many_volumes(class, node));
         refusals.extend(unusable(Rule::VolumeBinding));
         refusals.extend(
@@ -44,8 +45,16 @@ impl Simulation {
         refusals.extend(self.another_zone(class, node));
     }
 
+    /// The scheduler ends with an error where it counts what is attached to a node and one of the claims there is not its
+    /// pod's: no pod for which it counts comes to that node.
+    fn not_its_claim(&self, class: ClassId, node: NodeId) -> Option<Refusal> {
+        let needs = &self.classes.volumes[self.classes.class(class).volumes];
+        let claim = self.mounts.of_another(node.0).filter(|_| needs.attaches && self.has_attach_limits(node))?;
+        Some(Refusal::NotItsClaim(self.storage.claims[claim].clone()))
+    }
+
     fn too_many_volumes(&self, class: ClassId, node: NodeId) -> Option<Refusal> {
-        let attachments = &self.classes.volumes[self.classes.class(class).volumes].attachments;
+        let attachments = &self.classes.volumes[self.classes.class(class).volumes].coming_attachments;
         attachments.iter().find_map(|(driver, _)| {
             let limit = self.attach_limit(node, *driver)?;
             let (attached, needed) = self.mounts.attachments(node.0, *driver, attachments);
@@ -79,7 +88,10 @@ impl Simulation {
 
     fn bind_one(&self, claim: &UnboundClaim, node: NodeId, bound: &[Option<usize>]) -> Result<Option<usize>, Refusal> {
         let reached = |volume: &usize| self.storage.volume_terms[*volume].is_none_or(|terms| self.reaches(terms, node));
-        if let Some((there, volume)) = claim.shared.and_then(|claim| self.mounts.shared(claim)) {
+        // The same claim a second time in one pod: the scheduler looks for another volume for it.
+        let again = |volume: Option<usize>| volume.is_some() && bound.contains(&volume);
+        let shared = claim.shared.and_then(|claim| self.mounts.shared(claim));
+        if let Some((there, volume)) = shared.filter(|(_, volume)| !again(*volume)) {
             return match volume {
                 Some(volume) if reached(&volume) => Ok(Some(volume)),
                 None if there == node.0 => Ok(None),
@@ -131,17 +143,20 @@ impl Simulation {
         }
         let bound = if comes { self.bind(class, node).unwrap_or_default() } else { Vec::new() };
         let needs = &self.classes.volumes[self.classes.class(class).volumes];
+        // A pod that names a claim twice has a volume kept for each: nobody knows which of them it will be bound to.
+        let first = |claim: &UnboundClaim| claim.shared.is_none_or(|claim| self.mounts.shared(claim).is_none());
+        let firsts: Vec<bool> = needs.unbound.iter().map(first).collect();
         let mut promised = Vec::new();
-        for (claim, volume) in needs.unbound.iter().zip(bound) {
-            let first = claim.shared.is_none_or(|claim| self.mounts.shared(claim).is_none());
+        for ((claim, first), volume) in needs.unbound.iter().zip(firsts).zip(bound) {
             promised.extend(volume.filter(|_| first));
             if let Some(claim) = claim.shared {
                 self.mounts.share(claim, node.0, volume);
             }
         }
-        self.mounts.promise(class.0, node.0, promised);
+        self.mounts.promise(class.0, node.0, comes, promised);
         self.mounts.add_disks(node.0, &needs.disks);
-        self.mounts.attach(node.0, &needs.attachments);
+        self.mounts.attach(node.0, needs.attached(comes));
+        self.mounts.add_of_others(node.0, &needs.of_others);
         self.mounts.use_claims(&needs.exclusive);
     }
 
@@ -154,9 +169,10 @@ impl Simulation {
         for claim in needs.unbound.iter().filter_map(|claim| claim.shared) {
             self.mounts.leave(claim, node.0);
         }
-        self.mounts.release(class.0, node.0);
+        let came = self.mounts.release(class.0, node.0);
         self.mounts.remove_disks(node.0, &needs.disks);
-        self.mounts.detach(node.0, &needs.attachments);
+        self.mounts.detach(node.0, needs.attached(came));
+        self.mounts.remove_of_others(node.0, &needs.of_others);
         self.mounts.leave_claims(&needs.exclusive);
     }
 }

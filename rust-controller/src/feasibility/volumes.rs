@@ -23,15 +23,24 @@ pub(super) struct VolumeNeeds {
     pub(super) bound: BTreeSet<usize>,
     /// Label keys of zone or region, and where its volumes are.
     pub(super) zones: BTreeSet<(String, Vec<String>)>,
-    /// Claims that get their volume with the pod, smaller ones first.
+    /// Claims that get their volume with the pod, smaller ones first, equal ones in the order of its spec.
     pub(super) unbound: Vec<UnboundClaim>,
     /// Claims for one pod only, by number.
     pub(super) exclusive: Vec<usize>,
     /// Disks without a claim.
     pub(super) disks: Vec<Disk>,
-    /// CSI driver and volume, by number, of which the nodes can attach a limited count.
-    pub(super) attachments: BTreeSet<(usize, usize)>,
+    /// What it has attached where it runs.
+    pub(super) attachments: Attachments,
+    /// What it will have attached where it comes.
+    pub(super) coming_attachments: Attachments,
+    /// Whether any volume has a driver, limited or not, and some node a limit: then what is attached there is counted.
+    pub(super) attaches: bool,
+    /// Claims of its ephemeral volumes that were made for other pods, by number.
+    pub(super) of_others: Vec<usize>,
 }
+
+/// CSI drivers and volumes, by number, of which the nodes can attach a limited count.
+pub(super) type Attachments = BTreeSet<(usize, usize)>;
 
 /// A claim that gets its volume with the pod.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +82,13 @@ pub(super) struct VolumeSpace<'a> {
     claims: Interner<ObjectName>,
     drivers: Interner<&'a str>,
     handles: Interner<String>,
+}
+
+impl VolumeNeeds {
+    /// What a pod has attached on a node that it has come to, or where it was.
+    pub(super) fn attached(&self, came: bool) -> &Attachments {
+        if came { &self.coming_attachments } else { &self.attachments }
+    }
 }
 
 /// How the plugins see one claim of a pod.
@@ -150,14 +166,15 @@ impl<'a> VolumeSpace<'a> {
                     match self.resolve(pod, &name, *ephemeral) {
                         Resolved::Unread => {}
                         Resolved::Unusable(problem) => {
+                            if problem == ClaimProblem::OfAnotherPod {
+                                needs.of_others.push(self.claims.number(name.clone()));
+                            }
                             needs
                                 .unusable
                                 .extend(rules_of(problem, *ephemeral).map(|rule| (rule, name.clone(), problem)));
                         }
                         Resolved::Found(claim) if *ephemeral && pod.occupied_node().is_some() && !stays => {
-                            needs.attachments.extend(self.attachment(claim));
-                            // It goes with the pod, and another one is made wherever the pod comes.
-                            unbound.push(Cow::Owned(anew(claim)));
+                            self.use_anew(claim, &mut needs, &mut unbound);
                         }
                         Resolved::Found(claim) => self.use_claim(claim, *ephemeral, stays, &mut needs, &mut unbound),
                     }
@@ -167,7 +184,7 @@ impl<'a> VolumeSpace<'a> {
         if stays {
             needs.unusable.clear();
         }
-        unbound.sort_by(|left, right| (left.size, &left.name).cmp(&(right.size, &right.name)));
+        unbound.sort_by_key(|claim| claim.size);
         needs.unbound = unbound.iter().filter_map(|claim| self.unbound(claim)).collect();
         needs
     }
@@ -179,6 +196,20 @@ impl<'a> VolumeSpace<'a> {
             return Resolved::Unusable(ClaimProblem::OfAnotherPod);
         }
         Resolved::Found(claim)
+    }
+
+    /// A claim that goes with its pod: another one is made wherever the pod comes.
+    fn use_anew(&mut self, claim: &'a Claim, needs: &mut VolumeNeeds, unbound: &mut Vec<Cow<'a, Claim>>) {
+        let anew = anew(claim);
+        let attached = self.attachment(claim, needs);
+        needs.attachments.extend(attached);
+        let attached = self.attachment(&anew, needs);
+        needs.coming_attachments.extend(attached);
+        if self.extras.storage_classes.is_some() && self.storage_class(claim).is_none() {
+            needs.unusable.push((Rule::VolumeBinding, claim.name.clone(), ClaimProblem::NoStorageClass));
+        } else {
+            unbound.push(Cow::Owned(anew));
+        }
     }
 
     /// What a claim that is there asks for.
@@ -193,7 +224,9 @@ impl<'a> VolumeSpace<'a> {
         if !ephemeral && claim.access_modes.contains("ReadWriteOncePod") {
             needs.exclusive.push(self.claims.number(claim.name.clone()));
         }
-        needs.attachments.extend(self.attachment(claim));
+        let attached = self.attachment(claim, needs);
+        needs.attachments.extend(attached);
+        needs.coming_attachments.extend(attached);
         if stays {
             return;
         }
@@ -262,23 +295,30 @@ impl<'a> VolumeSpace<'a> {
     }
 
     /// Driver and volume that a claim takes one of the node's attachments for, where nodes have a limit of them.
-    fn attachment(&mut self, claim: &'a Claim) -> Option<(usize, usize)> {
+    fn attachment(&mut self, claim: &Claim, needs: &mut VolumeNeeds) -> Option<(usize, usize)> {
+        let (driver, handle) = self.driver(claim)?;
+        needs.attaches = !self.limited_drivers.is_empty();
+        let limited = self.limited_drivers.contains(driver);
+        limited.then(|| (self.drivers.number(driver), self.handles.number(handle)))
+    }
+
+    /// Driver of a claim, and what tells its volume from others.
+    fn driver(&self, claim: &Claim) -> Option<(&'a str, String)> {
         let volume = claim.volume.as_ref().and_then(|name| self.extras.volumes.as_ref()?.get(name));
-        let (driver, handle): (&str, String) = if let Some(volume) = volume {
+        if let Some(volume) = volume {
             let (driver, handle) = volume.csi.as_ref()?;
-            (driver, format!("{driver}/{handle}"))
-        } else {
-            let driver = &self.storage_class(claim)?.provisioner;
-            (driver, format!("{driver} for {}", claim.name))
-        };
-        self.limited_drivers.contains(driver).then(|| (self.drivers.number(driver), self.handles.number(handle)))
+            return Some((driver, format!("{driver}/{handle}")));
+        }
+        let driver = &self.storage_class(claim)?.provisioner;
+        (!driver.is_empty()).then(|| (driver.as_str(), format!("{driver} for {}", claim.name)))
     }
 
     /// Where a claim that gets its volume with the pod can get it.
     fn unbound(&mut self, claim: &Claim) -> Option<UnboundClaim> {
         let class = self.storage_class(claim)?;
         let of_class = self.by_class.get(class.name.as_str()).map_or(&[][..], Vec::as_slice);
-        let fitting = || of_class.iter().filter(|volume| holds(volume, claim));
+        // Where the class does not wait, the claim is bound before the pod comes, and nobody knows to which volume.
+        let fitting = || of_class.iter().filter(|volume| class.waits_for_pod && holds(volume, claim));
         let prebound = fitting().find(|volume| volume.claim.as_ref().is_some_and(|meant| is_meant(meant, claim)));
         let candidates: Vec<&str> =
             fitting().filter(|volume| is_free(volume, claim)).map(|volume| volume.name.as_str()).collect();
@@ -344,9 +384,18 @@ fn shared_claims(pods: &[&Pod]) -> BTreeSet<ObjectName> {
     shared
 }
 
-/// The claim that is made in place of one that goes with its pod.
+/// The claim that is made in place of one that goes with its pod. Volumes that are kept for that one are not for it.
 fn anew(claim: &Claim) -> Claim {
-    Claim { volume: None, bound: false, selected_node: None, lost: false, deleting: false, ..claim.clone() }
+    let ObjectName { namespace, name } = &claim.name;
+    Claim {
+        name: ObjectName { namespace: namespace.clone(), name: format!("{name}, made anew") },
+        volume: None,
+        bound: false,
+        selected_node: None,
+        lost: false,
+        deleting: false,
+        ..claim.clone()
+    }
 }
 
 /// The plugins that refuse a pod for a claim that is not there, or not its own.

@@ -87,6 +87,24 @@ impl<'a> Bins<'a> {
         found.is_some()
     }
 
+    /// Moves a pod that nobody minds from a node to one more, as the last that is placed.
+    pub(super) fn move_to_new(
+        &mut self,
+        pod: usize,
+        class: ClassId,
+        from: usize,
+        launch: &'a Launch<'a>,
+        simulation: &mut Simulation,
+    ) {
+        simulation.take(class, self.all[from].node);
+        self.all[from].pods.retain(|other| *other != pod);
+        self.order.retain(|other| *other != pod);
+        let node = simulation.join(launch.node);
+        simulation.wake(node);
+        let bin = self.add(launch, node);
+        self.place(pod, class, bin, simulation);
+    }
+
     /// Takes back the nodes that nobody came to.
     pub(super) fn drop_empty(&mut self, simulation: &mut Simulation) {
         let (kept, empty): (Vec<Bin<'a>>, Vec<Bin<'a>>) =

@@ -28,6 +28,7 @@ mod preferences;
 mod prices;
 pub mod shape;
 mod singles;
+mod zones;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -195,7 +196,7 @@ pub fn plan_within(snapshot: &Snapshot, catalog: &Catalog, options: &Options, ti
     let OnExisting { fitting, rest } = place_on_existing(snapshot, &mut simulation);
     let mut drafts = Drafts::of(snapshot, &rest, &simulation);
     let mut packed = pack::pack(&rest, &launches, (options, &time_is_up), &mut simulation);
-    let unmet = preferences::on_planned(snapshot, &fitting, &rest, &mut packed.bins, &launches, &mut simulation);
+    let unmet = preferences::on_planned(snapshot, &fitting, &rest, &mut packed, &launches, &mut simulation);
     let fewest_nodes = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_nodes);
     let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, fewest_nodes, (snapshot, catalog));
     let nodes = nodes(&packed.bins, pool_of, &rest, &launches);

@@ -12,6 +12,7 @@ use super::lots::{Lots, Unit};
 use super::market::Market;
 use super::mixture::{Terms, cheapest_mixture};
 use super::singles::Singles;
+use super::zones::fill_up;
 use super::{LowerBound, Options, TimeIsUp, Unplaceable};
 use crate::feasibility::{ClassId, Simulation};
 use crate::model::Pod;
@@ -31,6 +32,8 @@ pub(super) struct Packed<'a> {
     pub(super) unbeaten: Vec<&'a Launch<'a>>,
     /// The least that any nodes for those that were placed would cost.
     pub(super) bound: Option<LowerBound>,
+    /// Whether every zone has as many nodes as the options ask for.
+    pub(super) zones_are_full: bool,
 }
 
 /// New nodes for pods, in this order where it matters.
@@ -68,12 +71,14 @@ pub(super) fn pack<'a>(
         singles.open_no_domain();
         place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], &mut bins, simulation));
     }
+    let zones_are_full = fill_up(options.min_nodes_per_zone, pods, (launches, &market), &mut bins, simulation);
     bins.resize(&market, pods, simulation);
     let why = |pod: usize| Some((pod, Arc::clone(singles.why(pods[pod].class)?)));
     let placed: Vec<&Waiting<'_>> = bins.order.iter().map(|pod| &pods[*pod]).collect();
     Packed {
         bound: LowerBound::of(&placed, &market, simulation),
         unbeaten: market.of_types.iter().map(|offer| offer.launch).collect(),
+        zones_are_full,
         bins: bins.all,
         order: bins.order,
         unplaceable: waiting.into_iter().filter_map(why).collect(),

@@ -8,6 +8,7 @@ use super::bins::Bin;
 use super::exchange::{Exchange, PlannedSpot, Spot};
 use super::existing::Waiting;
 use super::launch::Launches;
+use super::pack::Packed;
 use crate::feasibility::{ClassId, NodeId, Simulation, Unmet, Wishes};
 use crate::snapshot::Snapshot;
 
@@ -52,14 +53,18 @@ pub(super) fn on_existing<'a>(
 }
 
 /// Lets pods on planned nodes change places there, and counts what is unmet for all pods that get a node.
+///
+/// Where some zone has fewer nodes than it should, nobody moves: a pod that has its node for itself may be the only one that
+/// could have one there, and would be so no longer with another.
 pub(super) fn on_planned<'a>(
     snapshot: &'a Snapshot,
     fitting: &Fitting<'a>,
     pods: &[Waiting<'a>],
-    bins: &mut [Bin<'a>],
+    packed: &mut Packed<'a>,
     launches: &Launches<'a>,
     simulation: &mut Simulation,
 ) -> Unmet {
+    let bins = &mut packed.bins;
     let on_bins = bins.iter().flat_map(|bin| &bin.pods).map(|pod| &pods[*pod]);
     let caring = on_bins.filter(|waiting| waiting.pod.preferences.is_some());
     let positions = fitting.iter().map(|(waiting, _)| waiting).chain(caring).map(|waiting| waiting.position);
@@ -73,7 +78,9 @@ pub(super) fn on_planned<'a>(
     }
     let spots: Vec<Spot> = bins.iter().map(|bin| spot(bin, pods, &mut wishes, simulation)).collect();
     let mut exchange = Exchange::new(pods, spots, &mut wishes, simulation).within(launches);
-    exchange.improve();
+    if packed.zones_are_full {
+        exchange.improve();
+    }
     let spots = exchange.spots;
     let on_planned = spots.iter().flat_map(|spot| {
         let position = |pod: &usize| (pods[*pod].position, spot.number, spot.like());

@@ -82,6 +82,14 @@ pub(super) fn exceed_limits(scene: &Scene, pod: &Pod, node: &Node) -> bool {
     if wanted.is_empty() || limits.is_empty() {
         return false;
     }
+    // The scheduler ends with an error where a pod that runs has somebody else's claim under an ephemeral volume.
+    let foreign = |other: &Pod| {
+        let has = |mention: Mention| scene.claims.get(&mention.claim).filter(|_| mention.ephemeral).cloned();
+        mentions(other).filter_map(has).any(|claim| !is_made_for(&claim, other))
+    };
+    if pods_on(scene, node).any(foreign) {
+        return true;
+    }
     let present: BTreeSet<(String, String)> = pods_on(scene, node).flat_map(|other| attached(scene, other)).collect();
     let of = |driver: &str, volumes: &BTreeSet<(String, String)>| {
         volumes.iter().filter(|(its_driver, _)| its_driver == driver).count()
@@ -97,9 +105,7 @@ pub(super) fn exceed_limits(scene: &Scene, pod: &Pod, node: &Node) -> bool {
 /// driver of its class, and different from every other.
 fn attached(scene: &Scene, pod: &Pod) -> BTreeSet<(String, String)> {
     let attached = |mention: Mention| {
-        // With somebody else's claim under an ephemeral volume of a pod that runs, the scheduler gives up with an error,
-        // which is no verdict; here that volume does not count.
-        let claim = scene.claims.get(&mention.claim).filter(|claim| !mention.ephemeral || is_made_for(claim, pod))?;
+        let claim = scene.claims.get(&mention.claim)?;
         match claim.volume.as_ref().and_then(|name| scene.volumes.get(name)) {
             Some(volume) => volume.csi.clone(),
             None => Some((class_of(scene, claim)?.provisioner.clone(), format!("to be made/{}", claim.name))),
