@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::lookup::Lookup;
 use super::objection::Objection;
 use super::site::{Site, SiteId};
 use super::topology::{Change, Counts, DomainsOfSites, Topology};
@@ -32,10 +33,10 @@ pub(super) struct Affinities<'a> {
     namespaces: Namespaces<'a>,
     near: Vec<Near<'a>>,
     near_by_terms: FastMap<&'a [AffinityTerm], usize>,
-    near_of: ByNamespace<'a>,
+    near_of: Lookup<'a>,
     apart: Vec<Apart<'a>>,
     apart_by_term: FastMap<&'a AffinityTerm, usize>,
-    apart_of: ByNamespace<'a>,
+    apart_of: Lookup<'a>,
 }
 
 /// The affinity of some pods: terms that must all hold, for the same pods.
@@ -78,27 +79,12 @@ pub(super) struct OwnTerms {
     apart: Vec<usize>,
 }
 
-/// Terms by the namespaces that they name, so that each pod is held against few of them.
-#[derive(Debug, Default)]
-struct ByNamespace<'a> {
-    named: FastMap<&'a str, Vec<usize>>,
-    /// Those that find namespaces by labels.
-    others: Vec<usize>,
-}
-
-impl<'a> ByNamespace<'a> {
-    fn add(&mut self, term: &'a AffinityTerm, position: usize) {
-        if term.namespace_selector != LabelSelector::Nothing {
-            self.others.push(position);
-            return;
-        }
-        for namespace in &term.namespaces {
-            self.named.entry(namespace).or_default().push(position);
-        }
-    }
-
-    fn candidates(&self, namespace: &str) -> impl Iterator<Item = usize> {
-        self.named.get(namespace).into_iter().flatten().chain(&self.others).copied()
+/// A term that finds namespaces by labels is looked at for every pod.
+fn add<'a>(lookup: &mut Lookup<'a>, term: &'a AffinityTerm, position: usize) {
+    if term.namespace_selector == LabelSelector::Nothing {
+        lookup.add(term.namespaces.iter().map(String::as_str), &term.selector, position);
+    } else {
+        lookup.add_anywhere(position);
     }
 }
 
@@ -108,10 +94,10 @@ impl<'a> Affinities<'a> {
             namespaces,
             near: Vec::new(),
             near_by_terms: FastMap::default(),
-            near_of: ByNamespace::default(),
+            near_of: Lookup::default(),
             apart: Vec::new(),
             apart_by_term: FastMap::default(),
-            apart_of: ByNamespace::default(),
+            apart_of: Lookup::default(),
         }
     }
 
@@ -130,7 +116,7 @@ impl<'a> Affinities<'a> {
             anywhere: 0,
         });
         self.near_by_terms.insert(terms, position);
-        self.near_of.add(first, position);
+        add(&mut self.near_of, first, position);
     }
 
     /// Makes ready for a pod that keeps others away. Before any node or pod is there.
@@ -143,7 +129,7 @@ impl<'a> Affinities<'a> {
             let domains = topology.domains(&term.topology_key, sites);
             self.apart.push(Apart { term, domains, found: Counts::default(), holders: Counts::default() });
             self.apart_by_term.insert(term, position);
-            self.apart_of.add(term, position);
+            add(&mut self.apart_of, term, position);
         }
     }
 
@@ -166,10 +152,9 @@ impl<'a> Affinities<'a> {
     pub(super) fn speaking_of(&self, namespace: &str, labels: &Labels) -> Spoken {
         let finds = |term: &AffinityTerm| self.finds(term, namespace, labels);
         let mut spoken = Spoken::default();
-        spoken
-            .near
-            .extend(self.near_of.candidates(namespace).filter(|position| self.near[*position].terms.iter().all(finds)));
-        for position in self.apart_of.candidates(namespace) {
+        let near = self.near_of.candidates(namespace, labels).into_iter();
+        spoken.near.extend(near.filter(|position| self.near[*position].terms.iter().all(finds)));
+        for position in self.apart_of.candidates(namespace, labels) {
             let term = self.apart[position].term;
             if self.is_unread(term) {
                 if selects(&term.selector, labels) {

@@ -13,6 +13,7 @@ mod cluster;
 mod consolidation;
 mod daemons;
 mod kinds;
+mod lookup;
 mod mounts;
 mod objection;
 mod plan;

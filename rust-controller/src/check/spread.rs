@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::lookup::Lookup;
 use super::objection::Objection;
 use super::site::{Site, SiteId, ask_each};
 use super::topology::{Change, Domain, DomainsOfSites, Topology};
@@ -19,7 +20,7 @@ use crate::units::FastMap;
 pub(super) struct Spreads<'a> {
     groups: Vec<Vec<Spread<'a>>>,
     by_key: FastMap<GroupKey<'a>, GroupId>,
-    of_namespace: FastMap<&'a str, Vec<GroupId>>,
+    counted_by: Lookup<'a>,
 }
 
 /// Position of a group.
@@ -87,7 +88,9 @@ impl<'a> Spreads<'a> {
         };
         let group = self.groups.len();
         self.groups.push(key.constraints.iter().map(spread).collect());
-        self.of_namespace.entry(key.namespace).or_default().push(group);
+        for constraint in key.constraints {
+            self.counted_by.add([key.namespace], &constraint.selector, group);
+        }
         self.by_key.insert(key, group);
     }
 
@@ -98,8 +101,8 @@ impl<'a> Spreads<'a> {
 
     /// The constraints that count a pod of this namespace with these labels. An empty selector counts none.
     pub(super) fn counting(&self, namespace: &str, labels: &Labels) -> Vec<SpreadId> {
-        let groups = self.of_namespace.get(namespace).into_iter().flatten();
-        let constraints = groups.flat_map(|group| (0..self.groups[*group].len()).map(move |at| (*group, at)));
+        let groups = self.counted_by.candidates(namespace, labels).into_iter();
+        let constraints = groups.flat_map(|group| (0..self.groups[group].len()).map(move |at| (group, at)));
         let counts = |selector: &LabelSelector| !selector.is_everything() && selects(selector, labels);
         constraints.filter(|(group, at)| counts(&self.groups[*group][*at].constraint.selector)).collect()
     }

@@ -115,19 +115,23 @@ impl<'m> Filler<'m> {
     }
 }
 
-/// By lot, the number of its size. Where there are many lots, one size is a quarter of an octave of each resource.
+/// By lot, the number of its size. Where there are many lots, one size is a quarter of an octave of each resource. A seat that
+/// nobody else wants makes no difference: once it is taken, no pod of the lot fits, and the next lot is as good.
 fn sizes(lots: &[Lot], requests: &[f64], resources: usize) -> Vec<usize> {
     if lots.len() <= MANY_LOTS || resources == 0 {
         return (0..lots.len()).collect();
     }
     #[expect(clippy::cast_possible_truncation, reason = "a logarithm of an amount")]
     let quarter = |amount: &f64| (amount.max(1.0).log2() * 4.0) as i32;
+    let mut wanted_by: BTreeMap<usize, usize> = BTreeMap::new();
+    lots.iter().flat_map(|lot| &lot.seats).for_each(|seat| *wanted_by.entry(*seat).or_default() += 1);
     let mut numbers = BTreeMap::new();
     let mut of_lot = Vec::with_capacity(lots.len());
     for (lot, requests) in lots.iter().zip(requests.chunks_exact(resources)) {
         let size: Vec<i32> = requests.iter().map(quarter).collect();
+        let shared: Vec<usize> = lot.seats.iter().copied().filter(|seat| wanted_by[seat] > 1).collect();
         let next = numbers.len();
-        of_lot.push(*numbers.entry((lot.needs, &lot.seats, lot.area, size)).or_insert(next));
+        of_lot.push(*numbers.entry((lot.needs, shared, lot.area, size)).or_insert(next));
     }
     of_lot
 }
