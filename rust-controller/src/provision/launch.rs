@@ -31,7 +31,7 @@ pub(super) struct Launch<'a> {
 #[derive(Debug)]
 pub(super) struct Launches<'a> {
     /// By the labels that the `NodePool` adds; each list in the catalog's order.
-    by_labels: BTreeMap<Arc<Labels>, Vec<Launch<'a>>>,
+    by_labels: ByLabels<'a>,
     daemons: Vec<Arc<Pod>>,
     /// By placement of the pods that need a node, what a new node must be for them.
     of_placement: ByPlacement<'a, ShapeClass>,
@@ -40,6 +40,8 @@ pub(super) struct Launches<'a> {
     /// Pods of which no new node can have the labels: the class that they would be of if they asked for none.
     without_labels: BTreeMap<Bare<'a>, Option<ClassId>>,
 }
+
+type ByLabels<'a> = BTreeMap<Arc<Labels>, Vec<Launch<'a>>>;
 
 /// What a new node must be for the pods of a placement.
 type ByPlacement<'a, S> = BTreeMap<&'a Placement, Result<Vec<S>, ShapeError>>;
@@ -94,7 +96,7 @@ fn launches<'a>(
     labels: BTreeSet<Labels>,
     catalog: &'a Catalog,
     options: &Options,
-) -> (BTreeMap<Arc<Labels>, Vec<Launch<'a>>>, Vec<Arc<NewNode>>) {
+) -> (ByLabels<'a>, Vec<Arc<NewNode>>) {
     let with_labels = |(kind, offering): (&'a NodeType, &'a Offering)| {
         (kind, offering, Arc::new(kind.labels_as(offering)), options.usable(&kind.allocatable))
     };
