@@ -25,6 +25,7 @@ mod pending;
 mod pool;
 mod preferences;
 mod prices;
+mod repack;
 pub mod shape;
 mod singles;
 
