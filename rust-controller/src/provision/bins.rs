@@ -117,6 +117,27 @@ impl<'a> Bins<'a> {
         self.refused.clear();
     }
 
+    /// How many nodes there are, and how many pods on them.
+    pub(super) fn mark(&self) -> (usize, usize) {
+        (self.all.len(), self.order.len())
+    }
+
+    /// Takes back all nodes that have come since then; pods have come to no others.
+    pub(super) fn return_to(
+        &mut self,
+        (bins, placed): (usize, usize),
+        pods: &[Waiting<'_>],
+        simulation: &mut Simulation,
+    ) {
+        for pod in self.order.drain(placed..).rev() {
+            if let Some(bin) = self.all[bins..].iter().find(|bin| bin.pods.contains(&pod)) {
+                simulation.take(pods[pod].class, bin.node);
+            }
+        }
+        self.all[bins..].iter_mut().for_each(|bin| bin.pods.clear());
+        self.drop_empty(simulation);
+    }
+
     /// Takes for each node the cheapest one of its area that holds all its pods.
     ///
     /// Nothing that was decided before is undone by that: a node differs from another of its area in its name alone, as far

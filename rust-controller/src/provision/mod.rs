@@ -26,6 +26,7 @@ mod pending;
 mod pool;
 mod preferences;
 mod prices;
+mod repack;
 pub mod shape;
 mod singles;
 mod zones;

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::areas::settle;
+use super::areas::{Settled, settle};
 use super::bins::{Bin, Bins, Slots};
 use super::bundles::Bundles;
 use super::existing::{Waiting, place_until_nothing_changes};
 use super::launch::{Launch, Launches};
 use super::lots::{Lots, Unit};
 use super::market::Market;
-use super::mixture::{Terms, cheapest_mixture};
+use super::mixture::{Batch, Terms, cheapest_mixture};
+use super::repack::{MOST_PODS, Repacked, repack};
 use super::singles::Singles;
 use super::zones::fill_up;
 use super::{LowerBound, Options, TimeIsUp, Unplaceable};
@@ -59,7 +60,7 @@ pub(super) fn pack<'a>(
         if !bins.all.is_empty() {
             waiting.retain(|pod| !bins.place_anywhere(*pod, pods[*pod].class, &market, simulation));
         }
-        waiting = round(pods, waiting, &market, (options, time_is_up), &mut bins, simulation);
+        waiting = round(pods, &waiting, &market, (options, time_is_up), &mut bins, simulation);
         if waiting.is_empty() || waiting.len() == before {
             break;
         }
@@ -85,31 +86,75 @@ pub(super) fn pack<'a>(
     }
 }
 
+/// Nodes for pods, and the order in which pods come to areas.
+struct Packing {
+    settled: Settled,
+    lots: Lots,
+    batches: Vec<Batch>,
+}
+
 /// Plans nodes for all these pods at once, and puts on them whom the rules allow there. Returns the others.
 fn round<'a>(
     pods: &[Waiting<'_>],
-    mut waiting: Vec<usize>,
+    waiting: &[usize],
     market: &Market<'a>,
     (options, time_is_up): (&Options, TimeIsUp<'_>),
     bins: &mut Bins<'a>,
     simulation: &mut Simulation,
 ) -> Vec<usize> {
-    let settled = settle(&waiting, pods, market, simulation);
-    let mut area_of: Vec<Option<usize>> = vec![None; pods.len()];
-    for (pod, area) in &settled {
-        area_of[*pod] = Some(*area);
-    }
+    let settled = settle(waiting, pods, market, simulation);
+    let area_of = area_of(&settled, pods.len());
     let may_go_somewhere =
         |pod: usize| market.area_count() < 2 || area_of[pod].is_some() || !simulation.depends_on_area(pods[pod].class);
-    let bundles = Bundles::of(&waiting, pods, market, simulation);
+    let bundles = Bundles::of(waiting, pods, market, simulation);
     let placeable = waiting.iter().copied().filter(|pod| may_go_somewhere(*pod) && !bundles.follows(*pod));
     let units =
         placeable.map(|pod| Unit { pod, class: pods[pod].class, area: area_of[pod], bundle: bundles.led_by(pod) });
-    let lots = Lots::of(market, &units.collect::<Vec<_>>(), simulation);
-    let batches = cheapest_mixture(market, &lots, terms(options, market, &lots), time_is_up);
-    let mut slots = Slots::open(&lots.all, pods.len(), &batches, market, bins, simulation);
-    // Those that were sent to an area first, in that order, since their rules hold in that order; then those with other
-    // rules about their neighbours, and then those who mind nobody.
+    let units: Vec<Unit<'_>> = units.collect();
+    let lots = Lots::of(market, &units, simulation);
+    let terms = terms(options, market, &lots);
+    let batches = cheapest_mixture(market, &lots, terms, time_is_up);
+    let packing = Packing { settled, lots, batches };
+    let may_repack = terms.nodes_per_zone == 0 && pods.len() <= MOST_PODS;
+    if let Some(repacked) = may_repack
+        .then(|| repack((market, &packing.lots), &units, (&packing.settled, &packing.batches), simulation, time_is_up))
+        .flatten()
+    {
+        let cheaper = Packing::of(&repacked, units, market, simulation);
+        let before = bins.mark();
+        let left = seat(pods, waiting, (&cheaper, &bundles), market, bins, simulation);
+        if !left.iter().any(|pod| repacked.holds(*pod) || bundles.follows(*pod)) {
+            return left;
+        }
+        bins.return_to(before, pods, simulation);
+    }
+    seat(pods, waiting, (&packing, &bundles), market, bins, simulation)
+}
+
+/// By pod, the area that it was sent to.
+fn area_of(settled: &Settled, pods: usize) -> Vec<Option<usize>> {
+    let mut area_of = vec![None; pods];
+    for (pod, area) in settled {
+        area_of[*pod] = Some(*area);
+    }
+    area_of
+}
+
+/// Puts pods on new nodes, as the packing has it, if the rules allow it. Returns the others.
+///
+/// Those that were sent to an area first, in that order, since their rules hold in that order; then those with other rules
+/// about their neighbours, and then those who mind nobody.
+fn seat<'a>(
+    pods: &[Waiting<'_>],
+    waiting: &[usize],
+    (packing, bundles): (&Packing, &Bundles),
+    market: &Market<'a>,
+    bins: &mut Bins<'a>,
+    simulation: &mut Simulation,
+) -> Vec<usize> {
+    let Packing { settled, lots, batches } = packing;
+    let mut slots = Slots::open(&lots.all, pods.len(), batches, market, bins, simulation);
+    let area_of = area_of(settled, pods.len());
     let others = waiting.iter().copied().filter(|pod| area_of[*pod].is_none());
     let (minding, plain): (Vec<usize>, Vec<usize>) =
         others.partition(|pod| simulation.depends_on_others(pods[*pod].class));
@@ -122,8 +167,26 @@ fn round<'a>(
         }
     }
     bins.drop_empty(simulation);
-    waiting.retain(|pod| !placed[*pod]);
-    waiting
+    waiting.iter().copied().filter(|pod| !placed[*pod]).collect()
+}
+
+impl Packing {
+    /// The same units on other nodes, and in other areas.
+    fn of(repacked: &Repacked, mut units: Vec<Unit<'_>>, market: &Market<'_>, simulation: &Simulation) -> Self {
+        for unit in units.iter_mut().filter(|unit| unit.area.is_some()) {
+            let area = repacked.settled.iter().find(|(pod, _)| *pod == unit.pod).map(|(_, area)| *area);
+            unit.area = area.or(unit.area);
+        }
+        let lots = Lots::of(market, &units, simulation);
+        let lot_of = |pod: &usize| lots.all.iter().position(|lot| lot.pods.contains(pod));
+        let batch = |(offer, pods): &(usize, Vec<usize>)| {
+            let mut filling: BTreeMap<usize, u32> = BTreeMap::new();
+            pods.iter().filter_map(lot_of).for_each(|lot| *filling.entry(lot).or_default() += 1);
+            Batch { offer: *offer, filling: filling.into_iter().collect(), nodes: 1 }
+        };
+        let batches = repacked.nodes.iter().map(batch).collect();
+        Self { settled: repacked.settled.clone(), lots, batches }
+    }
 }
 
 /// As many nodes as every zone is to have, and no more pods on a node than leave enough for so many.

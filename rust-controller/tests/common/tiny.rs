@@ -1,0 +1,196 @@
+//! Clusters so small that every plan can be tried: a few pods, a few node types, one to three zones.
+
+use std::fmt::Write;
+
+use mini_karpenter::model::Catalog;
+use mini_karpenter::snapshot::Snapshot;
+use mini_karpenter::{catalog, lower};
+
+use crate::random::Random;
+
+/// What pods of a workload must keep to, as far as others of it are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rule {
+    Nothing,
+    /// Evenly spread over zones, by one pod at most.
+    ZoneSpread,
+    /// Evenly spread over hosts: since more may come, one on each.
+    HostSpread,
+    /// All in one zone.
+    ZoneTogether,
+    /// No two on a host.
+    HostApart,
+}
+
+impl Rule {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Nothing, Self::ZoneSpread, Self::HostSpread, Self::ZoneTogether, Self::HostApart];
+
+    /// In the specification of a pod that is of a workload.
+    fn spec(self, workload: usize) -> String {
+        let selector = format!("labelSelector: {{matchLabels: {{app: w{workload}}}}}");
+        let spread = |topology: &str| {
+            format!(
+                "topologySpreadConstraints: [{{maxSkew: 1, topologyKey: {topology}, whenUnsatisfiable: DoNotSchedule, \
+                 {selector}}}], "
+            )
+        };
+        let affinity = |kind: &str, topology: &str| {
+            let term = format!("{{topologyKey: {topology}, {selector}}}");
+            format!("affinity: {{{kind}: {{requiredDuringSchedulingIgnoredDuringExecution: [{term}]}}}}, ")
+        };
+        match self {
+            Self::Nothing => String::new(),
+            Self::ZoneSpread => spread("topology.kubernetes.io/zone"),
+            Self::HostSpread => spread("kubernetes.io/hostname"),
+            Self::ZoneTogether => affinity("podAffinity", "topology.kubernetes.io/zone"),
+            Self::HostApart => affinity("podAntiAffinity", "kubernetes.io/hostname"),
+        }
+    }
+}
+
+/// Milli-cores and mebibytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) cpu: u64,
+    pub(crate) memory: u64,
+}
+
+impl Amount {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { cpu: self.cpu + other.cpu, memory: self.memory + other.memory }
+    }
+
+    /// What is left of it, if there is so much.
+    pub(crate) fn less(self, other: Self) -> Option<Self> {
+        Some(Self { cpu: self.cpu.checked_sub(other.cpu)?, memory: self.memory.checked_sub(other.memory)? })
+    }
+
+    fn text(self) -> String {
+        format!("cpu: {}m, memory: {}Mi", self.cpu, self.memory)
+    }
+}
+
+/// Equal pods.
+#[derive(Clone, Debug)]
+pub(crate) struct Workload {
+    pub(crate) rule: Rule,
+    pub(crate) replicas: usize,
+    pub(crate) requests: Amount,
+}
+
+/// To be had in every zone.
+#[derive(Clone, Debug)]
+pub(crate) struct Kind {
+    pub(crate) allocatable: Amount,
+    pub(crate) pods: usize,
+    /// In thousandths per hour.
+    pub(crate) price: u64,
+}
+
+/// A node that runs no pod yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Existing {
+    pub(crate) allocatable: Amount,
+    pub(crate) zone: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Tiny {
+    pub(crate) zones: usize,
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) existing: Vec<Existing>,
+    pub(crate) workloads: Vec<Workload>,
+}
+
+impl Tiny {
+    /// As many pods at most, in some of the cases with rules, and in some with nodes that are there.
+    pub(crate) fn random(random: &mut Random, most_pods: u64) -> Self {
+        let ruled = random.chance(60);
+        let mut left = random.between(1, most_pods);
+        let mut workloads = Vec::new();
+        while left > 0 {
+            let replicas = random.between(1, left);
+            left -= replicas;
+            let rule = if ruled { *random.pick(&Rule::ALL) } else { Rule::Nothing };
+            let requests =
+                Amount { cpu: *random.pick(&[250, 500, 1000, 1500, 2000, 3000]), memory: 512 * random.between(1, 15) };
+            workloads.push(Workload { rule, replicas: usize::try_from(replicas).unwrap(), requests });
+        }
+        let zones = 1 + random.below(3);
+        let existing = if random.chance(25) { 1 + random.below(2) } else { 0 };
+        let existing = (0..existing).map(|_| Existing {
+            allocatable: Amount { cpu: 500 * random.between(1, 4), memory: 1024 * random.between(1, 6) },
+            zone: random.below(zones),
+        });
+        let existing = existing.collect();
+        Self { zones, kinds: kinds(random), existing, workloads }
+    }
+
+    pub(crate) fn catalog(&self) -> Catalog {
+        let mut text =
+            "version: 1\nnodeClassRef: {group: g.example.com, kind: Class, name: default}\ntypes:\n".to_owned();
+        let zones: Vec<String> = (0..self.zones).map(zone).collect();
+        for (number, Kind { allocatable, pods, price }) in self.kinds.iter().enumerate() {
+            let (allocatable, zones) = (allocatable.text(), zones.join(", "));
+            writeln!(
+                text,
+                "- {{name: t{number}, arch: amd64, allocatable: {{{allocatable}, pods: {pods}}}, zones: [{zones}], \
+                 pricePerHour: {{on-demand: {}.{:03}}}}}",
+                price / 1000,
+                price % 1000
+            )
+            .unwrap();
+        }
+        catalog::parse("tiny", &text).unwrap()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let nodes = self.existing.iter().enumerate().map(|(number, node)| {
+            let (zone, resources) = (zone(node.zone), format!("{{{}, pods: 110}}", node.allocatable.text()));
+            format!(
+                "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{number}, labels: {{kubernetes.io/hostname: n{number}, \
+                 kubernetes.io/arch: amd64, kubernetes.io/os: linux, topology.kubernetes.io/zone: {zone}}}}}\nstatus: \
+                 {{capacity: {resources}, allocatable: {resources}, conditions: [{{type: Ready, status: 'True'}}]}}\n"
+            )
+        });
+        let workloads = self.workloads.iter().enumerate().map(|(number, Workload { rule, replicas, requests })| {
+            format!(
+                "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: w{number}}}\nspec:\n  replicas: {replicas}\n  \
+                 selector: {{matchLabels: {{app: w{number}}}}}\n  template:\n    metadata: {{labels: {{app: w{number}}}}}\n    \
+                 spec: {{{}containers: [{{name: c, resources: {{requests: {{{}}}}}}}]}}\n",
+                rule.spec(number),
+                requests.text()
+            )
+        });
+        let text: String = nodes.chain(workloads).collect();
+        lower::parse_manifest(&text).unwrap().into_snapshot()
+    }
+}
+
+fn zone(number: usize) -> String {
+    format!("z{number}")
+}
+
+/// Two to five node types whose prices follow their sizes more or less. The last one holds any pod.
+fn kinds(random: &mut Random) -> Vec<Kind> {
+    let smaller = 1 + random.below(4);
+    let mut kinds = Vec::new();
+    for _ in 0..smaller {
+        let cores = *random.pick(&[1, 2, 4, 8]);
+        let gibibytes = cores * *random.pick(&[1, 2, 4, 8]);
+        kinds.push(kind(random, cores, gibibytes));
+    }
+    let cores = random.between(4, 12);
+    let gibibytes = random.between(8, 48);
+    kinds.push(kind(random, cores, gibibytes));
+    kinds
+}
+
+fn kind(random: &mut Random, cores: u64, gibibytes: u64) -> Kind {
+    let price = (20 * cores + 3 * gibibytes) * random.between(80, 120) / 100;
+    let pods = if random.chance(20) { random.between(2, 5) } else { 50 };
+    // What the system takes is not for pods.
+    let allocatable = Amount { cpu: cores * 1000 - 100, memory: gibibytes * 1024 - 100 };
+    Kind { allocatable, pods: usize::try_from(pods).unwrap(), price }
+}
