@@ -22,6 +22,7 @@ mod mixture;
 mod need_set;
 mod options;
 mod pack;
+mod parts;
 mod pending;
 mod pool;
 mod preferences;
