@@ -47,6 +47,8 @@ pub struct Simulation {
     pub(super) nodes: Vec<Site>,
     /// How many of them are the cluster's, by name.
     existing: usize,
+    /// What of further nodes makes their shape.
+    attention: Attention,
     pub(super) shapes: Shapes,
     pub(super) verdicts: ShapeVerdicts,
     pub(super) domains: Domains,
@@ -115,13 +117,12 @@ impl Simulation {
     /// Every node of a snapshot, with the pods that hold room on it.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
-        Self::with_new_nodes(snapshot, &[], Vec::new())
+        Self::with_more_pods(snapshot, &[])
     }
 
-    /// The same with nodes that could join, and pods that could run there beside the snapshot's. A node that could join
-    /// counts for nothing before [`Simulation::join`] or [`Simulation::expect_new_nodes`].
+    /// The same with pods that run nowhere yet beside the snapshot's.
     #[must_use]
-    pub fn with_new_nodes(snapshot: &Snapshot, more_pods: &[Arc<Pod>], new_nodes: Vec<Arc<NewNode>>) -> Self {
+    pub fn with_more_pods(snapshot: &Snapshot, more_pods: &[Arc<Pod>]) -> Self {
         let mut domains = Domains::default();
         let all: Vec<&Pod> = snapshot.pods().iter().chain(more_pods).map(|pod| &**pod).collect();
         let mut space = VolumeSpace::new(snapshot.extras(), &all);
@@ -133,6 +134,7 @@ impl Simulation {
         let mut simulation = Self {
             nodes: Vec::new(),
             existing: snapshot.nodes().len(),
+            attention,
             shapes: Shapes::default(),
             verdicts,
             free: Vec::new(),
@@ -153,16 +155,21 @@ impl Simulation {
             domains,
             storage,
         };
-        for site in sites.chain(new_nodes.into_iter().map(Site::New)) {
-            simulation.add(&attention, site);
-        }
+        sites.for_each(|site| simulation.add(site));
         simulation.settle();
         simulation
     }
 
-    fn add(&mut self, attention: &Attention, site: Site) {
+    /// One more node that could join. It counts for nothing before [`Simulation::join`] or
+    /// [`Simulation::expect_new_nodes`].
+    pub fn add_new_node(&mut self, new: Arc<NewNode>) -> NodeId {
+        self.add(Site::New(new));
+        NodeId(self.nodes.len() - 1)
+    }
+
+    fn add(&mut self, site: Site) {
         let target = site.target();
-        self.shapes.add(attention, &target);
+        self.shapes.add(&self.attention, &target);
         self.domains.add(&target);
         self.add_room(&site);
         self.nodes.push(site);
@@ -216,12 +223,6 @@ impl Simulation {
     #[must_use]
     pub fn depends_on_others(&self, class: ClassId) -> bool {
         !self.classes.is_plain(class)
-    }
-
-    /// The node that could join at this position of those given.
-    #[must_use]
-    pub fn new_node(&self, position: usize) -> NodeId {
-        NodeId(self.existing + position)
     }
 
     /// The class of a pod of the snapshot; none for a pod that is over, or not there.
@@ -416,15 +417,15 @@ impl Simulation {
     /// One bit for each rule that looks at a node by itself, set where it refuses.
     pub(super) fn refusing_rules(&self, placement: usize, node: NodeId) -> u8 {
         let asked = &self.classes.placements[placement];
-        let row = self.verdicts.refusing(placement, asked, &self.shapes, |node| self.nodes[node].target());
-        row[self.shapes.of(node.0)]
+        let shape = (&self.shapes, self.shapes.of(node.0));
+        self.verdicts.refusing(placement, asked, shape, |node| self.nodes[node].target())
     }
 
     /// Whether a node has the labels that one of these terms asks for.
     pub(super) fn reaches(&self, terms: usize, node: NodeId) -> bool {
         let asked = &self.storage.terms[terms];
-        let row = self.verdicts.reaches(terms, asked, &self.shapes, |node| self.nodes[node].target());
-        row[self.shapes.of(node.0)]
+        let shape = (&self.shapes, self.shapes.of(node.0));
+        self.verdicts.reaches(terms, asked, shape, |node| self.nodes[node].target())
     }
 
     /// How many volumes of a driver the node can attach; none for no limit.

@@ -99,7 +99,9 @@ impl<'a> Market<'a> {
         let in_areas = all.iter().zip(&of_launch).zip(&met).map(|((launch, place), met)| {
             ((area_of(place), Some(&*launch.template_labels)), *launch, Arc::clone(&met.all))
         });
-        let by_type = all.iter().map(|launch| ((0, None), *launch, Arc::clone(&types[launch.kind.name.as_str()])));
+        let by_type = different(&all, simulation)
+            .into_iter()
+            .map(|launch| ((0, None), launch, Arc::clone(&types[launch.kind.name.as_str()])));
         let zones: BTreeSet<&str> = areas.iter().map(|(_, zone)| *zone).collect();
         let number = |zone: &str| zones.iter().take_while(|other| **other < zone).count();
         let offers_in_areas = offers(in_areas, simulation);
@@ -338,6 +340,15 @@ fn met_needs(examples: &[(ClassId, &Pod)], launches: &Launches<'_>, simulation: 
         }
     }
     met
+}
+
+/// Of launches of one type that cost the same and have the same room, the first: most differ in nothing but the labels that
+/// their `NodePool` adds.
+fn different<'a>(launches: &[&'a Launch<'a>], simulation: &Simulation) -> Vec<&'a Launch<'a>> {
+    let mut known = BTreeSet::new();
+    let key =
+        |launch: &Launch<'a>| (launch.kind.name.as_str(), launch.offering.price_per_hour, simulation.room(launch.node));
+    launches.iter().copied().filter(|launch| known.insert(key(launch))).collect()
 }
 
 /// A launch is an offer if it meets the needs of somebody, and no other of its stall beats it.

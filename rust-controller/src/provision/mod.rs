@@ -194,9 +194,10 @@ pub fn plan_within(snapshot: &Snapshot, catalog: &Catalog, options: &Options, ti
         cut_short.get()
     };
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
-    let (mut simulation, launches) = launch::simulate(snapshot, catalog, options, &shaper);
+    let (mut simulation, demands) = launch::simulate(snapshot, &shaper);
     let OnExisting { fitting, rest } = place_on_existing(snapshot, &mut simulation);
     let mut drafts = Drafts::of(snapshot, &rest, &simulation);
+    let launches = demands.launches(rest.iter().map(|waiting| &**waiting.pod), (catalog, options), &mut simulation);
     let mut packed = pack::pack(&rest, &launches, (options, &time_is_up), &mut simulation);
     let unmet = preferences::on_planned(snapshot, &fitting, &rest, &mut packed, &launches, &mut simulation);
     let fewest_nodes = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_nodes);
