@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::TimeIsUp;
+use super::effort::Effort;
 use super::fill::{Filler, Filling};
 use super::lots::{Lot, Lots};
 use super::market::{Market, Offer, twins};
@@ -106,6 +106,8 @@ struct Remainder<'m, 'a> {
     areas: &'m [usize],
     bought: Bought,
     nodes_per_zone: usize,
+    /// What has been looked at, as [`Effort`] counts it.
+    steps: usize,
 }
 
 /// What has been bought, for all parts of the market.
@@ -136,13 +138,13 @@ impl Worth {
 ///
 /// The parts of the market are served one after the other, so that what many of them cost is the sum of what each costs by
 /// itself; what has been bought for one counts where the next spreads its nodes over areas.
-pub(super) fn cheapest_mixture(market: &Market<'_>, lots: &Lots, terms: Terms, time_is_up: TimeIsUp<'_>) -> Vec<Batch> {
+pub(super) fn cheapest_mixture(market: &Market<'_>, lots: &Lots, terms: Terms, effort: &Effort) -> Vec<Batch> {
     let pods: usize = lots.all.iter().map(|lot| lot.pods.len()).sum();
     let others = (PODS_FOR_ONE_MANNER / pods.max(1)).saturating_sub(1).min(OTHER_MANNERS.len());
     let mut bought = Bought { in_area: vec![0.0; market.area_count()], nodes_in_zone: vec![0; market.zone_count] };
     let mut batches = Vec::new();
     for part in parts(market, lots) {
-        for batch in cheapest_of_part(market, &part, (terms, others), &bought, time_is_up) {
+        for batch in cheapest_of_part(market, &part, (terms, others), &bought, effort) {
             let batch = part.in_market(batch);
             bought.add(&market.offers[batch.offer], batch.nodes, market);
             batches.push(batch);
@@ -152,13 +154,13 @@ pub(super) fn cheapest_mixture(market: &Market<'_>, lots: &Lots, terms: Terms, t
 }
 
 /// Several manners of putting a mixture together are tried, the fewer the more pods there are, and the cheapest is kept. When
-/// time is up, no other is tried.
+/// the effort is spent, no other is tried.
 fn cheapest_of_part(
     market: &Market<'_>,
     part: &Part<'_>,
     (terms, others): (Terms, usize),
     bought: &Bought,
-    time_is_up: TimeIsUp<'_>,
+    effort: &Effort,
 ) -> Vec<Batch> {
     let offers: Vec<&Offer<'_>> = part.offers.iter().map(|offer| &market.offers[*offer]).collect();
     let twins = twins(&offers);
@@ -166,8 +168,8 @@ fn cheapest_of_part(
     areas.dedup();
     let start = Remainder::new((market, &offers, &twins, &areas), &part.lots, terms, bought.clone());
     let manners = std::iter::once(&FIRST_MANNER).chain(&OTHER_MANNERS[..others]);
-    let in_time = manners.enumerate().take_while(|(number, _)| *number == 0 || !time_is_up());
-    let mixtures = in_time.map(|(_, manner)| mixture(start.clone(), *manner));
+    let in_time = manners.enumerate().take_while(|(number, _)| *number == 0 || !effort.is_spent());
+    let mixtures = in_time.map(|(_, manner)| mixture(start.clone(), *manner, effort));
     let price = |batches: &Vec<Batch>| -> f64 {
         batches.iter().map(|batch| offers[batch.offer].price * f64::from(batch.nodes)).sum()
     };
@@ -191,7 +193,7 @@ fn may_hold(offer: &Offer<'_>, lot: &Lot) -> bool {
 
 /// Each step costs O(offers × rows) for prices, and O(pods of a node × lots) for each filling that can not be used again;
 /// there are O(lots × log pods) steps.
-fn mixture(mut rest: Remainder<'_, '_>, manner: Manner) -> Vec<Batch> {
+fn mixture(mut rest: Remainder<'_, '_>, manner: Manner, effort: &Effort) -> Vec<Batch> {
     let mut batches = Vec::new();
     while let Some(batch) = rest.step(manner) {
         for batch in rest.over_areas(batch) {
@@ -199,6 +201,7 @@ fn mixture(mut rest: Remainder<'_, '_>, manner: Manner) -> Vec<Batch> {
             batches.push(batch);
         }
     }
+    effort.spend(rest.steps);
     batches
 }
 
@@ -237,6 +240,7 @@ impl<'m, 'a> Remainder<'m, 'a> {
             bought,
             nodes_per_zone: terms.nodes_per_zone,
             filler: Filler::new(lots, seats, resources),
+            steps: 0,
             left,
             lots_of,
         };
@@ -286,6 +290,7 @@ impl<'m, 'a> Remainder<'m, 'a> {
             return None;
         }
         let worth = self.worth();
+        self.steps += self.offers.len() + self.left.len();
         let batch = self.areas(&worth).into_iter().find_map(|area| self.best(area, &worth, manner));
         batch.map(|(offer, filling)| {
             let possible = filling.iter().map(|(lot, count)| self.left[*lot] / count).min().unwrap_or(1);
@@ -370,7 +375,7 @@ impl<'m, 'a> Remainder<'m, 'a> {
     /// The filling of an offer that gives most for its price, and how much that is. A node that is small is tried with each
     /// pod that takes the seat which is short.
     fn filling(&mut self, offer: usize, worth: &Worth) -> Option<(f64, Filling)> {
-        let Self { filler, left, lots_of, offered, fillings, demand, offers, .. } = self;
+        let Self { filler, left, lots_of, offered, fillings, demand, offers, steps, .. } = self;
         let lots = &mut lots_of[offer];
         lots.retain(|lot| left[*lot] > 0);
         let takes_short_seat =
@@ -389,7 +394,9 @@ impl<'m, 'a> Remainder<'m, 'a> {
         for first in firsts {
             let usable = |filling: &Filling| filling.iter().all(|(lot, count)| *count <= left[*lot]);
             if !known.get(&first).is_some_and(usable) {
-                known.insert(first, filler.fill(room, lots, left, first));
+                let filling = filler.fill(room, lots, left, first);
+                *steps += filler.steps(lots, &filling);
+                known.insert(first, filling);
             }
             let value = known.get(&first).map_or(0.0, |filling| worth.of(filling));
             if best.is_none_or(|(most, _)| value > most) {
