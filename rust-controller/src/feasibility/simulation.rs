@@ -9,9 +9,10 @@ use super::mounts::Mounts;
 use super::numbering::signed;
 use super::shape::{Attention, ShapeVerdicts, Shapes};
 use super::spread::{Eligibility, SpreadCounts, SpreadDomains};
+use super::taints::Taints;
 use super::target::{AFFINITY, TAINTS, Target};
 use super::volumes::VolumeSpace;
-use crate::model::{HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, Taint, key};
+use crate::model::{HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, key};
 use crate::snapshot::Snapshot;
 use crate::units::FastMap;
 
@@ -19,15 +20,13 @@ use crate::units::FastMap;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(super) usize);
 
-/// A node as it would join.
+/// A node as it would join, without taints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNode {
     /// Labels that it joins with, whatever its `NodePool` is. Nodes of several pools share them.
     pub labels: Arc<Labels>,
     /// Labels that its `NodePool` adds; they win over the others.
     pub template_labels: Arc<Labels>,
-    /// Taints of its `NodePool`.
-    pub taints: Vec<Taint>,
     /// What pods, daemon pods included, may request of it.
     pub allocatable: Resources,
 }
@@ -99,9 +98,7 @@ impl Site {
     pub(super) fn target(&self) -> Target<'_> {
         match self {
             Self::Existing(node) => Target::existing(node),
-            Self::New(new) => {
-                Target { template_labels: &new.template_labels, taints: &new.taints, ..Target::new(&new.labels) }
-            }
+            Self::New(new) => Target { template_labels: &new.template_labels, ..Target::new(&new.labels) },
         }
     }
 
@@ -126,7 +123,8 @@ impl Simulation {
         let mut domains = Domains::default();
         let all: Vec<&Pod> = snapshot.pods().iter().chain(more_pods).map(|pod| &**pod).collect();
         let mut space = VolumeSpace::new(snapshot.extras(), &all);
-        let classes = Classes::of(&all, snapshot.extras(), &mut space, &mut domains);
+        let taints = Taints::of(snapshot.nodes().iter().map(|node| &**node));
+        let classes = Classes::of(&all, (taints, snapshot.extras()), &mut space, &mut domains);
         let storage = Storage::of(space, snapshot);
         let attention = Attention::of(&classes.placements, node_requirements(&classes.placements, &storage.terms));
         let verdicts = ShapeVerdicts::new(classes.placements.len(), storage.terms.len());

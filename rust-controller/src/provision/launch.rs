@@ -123,7 +123,6 @@ impl<'a> Demands<'a> {
         let node = simulation.add_new_node(Arc::new(NewNode {
             labels: Arc::clone(labels),
             template_labels: Arc::clone(template_labels),
-            taints: Vec::new(),
             allocatable: allocatable.clone(),
         }));
         let daemons = hold_daemons(simulation, &self.daemon_classes, node);
