@@ -9,7 +9,6 @@ mod clusters;
 #[path = "common/plans.rs"]
 mod plans;
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ use mini_karpenter::model::{
     Preferences, Requirement, Resources, SchedulingState, SpreadConstraint, Taint, TaintEffect, Toleration,
     TolerationMatch, Weighted, key,
 };
-use mini_karpenter::provision::{Plan, Verdict, plan_within};
+use mini_karpenter::provision::{Plan, Verdict};
 use mini_karpenter::units::Money;
 use plans::{options, plan_of};
 
@@ -157,7 +156,7 @@ fn outcome(plan: &Plan) -> Outcome {
 
 #[test]
 fn soft_rules_never_veto_and_never_cost_anything() {
-    let (mut moved, mut met, mut worse) = (0, 0, 0);
+    let (mut moved, mut elsewhere, mut met, mut worse) = (0, 0, 0, 0);
     for_each_case(CASES, soft_case, |case, random| {
         let (with, without) = (plan_of(case), plan_of(&without_preferences(case)));
         let mut complaints = Vec::new();
@@ -171,45 +170,15 @@ fn soft_rules_never_veto_and_never_cost_anything() {
         }
         let verdicts = |plan: &Plan| plan.pods.iter().map(|planned| planned.verdict.clone()).collect::<Vec<_>>();
         moved += usize::from(verdicts(&with) != verdicts(&without));
+        elsewhere += usize::from(launches_of(&with) != launches_of(&without));
         let (weight, before) = (recount(case, &with).weight, recount(case, &without).weight);
         met += usize::from(weight < before);
         worse += usize::from(weight > before);
         complaints
     });
     assert!(moved > 35 && met > 35, "the cases say little: {moved} plans differ, and {met} meet more");
+    assert!(elsewhere > 10, "the cases say little: {elsewhere} plans launch nodes otherwise");
     assert!(worse * 20 < met, "{worse} plans meet less, and {met} more");
-}
-
-/// Planned nodes are launched otherwise at the end, unless the time is up by then: the same plan without that.
-#[test]
-fn nodes_launched_otherwise_cost_the_same_and_meet_no_less() {
-    let (mut elsewhere, mut met) = (0, 0);
-    for_each_case(2 * CASES, soft_case, |case, _| {
-        let snapshot = case.snapshot();
-        let asked = Cell::new(0);
-        let plan_until = |last: usize| {
-            asked.set(0);
-            let time_is_up = || asked.replace(asked.get() + 1) + 1 >= last;
-            plan_within(&snapshot, &case.catalog, &options(case), &time_is_up)
-        };
-        let with = plan_until(usize::MAX);
-        let cares = |pod: &Pod| pod.preferences.is_some();
-        let is_planned = |verdict: &Verdict| matches!(verdict, Verdict::Planned { .. });
-        if !with.pods.iter().any(|planned| is_planned(&planned.verdict) && cares(&planned.pod)) {
-            return Vec::new();
-        }
-        let without = plan_until(asked.get());
-        let (after, before) = (recount(case, &with).weight, recount(case, &without).weight);
-        elsewhere += usize::from(launches_of(&with) != launches_of(&without));
-        met += usize::from(after < before);
-        let mut complaints: Vec<String> =
-            check_plan(&snapshot, &case.catalog, &options(case), &with).iter().map(ToString::to_string).collect();
-        if outcome(&with) != outcome(&without) || after > before {
-            complaints.push(format!("{after} and {:#?}, {before} and {:#?}", outcome(&with), outcome(&without)));
-        }
-        complaints
-    });
-    assert!(elsewhere > 25 && met > 25, "the cases say little: {elsewhere} plans differ, and {met} meet more");
 }
 
 /// Each node's type, zone and capacity type.

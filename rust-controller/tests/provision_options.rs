@@ -4,10 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mini_karpenter::check::check_plan;
 use mini_karpenter::model::{Catalog, Resources};
-use mini_karpenter::provision::{Options, Plan, Verdict, plan, plan_within};
+use mini_karpenter::provision::{Options, Plan, Verdict, plan, plan_within_budget};
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::Cpu;
 use mini_karpenter::{catalog, lower};
@@ -170,7 +171,8 @@ fn a_plan_is_whole_when_there_is_no_time_to_improve_it() {
     let pods = deployment("web", 50, "cpu: 500m, memory: 1Gi", "");
     let snapshot = lower::parse_manifest(&pods).unwrap().into_snapshot();
     let (catalog, options) = (types(), Options::default());
-    let hasty = plan_within(&snapshot, &catalog, &options, &|| true);
+    let in_no_time = Options { budget: Duration::ZERO, ..Options::default() };
+    let hasty = plan_within_budget(&snapshot, &catalog, &in_no_time);
     assert!(all_are_planned(&hasty) && check_plan(&snapshot, &catalog, &options, &hasty).is_empty());
     let whole = plan(&snapshot, &catalog, &options);
     assert!(hasty.cost_per_hour() >= whole.cost_per_hour());

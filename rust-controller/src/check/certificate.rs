@@ -104,24 +104,38 @@ fn offers(
     let no_labels = Labels::new();
     let label_sets: BTreeSet<&Labels> = plan.pools.values().map(|pool| &pool.labels).chain([&no_labels]).collect();
     let own: BTreeSet<&Placement> = held.pods.iter().map(|pod| &pod.placement).collect();
-    let placements: Vec<Placement> = own.into_iter().map(|own| with_defaults(own, defaults)).collect();
+    let type_keys: BTreeSet<String> =
+        options.allowed(catalog).flat_map(|(kind, offering)| kind.labels_as(offering).into_keys()).collect();
+    let mut placements = Placements::new();
+    for own in own {
+        let label = own.node_selector.iter().find(|(key, _)| !type_keys.contains(*key));
+        placements.entry(label).or_default().push(with_defaults(own, defaults));
+    }
     let mut offers = Vec::new();
     for (kind, offering) in options.allowed(catalog) {
         let labels = kind.labels_as(offering);
+        // Most sets of labels make no difference to what runs on a node beside the pods.
+        let mut rooms: BTreeSet<Vec<usize>> = BTreeSet::new();
         for template_labels in &label_sets {
             let target = Target { template_labels, ..Target::new(&labels) };
-            if !placements.iter().any(|placement| placement_admits(placement, &target)) {
+            let asked = || template_labels.iter().map(Some).chain([None]).filter_map(|label| placements.get(&label));
+            if !asked().flatten().any(|placement| placement_admits(placement, &target)) {
                 continue;
             }
             let running = daemons::running(daemons, &target);
             let taken = Resources::sum(running.iter().map(|position| &daemons[*position].requests));
-            let room = options.usable(&kind.allocatable).less(&taken);
-            let price = offering.price_per_hour.map(Money::units);
-            offers.push(Offer { name: kind.name.clone(), room, price });
+            if rooms.insert(running) {
+                let room = options.usable(&kind.allocatable).less(&taken);
+                let price = offering.price_per_hour.map(Money::units);
+                offers.push(Offer { name: kind.name.clone(), room, price });
+            }
         }
     }
     offers
 }
+
+/// Placements by a label that they select nodes by and that no node type has: only a pool may give it.
+type Placements<'a> = BTreeMap<Option<(&'a String, &'a String)>, Vec<Placement>>;
 
 /// What a pod asks of a new node, with what is asked for it where it says nothing of that.
 fn with_defaults(own: &Placement, defaults: &[Requirement]) -> Placement {

@@ -4,6 +4,7 @@
 //! class where these are equal: the same requests, the same constraints, and labels that the selectors around them see
 //! alike. Names, annotations, and volumes that no rule looks at make no difference.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -15,6 +16,7 @@ use super::numbering::{Kind, Numbering};
 use super::selector::SeenLabels;
 use super::sights::Sights;
 use super::spread::{Eligibility, SpreadGroup, SpreadRule};
+use super::taints::Taints;
 use super::volumes::{VolumeNeeds, VolumeSpace};
 use crate::model::{AffinityTerm, HostPort, LabelSelector, NodeSelectorTerm, Phase, Placement, Pod};
 use crate::snapshot::Extras;
@@ -98,8 +100,13 @@ pub(super) fn stays(pod: &Pod) -> bool {
 
 impl Classes {
     /// Numbers everything. Keys of all terms are added to `domains`, selectors of volumes to `space`.
-    pub(super) fn of(pods: &[&Pod], extras: &Extras, space: &mut VolumeSpace<'_>, domains: &mut Domains) -> Self {
-        let mut numbering = Numbering::new();
+    pub(super) fn of(
+        pods: &[&Pod],
+        (taints, extras): (Taints, &Extras),
+        space: &mut VolumeSpace<'_>,
+        domains: &mut Domains,
+    ) -> Self {
+        let mut numbering = Numbering::new(taints);
         let kinds: Vec<Option<usize>> =
             pods.iter().map(|pod| is_there(pod).then(|| numbering.kind(pod, space, domains))).collect();
         let mut finish = Finish::new(&numbering, extras);
@@ -110,7 +117,7 @@ impl Classes {
             all: classes.into_values().into_iter().map(Rc::unwrap_or_clone).collect(),
             of_pod,
             resources: numbering.resources.into_values(),
-            placements: numbering.placements.into_values().into_iter().cloned().collect(),
+            placements: numbering.placements.into_values().into_iter().map(Cow::into_owned).collect(),
             volumes: numbering.volumes.into_values(),
             seen_by: seen_by.into_values(),
             eligibilities: numbering.eligibilities.into_values(),

@@ -23,6 +23,7 @@ mod shape;
 mod sights;
 mod simulation;
 mod spread;
+mod taints;
 mod target;
 mod verdict;
 mod volume_verdict;

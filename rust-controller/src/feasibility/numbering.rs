@@ -4,6 +4,8 @@
 //! whole, and its parts are numbered only where it is the first of its kind. Pods lie scattered in memory: each is looked
 //! at once, and everything else is done by kind.
 
+use std::borrow::Cow;
+
 use super::Rule;
 use super::affinity::{AffinityGroup, AntiTerm, Who};
 use super::class::{NeighbourRules, stays};
@@ -11,6 +13,7 @@ use super::domains::Domains;
 use super::interner::Interner;
 use super::sights::NamespaceSet;
 use super::spread::{Eligibility, SpreadGroup, SpreadRule};
+use super::taints::Taints;
 use super::volumes::{VolumeNeeds, VolumeSpace};
 use crate::model::{
     AffinityTerm, HostPort, LabelSelector, Labels, Neighbours, Placement, Pod, Resources, SpreadConstraint,
@@ -19,7 +22,7 @@ use crate::model::{
 /// Everything that pods ask for, as it is numbered.
 pub(super) struct Numbering<'p> {
     pub(super) resources: Interner<String>,
-    pub(super) placements: Interner<&'p Placement>,
+    pub(super) placements: Interner<Cow<'p, Placement>>,
     pub(super) volumes: Interner<VolumeNeeds>,
     pub(super) eligibilities: Interner<Eligibility>,
     pub(super) spread: Interner<SpreadGroup>,
@@ -28,6 +31,7 @@ pub(super) struct Numbering<'p> {
     pub(super) selectors: Interner<&'p LabelSelector>,
     pub(super) namespace_sets: Interner<NamespaceSet<'p>>,
     pub(super) namespaces: Interner<&'p str>,
+    taints: Taints,
     asked: Interner<Asked<'p>>,
     /// By number of what is asked.
     pub(super) drafts: Vec<Draft<'p>>,
@@ -77,7 +81,7 @@ static ANYWHERE: Placement =
     Placement { node_name: None, node_selector: Labels::new(), node_affinity: None, tolerations: Vec::new() };
 
 impl<'p> Numbering<'p> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(taints: Taints) -> Self {
         let mut resources = Interner::default();
         // The order of `Resources::amounts`, so that messages list them in that order.
         for (name, _) in Resources::default().amounts() {
@@ -94,6 +98,7 @@ impl<'p> Numbering<'p> {
             selectors: Interner::default(),
             namespace_sets: Interner::default(),
             namespaces: Interner::default(),
+            taints,
             asked: Interner::default(),
             drafts: Vec::new(),
             labels: Interner::default(),
@@ -142,7 +147,7 @@ impl<'p> Numbering<'p> {
             neighbours,
             stays,
         } = asked;
-        let placement = self.placements.number(placement);
+        let placement = self.placements.number(self.taints.tolerated(placement));
         let namespace = self.namespaces.number(namespace);
         Draft {
             requests: self.requests(requests),

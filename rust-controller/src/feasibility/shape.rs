@@ -1,6 +1,6 @@
 //! Nodes that no rule about a node by itself can tell apart have one shape; such rules are asked once for each shape.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Rule;
@@ -114,47 +114,67 @@ impl Shapes {
     }
 }
 
-/// For each shape one bit for each of [`RULES`]: set where it refuses.
-pub(super) type RefusingRules = Vec<u8>;
+/// One bit for each of [`RULES`]: set where it refuses.
+pub(super) type RefusingRules = u8;
+
+/// What stands for a shape that nobody has asked about.
+const UNASKED: RefusingRules = RefusingRules::MAX;
 
 /// What the rules about a node by itself say, by placement or volume, and by shape. Filled in as it is asked for.
 #[derive(Debug)]
 pub(super) struct ShapeVerdicts {
-    placements: Vec<OnceCell<RefusingRules>>,
-    volumes: Vec<OnceCell<Vec<bool>>>,
+    /// By shape. Where pods ask for many labels, most placements meet few of the shapes.
+    placements: Vec<RefCell<Vec<RefusingRules>>>,
+    volumes: Vec<RefCell<Vec<Option<bool>>>>,
 }
 
 impl ShapeVerdicts {
     pub(super) fn new(placements: usize, volumes: usize) -> Self {
-        Self { placements: vec![OnceCell::new(); placements], volumes: vec![OnceCell::new(); volumes] }
+        Self { placements: vec![RefCell::default(); placements], volumes: vec![RefCell::default(); volumes] }
     }
 
-    /// Which rules refuse a placement on each shape.
+    /// Which rules refuse a placement on a shape.
     pub(super) fn refusing<'n>(
         &self,
         number: usize,
         placement: &Placement,
-        shapes: &Shapes,
+        (shapes, shape): (&Shapes, usize),
         target: impl Fn(usize) -> Target<'n>,
-    ) -> &RefusingRules {
-        let bits = |node: &usize| {
-            let target = target(*node);
+    ) -> RefusingRules {
+        let mut row = self.placements[number].borrow_mut();
+        let known = row.get(shape).copied().filter(|known| *known != UNASKED);
+        known.unwrap_or_else(|| {
+            let target = target(shapes.representatives[shape]);
             let refuses =
                 |(at, (_, rule)): (usize, &(Rule, PlacementRule))| u8::from(rule(placement, &target).is_some()) << at;
-            RULES.iter().enumerate().map(refuses).sum()
-        };
-        self.placements[number].get_or_init(|| shapes.representatives.iter().map(bits).collect())
+            put(&mut row, shape, RULES.iter().enumerate().map(refuses).sum(), UNASKED)
+        })
     }
 
-    /// Whether each shape has the labels that one of the terms asks for.
+    /// Whether a shape has the labels that one of the terms asks for.
     pub(super) fn reaches<'n>(
         &self,
         number: usize,
         terms: &[NodeSelectorTerm],
-        shapes: &Shapes,
+        (shapes, shape): (&Shapes, usize),
         target: impl Fn(usize) -> Target<'n>,
-    ) -> &Vec<bool> {
-        let reaches = |node: &usize| terms.iter().any(|term| term_matches(term, &target(*node)));
-        self.volumes[number].get_or_init(|| shapes.representatives.iter().map(reaches).collect())
+    ) -> bool {
+        let mut row = self.volumes[number].borrow_mut();
+        let known = row.get(shape).copied().flatten();
+        known.unwrap_or_else(|| {
+            let target = target(shapes.representatives[shape]);
+            let reaches = terms.iter().any(|term| term_matches(term, &target));
+            put(&mut row, shape, Some(reaches), None);
+            reaches
+        })
     }
+}
+
+/// Puts what has been found at a place of a row, which grows as far as that.
+fn put<T: Copy>(row: &mut Vec<T>, at: usize, found: T, unasked: T) -> T {
+    if row.len() <= at {
+        row.resize(at + 1, unasked);
+    }
+    row[at] = found;
+    found
 }

@@ -9,9 +9,10 @@ use super::mounts::Mounts;
 use super::numbering::signed;
 use super::shape::{Attention, ShapeVerdicts, Shapes};
 use super::spread::{Eligibility, SpreadCounts, SpreadDomains};
+use super::taints::Taints;
 use super::target::{AFFINITY, TAINTS, Target};
 use super::volumes::VolumeSpace;
-use crate::model::{HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, Taint, key};
+use crate::model::{HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, key};
 use crate::snapshot::Snapshot;
 use crate::units::FastMap;
 
@@ -19,15 +20,13 @@ use crate::units::FastMap;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(super) usize);
 
-/// A node as it would join.
+/// A node as it would join, without taints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNode {
     /// Labels that it joins with, whatever its `NodePool` is. Nodes of several pools share them.
     pub labels: Arc<Labels>,
     /// Labels that its `NodePool` adds; they win over the others.
     pub template_labels: Arc<Labels>,
-    /// Taints of its `NodePool`.
-    pub taints: Vec<Taint>,
     /// What pods, daemon pods included, may request of it.
     pub allocatable: Resources,
 }
@@ -47,6 +46,8 @@ pub struct Simulation {
     pub(super) nodes: Vec<Site>,
     /// How many of them are the cluster's, by name.
     existing: usize,
+    /// What of further nodes makes their shape.
+    attention: Attention,
     pub(super) shapes: Shapes,
     pub(super) verdicts: ShapeVerdicts,
     pub(super) domains: Domains,
@@ -97,9 +98,7 @@ impl Site {
     pub(super) fn target(&self) -> Target<'_> {
         match self {
             Self::Existing(node) => Target::existing(node),
-            Self::New(new) => {
-                Target { template_labels: &new.template_labels, taints: &new.taints, ..Target::new(&new.labels) }
-            }
+            Self::New(new) => Target { template_labels: &new.template_labels, ..Target::new(&new.labels) },
         }
     }
 
@@ -115,17 +114,17 @@ impl Simulation {
     /// Every node of a snapshot, with the pods that hold room on it.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
-        Self::with_new_nodes(snapshot, &[], Vec::new())
+        Self::with_more_pods(snapshot, &[])
     }
 
-    /// The same with nodes that could join, and pods that could run there beside the snapshot's. A node that could join
-    /// counts for nothing before [`Simulation::join`] or [`Simulation::expect_new_nodes`].
+    /// The same with pods that run nowhere yet beside the snapshot's.
     #[must_use]
-    pub fn with_new_nodes(snapshot: &Snapshot, more_pods: &[Arc<Pod>], new_nodes: Vec<Arc<NewNode>>) -> Self {
+    pub fn with_more_pods(snapshot: &Snapshot, more_pods: &[Arc<Pod>]) -> Self {
         let mut domains = Domains::default();
         let all: Vec<&Pod> = snapshot.pods().iter().chain(more_pods).map(|pod| &**pod).collect();
         let mut space = VolumeSpace::new(snapshot.extras(), &all);
-        let classes = Classes::of(&all, snapshot.extras(), &mut space, &mut domains);
+        let taints = Taints::of(snapshot.nodes().iter().map(|node| &**node));
+        let classes = Classes::of(&all, (taints, snapshot.extras()), &mut space, &mut domains);
         let storage = Storage::of(space, snapshot);
         let attention = Attention::of(&classes.placements, node_requirements(&classes.placements, &storage.terms));
         let verdicts = ShapeVerdicts::new(classes.placements.len(), storage.terms.len());
@@ -133,6 +132,7 @@ impl Simulation {
         let mut simulation = Self {
             nodes: Vec::new(),
             existing: snapshot.nodes().len(),
+            attention,
             shapes: Shapes::default(),
             verdicts,
             free: Vec::new(),
@@ -153,16 +153,21 @@ impl Simulation {
             domains,
             storage,
         };
-        for site in sites.chain(new_nodes.into_iter().map(Site::New)) {
-            simulation.add(&attention, site);
-        }
+        sites.for_each(|site| simulation.add(site));
         simulation.settle();
         simulation
     }
 
-    fn add(&mut self, attention: &Attention, site: Site) {
+    /// One more node that could join. It counts for nothing before [`Simulation::join`] or
+    /// [`Simulation::expect_new_nodes`].
+    pub fn add_new_node(&mut self, new: Arc<NewNode>) -> NodeId {
+        self.add(Site::New(new));
+        NodeId(self.nodes.len() - 1)
+    }
+
+    fn add(&mut self, site: Site) {
         let target = site.target();
-        self.shapes.add(attention, &target);
+        self.shapes.add(&self.attention, &target);
         self.domains.add(&target);
         self.add_room(&site);
         self.nodes.push(site);
@@ -216,12 +221,6 @@ impl Simulation {
     #[must_use]
     pub fn depends_on_others(&self, class: ClassId) -> bool {
         !self.classes.is_plain(class)
-    }
-
-    /// The node that could join at this position of those given.
-    #[must_use]
-    pub fn new_node(&self, position: usize) -> NodeId {
-        NodeId(self.existing + position)
     }
 
     /// The class of a pod of the snapshot; none for a pod that is over, or not there.
@@ -416,15 +415,15 @@ impl Simulation {
     /// One bit for each rule that looks at a node by itself, set where it refuses.
     pub(super) fn refusing_rules(&self, placement: usize, node: NodeId) -> u8 {
         let asked = &self.classes.placements[placement];
-        let row = self.verdicts.refusing(placement, asked, &self.shapes, |node| self.nodes[node].target());
-        row[self.shapes.of(node.0)]
+        let shape = (&self.shapes, self.shapes.of(node.0));
+        self.verdicts.refusing(placement, asked, shape, |node| self.nodes[node].target())
     }
 
     /// Whether a node has the labels that one of these terms asks for.
     pub(super) fn reaches(&self, terms: usize, node: NodeId) -> bool {
         let asked = &self.storage.terms[terms];
-        let row = self.verdicts.reaches(terms, asked, &self.shapes, |node| self.nodes[node].target());
-        row[self.shapes.of(node.0)]
+        let shape = (&self.shapes, self.shapes.of(node.0));
+        self.verdicts.reaches(terms, asked, shape, |node| self.nodes[node].target())
     }
 
     /// How many volumes of a driver the node can attach; none for no limit.

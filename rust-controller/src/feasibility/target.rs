@@ -78,11 +78,13 @@ pub(super) const AFFINITY: usize = 3;
 
 /// A cordon is a taint in another form, so a pod that tolerates the taint ignores the cordon.
 fn cordon(placement: &Placement, target: &Target<'_>) -> Option<Refusal> {
-    let tolerated = || {
-        let key = "node.kubernetes.io/unschedulable".to_owned();
-        tolerates(&placement.tolerations, &Taint { key, value: String::new(), effect: TaintEffect::NoSchedule })
-    };
-    (target.unschedulable && !tolerated()).then_some(Refusal::Cordoned)
+    (target.unschedulable && !tolerates(&placement.tolerations, &cordon_taint())).then_some(Refusal::Cordoned)
+}
+
+/// The taint that stands for a cordon.
+pub(super) fn cordon_taint() -> Taint {
+    let key = "node.kubernetes.io/unschedulable".to_owned();
+    Taint { key, value: String::new(), effect: TaintEffect::NoSchedule }
 }
 
 fn name(placement: &Placement, target: &Target<'_>) -> Option<Refusal> {

@@ -10,7 +10,7 @@ use crate::check::{Violation, check_consolidation, check_plan};
 use crate::consolidate::{self, Consolidation, consolidate};
 use crate::document::PlanMetrics;
 use crate::model::{Catalog, PodName, key};
-use crate::provision::{self, Choice, Plan, Verdict, alone, plan_within};
+use crate::provision::{self, Choice, Plan, Verdict, alone, plan_within_budget};
 use crate::snapshot::Snapshot;
 
 /// What the loops and the commands plan with.
@@ -101,9 +101,7 @@ pub fn checked_plan(
     options: &provision::Options,
     announce: Announce<'_>,
 ) -> Judged<Plan> {
-    #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
-    let start = Instant::now();
-    let make = || plan_within(snapshot, catalog, options, &|| start.elapsed() >= options.budget);
+    let make = || plan_within_budget(snapshot, catalog, options);
     judged("plan", make, |plan| check_plan(snapshot, catalog, options, plan), announce)
 }
 

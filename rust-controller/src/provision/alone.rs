@@ -22,8 +22,10 @@ pub fn alone<'p>(
     pods: impl IntoIterator<Item = &'p Pod>,
 ) -> BTreeMap<PodName, Arc<Choice>> {
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
-    let (mut simulation, launches) = simulate(snapshot, catalog, options, &shaper);
+    let (mut simulation, demands) = simulate(snapshot, &shaper);
     place_on_existing(snapshot, &mut simulation);
+    let pods: Vec<&Pod> = pods.into_iter().collect();
+    let launches = demands.launches(pods.iter().copied(), (catalog, options), &mut simulation);
     let mut of_class: BTreeMap<ClassId, Option<Arc<Choice>>> = BTreeMap::new();
     let mut choices = BTreeMap::new();
     for pod in pods {

@@ -80,6 +80,13 @@ impl<'m> Filler<'m> {
         node.filling
     }
 
+    /// How many lots were tried for the places of a filling, at most.
+    pub(super) fn steps(&self, lots: &[usize], filling: &Filling) -> usize {
+        let sizes = lots.chunk_by(|left, right| self.sizes[*left] == self.sizes[*right]).count();
+        let places: usize = filling.iter().map(|(_, count)| *count as usize).sum();
+        lots.len() + sizes * places
+    }
+
     /// The lot of which a pod leaves the room most evenly empty. Lots of which no pod will fit any more are dropped.
     fn most_even(&self, node: &Node, by_size: &mut Vec<&[usize]>, left: &[u32]) -> Option<usize> {
         let fits = |lot: &usize| left[*lot] > 0 && node.takes(self, *lot);

@@ -28,19 +28,26 @@ pub(super) struct Launch<'a> {
     pub(super) daemons: Vec<usize>,
 }
 
-/// Every way to launch a node.
+/// What the pods that need a node ask of new ones.
 #[derive(Debug)]
-pub(super) struct Launches<'a> {
-    /// By the labels that the `NodePool` adds; each list in the catalog's order.
-    by_labels: ByLabels<'a>,
+pub(super) struct Demands<'a> {
     /// A pod for each `DaemonSet`.
-    pub(super) daemons: Vec<Arc<Pod>>,
+    daemons: Vec<Arc<Pod>>,
+    daemon_classes: Vec<ClassId>,
     /// By placement of the pods that need a node, what a new node must be for them.
     of_placement: ByPlacement<'a, ShapeClass>,
     /// What a pod that asks for no labels needs.
     any_shape: ShapeClass,
     /// Pods of which no new node can have the labels: the class that they would be of if they asked for none.
     without_labels: BTreeMap<Bare<'a>, Option<ClassId>>,
+}
+
+/// Every way to launch a node.
+#[derive(Debug)]
+pub(super) struct Launches<'a> {
+    /// By the labels that the `NodePool` adds; each list in the catalog's order.
+    by_labels: ByLabels<'a>,
+    demands: Demands<'a>,
 }
 
 type ByLabels<'a> = BTreeMap<Arc<Labels>, Vec<Launch<'a>>>;
@@ -59,25 +66,17 @@ pub(super) struct ShapeClass {
 }
 
 /// The cluster, and what could join it for the sake of the pods that need a node.
-pub(super) fn simulate<'a>(
-    snapshot: &'a Snapshot,
-    catalog: &'a Catalog,
-    options: &Options,
-    shaper: &Shaper<'_>,
-) -> (Simulation, Launches<'a>) {
+pub(super) fn simulate<'a>(snapshot: &'a Snapshot, shaper: &Shaper<'_>) -> (Simulation, Demands<'a>) {
     let waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
     let daemons = daemon_pods(snapshot);
     let mut models = Models { pods: daemons.clone() };
     let of_placement = models.shapes(&waiting, shaper);
     let without_labels = models.without_labels(&waiting, &of_placement, shaper);
     let any_shape = models.shape(shaper.any_shape(), &Placement::default());
-    let found = of_placement.values().flatten().flatten().map(|(shape, _)| shape.template_labels.clone());
-    let labels: BTreeSet<Labels> = found.chain([Labels::new()]).collect();
-    let (mut by_labels, new_nodes) = launches(labels, catalog, options);
-    let mut simulation = Simulation::with_new_nodes(snapshot, &models.pods, new_nodes);
+    let simulation = Simulation::with_more_pods(snapshot, &models.pods);
 
     let class_of = |position: usize| simulation.class_of_more(position);
-    let daemon_classes: Vec<ClassId> = (0..daemons.len()).filter_map(class_of).collect();
+    let daemon_classes = (0..daemons.len()).filter_map(class_of).collect();
     let classed = |(shape, position): (Shape, usize)| ShapeClass { shape, class: class_of(position) };
     let of_placement = of_placement
         .into_iter()
@@ -85,48 +84,67 @@ pub(super) fn simulate<'a>(
         .collect();
     let any_shape = classed(any_shape);
     let without_labels = without_labels.into_iter().map(|(bare, position)| (bare, class_of(position))).collect();
-    for (position, launch) in by_labels.values_mut().flatten().enumerate() {
-        launch.position = position;
-        launch.node = simulation.new_node(position);
-        launch.daemons = hold_daemons(&mut simulation, &daemon_classes, launch.node);
-    }
-    (simulation, Launches { by_labels, daemons, of_placement, any_shape, without_labels })
+    (simulation, Demands { daemons, daemon_classes, of_placement, any_shape, without_labels })
 }
 
-/// A launch for each type, offering and set of labels, and the nodes that they make, in the same order.
-fn launches<'a>(
-    labels: BTreeSet<Labels>,
-    catalog: &'a Catalog,
-    options: &Options,
-) -> (ByLabels<'a>, Vec<Arc<NewNode>>) {
-    let with_labels = |(kind, offering): (&'a NodeType, &'a Offering)| {
-        (kind, offering, Arc::new(kind.labels_as(offering)), options.usable(&kind.allocatable))
-    };
-    let offered: Vec<_> = options.allowed(catalog).map(with_labels).collect();
-    let mut new_nodes = Vec::with_capacity(labels.len() * offered.len());
-    let mut by_labels = BTreeMap::new();
-    for template_labels in labels.into_iter().map(Arc::new) {
-        let mut launches = Vec::with_capacity(offered.len());
-        for (kind, offering, labels, allocatable) in &offered {
-            new_nodes.push(Arc::new(NewNode {
-                labels: Arc::clone(labels),
-                template_labels: Arc::clone(&template_labels),
-                taints: Vec::new(),
-                allocatable: allocatable.clone(),
-            }));
-            let template_labels = Arc::clone(&template_labels);
-            launches.push(Launch {
-                kind,
-                offering,
-                node: NodeId::default(),
-                position: 0,
-                template_labels,
-                daemons: Vec::new(),
-            });
+impl<'a> Demands<'a> {
+    /// What could be launched for some of the pods: each type in each offering, without labels and with each set that one of
+    /// these pods asks for. Pods for which there is room already would only make launches that nobody needs.
+    pub(super) fn launches<'p>(
+        self,
+        pods: impl IntoIterator<Item = &'p Pod>,
+        (catalog, options): (&'a Catalog, &Options),
+        simulation: &mut Simulation,
+    ) -> Launches<'a> {
+        let placements: BTreeSet<&Placement> = pods.into_iter().map(|pod| &pod.placement).collect();
+        let shapes =
+            placements.into_iter().filter_map(|placement| self.of_placement.get(placement)).flatten().flatten();
+        let labels: BTreeSet<Labels> =
+            shapes.map(|class| class.shape.template_labels.clone()).chain([Labels::new()]).collect();
+        let offered: Vec<Offered<'a>> =
+            options.allowed(catalog).map(|(kind, offering)| Offered::of(kind, offering, options)).collect();
+        let mut by_labels = ByLabels::new();
+        for template_labels in labels.into_iter().map(Arc::new) {
+            let first = by_labels.len() * offered.len();
+            let launch = |(number, offered): (usize, &Offered<'a>)| {
+                self.launch(offered, &template_labels, first + number, simulation)
+            };
+            let launches = offered.iter().enumerate().map(launch).collect();
+            by_labels.insert(template_labels, launches);
         }
-        by_labels.insert(template_labels, launches);
+        Launches { by_labels, demands: self }
     }
-    (by_labels, new_nodes)
+
+    fn launch(
+        &self,
+        Offered { kind, offering, labels, allocatable }: &Offered<'a>,
+        template_labels: &Arc<Labels>,
+        position: usize,
+        simulation: &mut Simulation,
+    ) -> Launch<'a> {
+        let node = simulation.add_new_node(Arc::new(NewNode {
+            labels: Arc::clone(labels),
+            template_labels: Arc::clone(template_labels),
+            allocatable: allocatable.clone(),
+        }));
+        let daemons = hold_daemons(simulation, &self.daemon_classes, node);
+        Launch { kind, offering, node, position, template_labels: Arc::clone(template_labels), daemons }
+    }
+}
+
+/// A node type in one of its offerings.
+struct Offered<'a> {
+    kind: &'a NodeType,
+    offering: &'a Offering,
+    labels: Arc<Labels>,
+    allocatable: Resources,
+}
+
+impl<'a> Offered<'a> {
+    fn of(kind: &'a NodeType, offering: &'a Offering, options: &Options) -> Self {
+        let labels = Arc::new(kind.labels_as(offering));
+        Self { kind, offering, labels, allocatable: options.usable(&kind.allocatable) }
+    }
 }
 
 /// Pods that run nowhere, each of which stands for a class that the simulation shall know.
@@ -214,7 +232,7 @@ impl ShapeClass {
 impl<'a> Launches<'a> {
     /// What a new node must be for a pod.
     pub(super) fn shapes(&self, pod: &Pod) -> Result<&[ShapeClass], &ShapeError> {
-        match self.of_placement.get(&pod.placement) {
+        match self.demands.of_placement.get(&pod.placement) {
             Some(found) => found.as_deref(),
             None => Ok(&[]),
         }
@@ -222,8 +240,8 @@ impl<'a> Launches<'a> {
 
     /// What a pod that asks for no labels needs, and the class that this pod would be of if it asked for none.
     pub(super) fn without_labels(&self, pod: &Pod) -> Option<(&ShapeClass, ClassId)> {
-        let class = self.without_labels.get(&(&pod.placement, &pod.requests)).copied().flatten()?;
-        Some((&self.any_shape, class))
+        let class = self.demands.without_labels.get(&(&pod.placement, &pod.requests)).copied().flatten()?;
+        Some((&self.demands.any_shape, class))
     }
 
     /// Whether a node that could join has one of the shapes that a pod of the class asks for, and what it needs, room aside.
@@ -252,13 +270,18 @@ impl<'a> Launches<'a> {
         self.all().map(|launch| launch.node)
     }
 
+    /// A pod for each `DaemonSet`.
+    pub(super) fn daemons(&self) -> &[Arc<Pod>] {
+        &self.demands.daemons
+    }
+
     /// What the daemon pods of a launch request together.
     pub(super) fn daemon_requests(&self, launch: &Launch<'_>) -> Resources {
-        Resources::sum(launch.daemons.iter().map(|position| &self.daemons[*position].requests))
+        Resources::sum(launch.daemons.iter().map(|position| &self.demands.daemons[*position].requests))
     }
 
     /// Namespaces and names of their sets.
     pub(super) fn daemon_sets(&self, launch: &Launch<'_>) -> Vec<PodName> {
-        launch.daemons.iter().map(|position| self.daemons[*position].name.clone()).collect()
+        launch.daemons.iter().map(|position| self.demands.daemons[*position].name.clone()).collect()
     }
 }

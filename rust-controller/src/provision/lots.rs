@@ -11,7 +11,7 @@ const FEW_NODES: u32 = 8;
 
 /// Pods that no node tells apart: they request the same, need the same of a node, take the same seats, and go to the same
 /// area.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lot {
     /// By number of the resource.
     pub(super) requests: Vec<i64>,
@@ -26,7 +26,7 @@ pub(super) struct Lot {
 }
 
 /// All lots.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lots {
     pub(super) all: Vec<Lot>,
     /// By number of the seat, how many of it a node has.

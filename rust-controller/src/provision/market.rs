@@ -52,6 +52,7 @@ pub(super) struct Market<'a> {
     pub(super) zone_of_area: Vec<usize>,
     /// In how many zones there are offers.
     pub(super) zone_count: usize,
+    parts: Parts,
     /// By class, the number of what it needs of a node beside room.
     needs: BTreeMap<ClassId, usize>,
     areas: Vec<Place<'a>>,
@@ -98,11 +99,15 @@ impl<'a> Market<'a> {
         let in_areas = all.iter().zip(&of_launch).zip(&met).map(|((launch, place), met)| {
             ((area_of(place), Some(&*launch.template_labels)), *launch, Arc::clone(&met.all))
         });
-        let by_type = all.iter().map(|launch| ((0, None), *launch, Arc::clone(&types[launch.kind.name.as_str()])));
+        let by_type = different(&all, simulation)
+            .into_iter()
+            .map(|launch| ((0, None), launch, Arc::clone(&types[launch.kind.name.as_str()])));
         let zones: BTreeSet<&str> = areas.iter().map(|(_, zone)| *zone).collect();
         let number = |zone: &str| zones.iter().take_while(|other| **other < zone).count();
+        let offers_in_areas = offers(in_areas, simulation);
         Self {
-            offers: offers(in_areas, simulation),
+            parts: Parts::of(&offers_in_areas, &examples, launches),
+            offers: offers_in_areas,
             of_types: offers(by_type, simulation),
             pod_slots: simulation.resources().iter().position(|name| name == "pods").unwrap_or(usize::MAX),
             zone_of_area: areas.iter().map(|(_, zone)| number(zone)).collect(),
@@ -149,7 +154,17 @@ impl<'a> Market<'a> {
     /// The offers of the same node in all areas, this one included.
     pub(super) fn twins(&self, offer: usize) -> impl Iterator<Item = usize> {
         let own = &self.offers[offer];
-        (0..self.offers.len()).filter(move |other| is_twin(&self.offers[*other], own))
+        (0..self.offers.len()).filter(move |other| twin_key(&self.offers[*other]) == twin_key(own))
+    }
+
+    /// The part of the market where these needs are met; none where nobody asks.
+    pub(super) fn part_of(&self, needs: usize) -> Option<usize> {
+        self.parts.of_needs.get(needs).copied()
+    }
+
+    /// Positions of its offers, in their order. Whatever they may hold, no other offer may.
+    pub(super) fn offers_of_part(&self, part: usize) -> &[usize] {
+        &self.parts.offers[part]
     }
 
     /// How many areas there are.
@@ -196,7 +211,9 @@ impl<'a> Market<'a> {
             simulation.eligible_alike(one, other) && simulation.hold_alike(one, other)
         };
         let holds = |offer: &&Offer<'a>| requests.iter().zip(&offer.room).all(|(asked, room)| asked <= room);
-        let in_area = self.offers.iter().filter(|offer| offer.area == area);
+        let part = self.parts.of_labels.get(&*bin.launch.template_labels)?;
+        let in_part = self.parts.offers[*part].iter().map(|offer| &self.offers[*offer]);
+        let in_area = in_part.filter(|offer| offer.area == area);
         let suits = |offer: &&Offer<'a>| bin.pods.iter().all(|pod| self.meets(offer, pods[*pod].class));
         in_area.filter(cheaper).filter(holds).filter(alike).find(suits).map(|offer| offer.launch)
     }
@@ -206,16 +223,93 @@ impl<'a> Market<'a> {
     }
 }
 
+/// What of the market has nothing to do with what else: offers whose sets of labels no pod would choose between.
+#[derive(Debug)]
+struct Parts {
+    /// By needs.
+    of_needs: Vec<usize>,
+    /// By set of labels that some offer has.
+    of_labels: BTreeMap<Labels, usize>,
+    /// By part, positions of the offers.
+    offers: Vec<Vec<usize>>,
+}
+
+impl Parts {
+    fn of(offers: &[Offer<'_>], examples: &[(ClassId, &Pod)], launches: &Launches<'_>) -> Self {
+        let mut groups = Groups::default();
+        let mut of_labels: BTreeMap<&Labels, usize> = BTreeMap::new();
+        let mut of_needs = Vec::with_capacity(examples.len());
+        for (_, pod) in examples {
+            let own = groups.add();
+            for shape in launches.shapes(pod).unwrap_or_default() {
+                let labels = *of_labels.entry(&shape.shape.template_labels).or_insert_with(|| groups.add());
+                groups.join(labels, own);
+            }
+            of_needs.push(own);
+        }
+        let mut numbers = BTreeMap::new();
+        let mut part_of = |group: usize| {
+            let next = numbers.len();
+            *numbers.entry(groups.first(group)).or_insert(next)
+        };
+        let of_needs: Vec<usize> = of_needs.into_iter().map(&mut part_of).collect();
+        let of_labels: BTreeMap<Labels, usize> =
+            of_labels.into_iter().map(|(labels, group)| (labels.clone(), part_of(group))).collect();
+        let mut parts = Self { offers: vec![Vec::new(); numbers.len()], of_needs, of_labels };
+        for (position, offer) in offers.iter().enumerate() {
+            if let Some(part) = parts.of_labels.get(&*offer.launch.template_labels) {
+                parts.offers[*part].push(position);
+            }
+        }
+        parts
+    }
+}
+
+/// Things that are joined to groups.
+#[derive(Default)]
+struct Groups {
+    /// Another of the same group that comes before, or the thing itself.
+    before: Vec<usize>,
+}
+
+impl Groups {
+    fn add(&mut self) -> usize {
+        self.before.push(self.before.len());
+        self.before.len() - 1
+    }
+
+    fn first(&mut self, mut thing: usize) -> usize {
+        while self.before[thing] != thing {
+            self.before[thing] = self.before[self.before[thing]];
+            thing = self.before[thing];
+        }
+        thing
+    }
+
+    fn join(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.first(one), self.first(other));
+        self.before[one.max(other)] = one.min(other);
+    }
+}
+
+/// By offer, those of the same node in all areas, itself included.
+pub(super) fn twins(offers: &[&Offer<'_>]) -> Vec<Arc<[usize]>> {
+    let mut alike: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (number, offer) in offers.iter().enumerate() {
+        alike.entry(twin_key(offer)).or_default().push(number);
+    }
+    let alike: BTreeMap<_, Arc<[usize]>> = alike.into_iter().map(|(key, numbers)| (key, numbers.into())).collect();
+    offers.iter().map(|offer| Arc::clone(&alike[&twin_key(offer)])).collect()
+}
+
 fn fits(requests: &[(usize, i64)], room: &[i64]) -> bool {
     requests.iter().all(|(resource, amount)| *amount <= room[*resource])
 }
 
-fn is_twin(left: &Offer<'_>, right: &Offer<'_>) -> bool {
-    let (left, right) = (left.launch, right.launch);
-    left.kind.name == right.kind.name
-        && left.offering.capacity_type == right.offering.capacity_type
-        && left.offering.price_per_hour == right.offering.price_per_hour
-        && left.template_labels == right.template_labels
+/// What the offers of one node in several areas have in common.
+fn twin_key<'o>(offer: &'o Offer<'_>) -> (&'o str, &'o str, Option<Money>, &'o Labels) {
+    let Launch { kind, offering, template_labels, .. } = offer.launch;
+    (&kind.name, &offering.capacity_type, offering.price_per_hour, template_labels)
 }
 
 fn unpriced_types<'a>(launches: &'a Launches<'a>) -> BTreeSet<&'a str> {
@@ -246,6 +340,15 @@ fn met_needs(examples: &[(ClassId, &Pod)], launches: &Launches<'_>, simulation: 
         }
     }
     met
+}
+
+/// Of launches of one type that cost the same and have the same room, the first: most differ in nothing but the labels that
+/// their `NodePool` adds.
+fn different<'a>(launches: &[&'a Launch<'a>], simulation: &Simulation) -> Vec<&'a Launch<'a>> {
+    let mut known = BTreeSet::new();
+    let key =
+        |launch: &Launch<'a>| (launch.kind.name.as_str(), launch.offering.price_per_hour, simulation.room(launch.node));
+    launches.iter().copied().filter(|launch| known.insert(key(launch))).collect()
 }
 
 /// A launch is an offer if it meets the needs of somebody, and no other of its stall beats it.

@@ -5,11 +5,13 @@
 //! node has a seat of which there are fewest. A filling is used for many nodes at once while there are many such pods.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::TimeIsUp;
+use super::effort::Effort;
 use super::fill::{Filler, Filling};
 use super::lots::{Lot, Lots};
-use super::market::{Market, Offer};
+use super::market::{Market, Offer, twins};
+use super::parts::{Part, parts};
 use super::prices::dual_prices;
 
 /// How a mixture is put together.
@@ -79,17 +81,30 @@ pub(super) struct Batch {
     pub(super) nodes: u32,
 }
 
+/// What there is to buy for one part of the pods.
+#[derive(Clone, Copy)]
+struct Supply<'m, 'a> {
+    market: &'m Market<'a>,
+    offers: &'m [&'m Offer<'a>],
+    /// By offer, the same node in all areas.
+    twins: &'m [Arc<[usize]>],
+    /// Those that there are offers in.
+    areas: &'m [usize],
+}
+
 /// What is left to do.
 #[derive(Clone)]
 struct Remainder<'m, 'a> {
     market: &'m Market<'a>,
+    /// Those of the part; all numbers of offers are positions among them.
+    offers: &'m [&'m Offer<'a>],
+    /// By offer, those of the same node in all areas.
+    twins: &'m [Arc<[usize]>],
     filler: Filler<'m>,
     /// By lot.
     left: Vec<u32>,
     /// By offer, the lots that it may hold and that are left.
     lots_of: Vec<Vec<usize>>,
-    /// By offer and lot, whether it may hold it.
-    holds: Vec<Vec<bool>>,
     /// By offer, what it has of each priced resource, and one seat.
     offered: Vec<Vec<f64>>,
     /// By offer and first pod, the filling, while its pods are left.
@@ -98,11 +113,21 @@ struct Remainder<'m, 'a> {
     demand: Vec<f64>,
     /// How many pods are left for each seat.
     waiting_for: Vec<u32>,
-    /// By area, how much has been bought there.
-    bought: Vec<f64>,
+    /// Areas that have offers.
+    areas: &'m [usize],
+    bought: Bought,
+    nodes_per_zone: usize,
+    /// What has been looked at, as [`Effort`] counts it.
+    steps: usize,
+}
+
+/// What has been bought, for all parts of the market.
+#[derive(Clone)]
+struct Bought {
+    /// By area, for how much.
+    in_area: Vec<f64>,
     /// By zone, how many nodes.
     nodes_in_zone: Vec<usize>,
-    nodes_per_zone: usize,
 }
 
 /// What things are worth now.
@@ -122,25 +147,69 @@ impl Worth {
 
 /// Nodes for the lots. Lots that no offer may hold are left out.
 ///
-/// Several manners of putting a mixture together are tried, the fewer the more pods there are, and the cheapest is kept. When
-/// time is up, no other is tried.
-pub(super) fn cheapest_mixture(market: &Market<'_>, lots: &Lots, terms: Terms, time_is_up: TimeIsUp<'_>) -> Vec<Batch> {
+/// The parts of the market are served one after the other, so that what many of them cost is the sum of what each costs by
+/// itself; what has been bought for one counts where the next spreads its nodes over areas.
+pub(super) fn cheapest_mixture(market: &Market<'_>, lots: &Lots, terms: Terms, effort: &Effort) -> Vec<Batch> {
     let pods: usize = lots.all.iter().map(|lot| lot.pods.len()).sum();
     let others = (PODS_FOR_ONE_MANNER / pods.max(1)).saturating_sub(1).min(OTHER_MANNERS.len());
+    let mut bought = Bought { in_area: vec![0.0; market.area_count()], nodes_in_zone: vec![0; market.zone_count] };
+    let mut batches = Vec::new();
+    for part in parts(market, lots) {
+        for batch in cheapest_of_part(market, &part, (terms, others), &bought, effort) {
+            let batch = part.in_market(batch);
+            bought.add(&market.offers[batch.offer], batch.nodes, market);
+            batches.push(batch);
+        }
+    }
+    batches
+}
+
+/// Several manners of putting a mixture together are tried, the fewer the more pods there are, and the cheapest is kept. When
+/// the effort is spent, no other is tried.
+fn cheapest_of_part(
+    market: &Market<'_>,
+    part: &Part<'_>,
+    (terms, others): (Terms, usize),
+    bought: &Bought,
+    effort: &Effort,
+) -> Vec<Batch> {
+    let offers: Vec<&Offer<'_>> = part.offers.iter().map(|offer| &market.offers[*offer]).collect();
+    let twins = twins(&offers);
+    let mut areas: Vec<usize> = offers.iter().map(|offer| offer.area).collect();
+    areas.dedup();
+    let start = Remainder::new(
+        Supply { market, offers: &offers, twins: &twins, areas: &areas },
+        &part.lots,
+        terms,
+        bought.clone(),
+    );
     let manners = std::iter::once(&FIRST_MANNER).chain(&OTHER_MANNERS[..others]);
-    let start = Remainder::new(market, lots, terms);
-    let in_time = manners.enumerate().take_while(|(number, _)| *number == 0 || !time_is_up());
-    let mixtures = in_time.map(|(_, manner)| mixture(start.clone(), *manner));
+    let in_time = manners.enumerate().take_while(|(number, _)| *number == 0 || !effort.is_spent());
+    let mixtures = in_time.map(|(_, manner)| mixture(start.clone(), *manner, effort));
     let price = |batches: &Vec<Batch>| -> f64 {
-        batches.iter().map(|batch| market.offers[batch.offer].price * f64::from(batch.nodes)).sum()
+        batches.iter().map(|batch| offers[batch.offer].price * f64::from(batch.nodes)).sum()
     };
     let cheapest = mixtures.min_by(|left, right| price(left).total_cmp(&price(right))).unwrap_or_default();
     if terms.nodes_per_zone > 0 { cheapest } else { start.merged(cheapest) }
 }
 
+impl Bought {
+    fn add(&mut self, offer: &Offer<'_>, nodes: u32, market: &Market<'_>) {
+        self.in_area[offer.area] += offer.price * f64::from(nodes);
+        self.nodes_in_zone[market.zone_of_area[offer.area]] += nodes as usize;
+    }
+}
+
+/// Whether an empty node of the offer may hold a pod of the lot.
+fn may_hold(offer: &Offer<'_>, lot: &Lot) -> bool {
+    offer.meets.contains(lot.needs)
+        && lot.area.is_none_or(|area| area == offer.area)
+        && lot.requests.iter().zip(&offer.room).all(|(asked, room)| asked <= room)
+}
+
 /// Each step costs O(offers × rows) for prices, and O(pods of a node × lots) for each filling that can not be used again;
 /// there are O(lots × log pods) steps.
-fn mixture(mut rest: Remainder<'_, '_>, manner: Manner) -> Vec<Batch> {
+fn mixture(mut rest: Remainder<'_, '_>, manner: Manner, effort: &Effort) -> Vec<Batch> {
     let mut batches = Vec::new();
     while let Some(batch) = rest.step(manner) {
         for batch in rest.over_areas(batch) {
@@ -148,22 +217,20 @@ fn mixture(mut rest: Remainder<'_, '_>, manner: Manner) -> Vec<Batch> {
             batches.push(batch);
         }
     }
+    effort.spend(rest.steps);
     batches
 }
 
 #[expect(clippy::cast_precision_loss, reason = "prices are a guide; what fits is counted in whole numbers")]
 impl<'m, 'a> Remainder<'m, 'a> {
-    fn new(market: &'m Market<'a>, Lots { all: lots, seats }: &'m Lots, terms: Terms) -> Self {
-        let offers = &market.offers;
-        let holds = |offer: &Offer<'_>, lot: &Lot| {
-            offer.meets.contains(lot.needs)
-                && lot.area.is_none_or(|area| area == offer.area)
-                && lot.requests.iter().zip(&offer.room).all(|(asked, room)| asked <= room)
-        };
-        let holds: Vec<Vec<bool>> =
-            offers.iter().map(|offer| lots.iter().map(|lot| holds(offer, lot)).collect()).collect();
-        let held = |holds: &Vec<bool>| (0..lots.len()).filter(|lot| holds[*lot]).collect();
-        let lots_of: Vec<Vec<usize>> = holds.iter().map(held).collect();
+    fn new(
+        Supply { market, offers, twins, areas }: Supply<'m, 'a>,
+        Lots { all: lots, seats }: &'m Lots,
+        terms: Terms,
+        bought: Bought,
+    ) -> Self {
+        let held = |offer: &&Offer<'_>| (0..lots.len()).filter(|lot| may_hold(offer, &lots[*lot])).collect();
+        let lots_of: Vec<Vec<usize>> = offers.iter().map(held).collect();
         let mut left = vec![0; lots.len()];
         for lot in lots_of.iter().flatten() {
             left[*lot] = u32::try_from(lots[*lot].pods.len()).unwrap_or(u32::MAX);
@@ -179,17 +246,19 @@ impl<'m, 'a> Remainder<'m, 'a> {
         });
         let mut rest = Self {
             market,
+            offers,
+            twins,
             offered: offered.collect(),
             fillings: vec![BTreeMap::new(); offers.len()],
             demand: vec![0.0; resources.len()],
             waiting_for: vec![0; seats.len()],
-            bought: vec![0.0; market.area_count()],
-            nodes_in_zone: vec![0; market.zone_count],
+            areas,
+            bought,
             nodes_per_zone: terms.nodes_per_zone,
             filler: Filler::new(lots, seats, resources),
+            steps: 0,
             left,
             lots_of,
-            holds,
         };
         rest.lots_of.iter_mut().for_each(|lots| rest.filler.sort(lots));
         for lot in 0..lots.len() {
@@ -214,7 +283,7 @@ impl<'m, 'a> Remainder<'m, 'a> {
         let scarcest = (0..self.waiting_for.len()).max_by_key(|seat| (hosts(seat), usize::MAX - seat));
         let nodes_needed = scarcest.map_or(0, |seat| hosts(&seat));
         let demand: Vec<f64> = self.demand.iter().copied().chain([f64::from(nodes_needed)]).collect();
-        let offers = || self.offered.iter().zip(&self.market.offers);
+        let offers = || self.offered.iter().zip(self.offers);
         let held = offers().zip(&self.lots_of).filter(|(_, lots)| !lots.is_empty());
         let prices = dual_prices(held.map(|((offered, offer), _)| (offered.as_slice(), offer.price)), &demand);
         let sum = |amounts: &[f64]| -> f64 { amounts.iter().zip(&prices).map(|(amount, price)| amount * price).sum() };
@@ -237,25 +306,26 @@ impl<'m, 'a> Remainder<'m, 'a> {
             return None;
         }
         let worth = self.worth();
+        self.steps += self.offers.len() + self.left.len();
         let batch = self.areas(&worth).into_iter().find_map(|area| self.best(area, &worth, manner));
         batch.map(|(offer, filling)| {
             let possible = filling.iter().map(|(lot, count)| self.left[*lot] / count).min().unwrap_or(1);
-            let nodes =
-                if self.lacks_nodes(self.market.offers[offer].area) { 1 } else { possible / manner.part_at_once };
+            let nodes = if self.lacks_nodes(self.offers[offer].area) { 1 } else { possible / manner.part_at_once };
             Batch { offer, filling, nodes: nodes.max(1) }
         })
     }
 
     /// The same nodes, evenly in all areas where they may be, those with the least first.
     fn over_areas(&self, batch: Batch) -> Vec<Batch> {
-        if self.lacks_nodes(self.market.offers[batch.offer].area) {
+        if self.lacks_nodes(self.offers[batch.offer].area) {
             return vec![batch];
         }
         let Batch { offer, filling, nodes } = batch;
-        let holds_all = |other: &usize| filling.iter().all(|(lot, _)| self.holds[*other][*lot]);
-        let mut offers: Vec<usize> = self.market.twins(offer).filter(holds_all).collect();
+        let holds_all =
+            |other: &usize| filling.iter().all(|(lot, _)| may_hold(self.offers[*other], &self.filler.lots[*lot]));
+        let mut offers: Vec<usize> = self.twins[offer].iter().copied().filter(holds_all).collect();
         offers.sort_by(|left, right| {
-            let bought = |offer: usize| self.bought[self.market.offers[offer].area];
+            let bought = |offer: usize| self.bought.in_area[self.offers[offer].area];
             bought(*left).total_cmp(&bought(*right))
         });
         let count = u32::try_from(offers.len()).unwrap_or(1).max(1);
@@ -266,30 +336,30 @@ impl<'m, 'a> Remainder<'m, 'a> {
 
     /// Whether the zone of an area has fewer nodes than it should.
     fn lacks_nodes(&self, area: usize) -> bool {
-        self.nodes_in_zone[self.market.zone_of_area[area]] < self.nodes_per_zone
+        self.bought.nodes_in_zone[self.market.zone_of_area[area]] < self.nodes_per_zone
     }
 
     /// Areas in the order in which they need nodes: first where some lack, then where most must go, then where least has come.
     fn areas(&self, worth: &Worth) -> Vec<usize> {
-        let mut must_go = vec![0.0; self.bought.len()];
+        let mut must_go = vec![0.0; self.bought.in_area.len()];
         for ((lot, left), worth) in self.filler.lots.iter().zip(&self.left).zip(&worth.of_lot) {
             if let Some(area) = lot.area {
                 must_go[area] += f64::from(*left) * worth;
             }
         }
-        let mut areas: Vec<usize> = (0..must_go.len()).collect();
+        let mut areas = self.areas.to_vec();
         areas.sort_by(|left, right| {
             let lacks = self.lacks_nodes(*right).cmp(&self.lacks_nodes(*left));
             let more = lacks.then_with(|| must_go[*right].total_cmp(&must_go[*left]));
-            more.then_with(|| self.bought[*left].total_cmp(&self.bought[*right]))
+            more.then_with(|| self.bought.in_area[*left].total_cmp(&self.bought.in_area[*right]))
         });
         areas
     }
 
     /// The offer of an area that gives most for its price, or almost, with its filling.
     fn best(&mut self, area: usize, worth: &Worth, manner: Manner) -> Option<(usize, Filling)> {
-        let offers = &self.market.offers;
-        let here = (0..offers.len()).filter(|offer| offers[*offer].area == area && !self.lots_of[*offer].is_empty());
+        let is_here = |offer: &usize| self.offers[*offer].area == area && !self.lots_of[*offer].is_empty();
+        let here = (0..self.offers.len()).filter(is_here);
         let mut here: Vec<usize> = here.collect();
         let most = here.iter().map(|offer| worth.most_of_offer[*offer]).max_by(f64::total_cmp)?;
         let seats_are_short = worth.short_seat.is_some();
@@ -321,7 +391,7 @@ impl<'m, 'a> Remainder<'m, 'a> {
     /// The filling of an offer that gives most for its price, and how much that is. A node that is small is tried with each
     /// pod that takes the seat which is short.
     fn filling(&mut self, offer: usize, worth: &Worth) -> Option<(f64, Filling)> {
-        let Self { filler, left, lots_of, offered, fillings, demand, market, .. } = self;
+        let Self { filler, left, lots_of, offered, fillings, demand, offers, steps, .. } = self;
         let lots = &mut lots_of[offer];
         lots.retain(|lot| left[*lot] > 0);
         let takes_short_seat =
@@ -340,7 +410,9 @@ impl<'m, 'a> Remainder<'m, 'a> {
         for first in firsts {
             let usable = |filling: &Filling| filling.iter().all(|(lot, count)| *count <= left[*lot]);
             if !known.get(&first).is_some_and(usable) {
-                known.insert(first, filler.fill(room, lots, left, first));
+                let filling = filler.fill(room, lots, left, first);
+                *steps += filler.steps(lots, &filling);
+                known.insert(first, filling);
             }
             let value = known.get(&first).map_or(0.0, |filling| worth.of(filling));
             if best.is_none_or(|(most, _)| value > most) {
@@ -349,7 +421,7 @@ impl<'m, 'a> Remainder<'m, 'a> {
         }
         let (value, first) = best?;
         let filling = known.get(&first).filter(|filling| !filling.is_empty())?;
-        Some((value / market.offers[offer].price.max(f64::MIN_POSITIVE), filling.clone()))
+        Some((value / offers[offer].price.max(f64::MIN_POSITIVE), filling.clone()))
     }
 
     /// Nodes bought last are merged, two at a time, as long as one node holds the pods of both and costs less: always those
@@ -376,7 +448,7 @@ impl<'m, 'a> Remainder<'m, 'a> {
 
     /// Which two nodes to merge, what that saves, and the node that holds the pods of both.
     fn best_merge(&self, nodes: &[(usize, Filling)]) -> Option<(f64, usize, usize, (usize, Filling))> {
-        let price = |offer: usize| self.market.offers[offer].price;
+        let price = |offer: usize| self.offers[offer].price;
         let mut best: Option<(f64, usize, usize, (usize, Filling))> = None;
         for right in 1..nodes.len() {
             for left in 0..right {
@@ -408,10 +480,10 @@ impl<'m, 'a> Remainder<'m, 'a> {
         }
         let fits = |offer: &usize| {
             asked.iter().zip(&self.offered[*offer]).all(|(asked, room)| asked <= room)
-                && both.keys().all(|lot| self.holds[*offer][*lot])
+                && both.keys().all(|lot| may_hold(self.offers[*offer], &self.filler.lots[*lot]))
         };
-        let price = |offer: &usize| self.market.offers[*offer].price;
-        let cheaper = (0..self.market.offers.len()).filter(|offer| price(offer) < less_than);
+        let price = |offer: &usize| self.offers[*offer].price;
+        let cheaper = (0..self.offers.len()).filter(|offer| price(offer) < less_than);
         let cheapest = cheaper.filter(fits).min_by(|one, other| price(one).total_cmp(&price(other)))?;
         Some((cheapest, both.into_iter().collect()))
     }
@@ -422,8 +494,6 @@ impl<'m, 'a> Remainder<'m, 'a> {
             self.left[*lot] -= used;
             self.count(*lot, -i64::from(used));
         }
-        let offer = &self.market.offers[batch.offer];
-        self.bought[offer.area] += offer.price * f64::from(batch.nodes);
-        self.nodes_in_zone[self.market.zone_of_area[offer.area]] += batch.nodes as usize;
+        self.bought.add(self.offers[batch.offer], batch.nodes, self.market);
     }
 }

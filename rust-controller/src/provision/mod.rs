@@ -11,6 +11,7 @@ mod bins;
 mod bound;
 mod bundles;
 mod daemons;
+mod effort;
 mod exchange;
 mod existing;
 mod fill;
@@ -22,6 +23,7 @@ mod mixture;
 mod need_set;
 mod options;
 mod pack;
+mod parts;
 mod pending;
 mod pool;
 mod preferences;
@@ -32,7 +34,6 @@ pub mod shape;
 mod singles;
 mod zones;
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ use crate::model::{Catalog, Pod, PodName, Resources};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
 use bins::Bin;
+use effort::Effort;
 use launch::{Launch, Launches};
 use pending::{Need, need};
 use shape::Shaper;
@@ -73,7 +75,7 @@ pub struct Plan {
     pub bound: Option<LowerBound>,
     /// Soft rules that are not met, of pods that get a node, once all of them are there.
     pub unmet: Unmet,
-    /// The time was up before every way to a better plan had been tried.
+    /// The budget was spent before every way to a cheaper plan had been tried.
     pub cut_short: bool,
 }
 
@@ -173,33 +175,36 @@ impl Plan {
     }
 }
 
-/// Whether the time is up in which better plans are looked for. Asked by a planner that has one already.
-pub type TimeIsUp<'a> = &'a dyn Fn() -> bool;
-
 /// Plans nodes for the pods that need one, however long that takes.
 ///
 /// The steps and their costs are in `docs/ARCHITECTURE.md`.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
-    plan_within(snapshot, catalog, options, &|| false)
+    plan_with(snapshot, catalog, options, &Effort::unlimited())
 }
 
-/// The same, but once the time is up, the best plan so far is taken, which says so. It is complete and valid whenever that
-/// is.
+/// The same, but once [`Options::budget`] is spent, the best plan so far is taken, which says so. It is complete and valid
+/// whenever that is, and depends on no clock.
 #[must_use]
-pub fn plan_within(snapshot: &Snapshot, catalog: &Catalog, options: &Options, time_is_up: TimeIsUp<'_>) -> Plan {
-    let cut_short = Cell::new(false);
-    let time_is_up = || {
-        cut_short.set(cut_short.get() || time_is_up());
-        cut_short.get()
-    };
+pub fn plan_within_budget(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
+    plan_with(snapshot, catalog, options, &Effort::of(options.budget))
+}
+
+fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: &Effort) -> Plan {
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
-    let (mut simulation, launches) = launch::simulate(snapshot, catalog, options, &shaper);
+    let (mut simulation, demands) = launch::simulate(snapshot, &shaper);
     let OnExisting { fitting, rest } = place_on_existing(snapshot, &mut simulation);
     let mut drafts = Drafts::of(snapshot, &rest, &simulation);
-    let mut packed = pack::pack(&rest, &launches, (options, &time_is_up), &mut simulation);
-    let terms = (options, &time_is_up as TimeIsUp<'_>);
-    let unmet = preferences::on_planned(snapshot, &fitting, &rest, &mut packed, (&launches, terms), &mut simulation);
+    let launches = demands.launches(rest.iter().map(|waiting| &**waiting.pod), (catalog, options), &mut simulation);
+    let mut packed = pack::pack(&rest, &launches, (options, effort), &mut simulation);
+    let unmet = preferences::on_planned(
+        snapshot,
+        &fitting,
+        &rest,
+        &mut packed,
+        (&launches, (options, effort)),
+        &mut simulation,
+    );
     let fewest_nodes = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_nodes);
     let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, fewest_nodes, (snapshot, catalog));
     let nodes = nodes(&packed.bins, pool_of, &rest, &launches);
@@ -219,7 +224,7 @@ pub fn plan_within(snapshot: &Snapshot, catalog: &Catalog, options: &Options, ti
     }
     let (pods, place_of) = drafts.finish(snapshot);
     let placements = order.into_iter().filter_map(|position| place_of[position]).collect();
-    Plan { pods, nodes, pools, placements, unmet, bound: packed.bound, cut_short: cut_short.get() }
+    Plan { pods, nodes, pools, placements, unmet, bound: packed.bound, cut_short: effort.was_cut_short() }
 }
 
 /// The planned nodes with their names, of these kinds.

@@ -24,7 +24,7 @@ pub struct Options {
     pub headroom: u64,
     /// So many nodes are planned in each zone at least, as far as there are pods for them.
     pub min_nodes_per_zone: usize,
-    /// How long better plans are looked for; see [`plan_within`](super::plan_within).
+    /// How long better plans are looked for, in steps that take about as long; see [`plan_within_budget`](super::plan_within_budget).
     pub budget: Duration,
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::areas::{Settled, settle};
 use super::bins::{Bin, Bins, Slots};
 use super::bundles::Bundles;
+use super::effort::Effort;
 use super::existing::{Waiting, place_until_nothing_changes};
 use super::launch::{Launch, Launches};
 use super::lots::{Lots, Unit};
@@ -14,7 +15,7 @@ use super::mixture::{Batch, Terms, cheapest_mixture};
 use super::repack::{MOST_PODS, Repacked, repack};
 use super::singles::Singles;
 use super::zones::fill_up;
-use super::{LowerBound, Options, TimeIsUp, Unplaceable};
+use super::{LowerBound, Options, Unplaceable};
 use crate::feasibility::{ClassId, Simulation};
 use crate::model::Pod;
 
@@ -46,7 +47,7 @@ pub(super) struct Packed<'a> {
 pub(super) fn pack<'a>(
     pods: &[Waiting<'_>],
     launches: &'a Launches<'a>,
-    (options, time_is_up): (&Options, TimeIsUp<'_>),
+    (options, effort): (&Options, &Effort),
     simulation: &mut Simulation,
 ) -> Packed<'a> {
     let mut classes: BTreeMap<ClassId, &Pod> = BTreeMap::new();
@@ -62,7 +63,7 @@ pub(super) fn pack<'a>(
         if !bins.all.is_empty() {
             waiting.retain(|pod| !bins.place_anywhere(*pod, pods[*pod].class, &market, simulation));
         }
-        waiting = round(pods, &waiting, &market, (options, time_is_up), &mut bins, simulation);
+        waiting = round(pods, &waiting, &market, (options, effort), &mut bins, simulation);
         if waiting.is_empty() || waiting.len() == before {
             break;
         }
@@ -102,7 +103,7 @@ fn round<'a>(
     pods: &[Waiting<'_>],
     waiting: &[usize],
     market: &Market<'a>,
-    (options, time_is_up): (&Options, TimeIsUp<'_>),
+    (options, effort): (&Options, &Effort),
     bins: &mut Bins<'a>,
     simulation: &mut Simulation,
 ) -> Vec<usize> {
@@ -117,11 +118,11 @@ fn round<'a>(
     let units: Vec<Unit<'_>> = units.collect();
     let lots = Lots::of(market, &units, simulation);
     let terms = terms(options, market, &lots);
-    let batches = cheapest_mixture(market, &lots, terms, time_is_up);
+    let batches = cheapest_mixture(market, &lots, terms, effort);
     let packing = Packing { settled, lots, batches };
     let may_repack = terms.nodes_per_zone == 0 && pods.len() <= MOST_PODS;
     if let Some(repacked) = may_repack
-        .then(|| repack((market, &packing.lots), &units, (&packing.settled, &packing.batches), simulation, time_is_up))
+        .then(|| repack((market, &packing.lots), &units, (&packing.settled, &packing.batches), simulation, effort))
         .flatten()
     {
         let cheaper = Packing::of(&repacked, units, market, simulation);

@@ -4,13 +4,14 @@
 //! ([`Exchange`]), first those on existing nodes and then those on planned ones, of which some are launched otherwise
 //! ([`relaunch`]). What is left unmet is counted in the end, with all pods where they are to be.
 
+use super::Options;
 use super::bins::Bin;
+use super::effort::Effort;
 use super::exchange::{Exchange, PlannedSpot, ROUNDS, Spot};
 use super::existing::Waiting;
 use super::launch::Launches;
 use super::pack::Packed;
 use super::relaunch::{Limits, OnExisting, relaunch};
-use super::{Options, TimeIsUp};
 use crate::feasibility::{ClassId, NodeId, Simulation, Unmet, Wishes};
 use crate::snapshot::Snapshot;
 
@@ -64,7 +65,7 @@ pub(super) fn on_planned<'a>(
     fitting: &Fitting<'a>,
     pods: &[Waiting<'a>],
     packed: &mut Packed<'a>,
-    (launches, (options, time_is_up)): (&'a Launches<'a>, (&Options, TimeIsUp<'_>)),
+    (launches, (options, effort)): (&'a Launches<'a>, (&Options, &Effort)),
     simulation: &mut Simulation,
 ) -> Unmet {
     let limits = Limits { nodes_per_zone: options.min_nodes_per_zone, all_domains_counted: packed.all_domains_counted };
@@ -73,7 +74,7 @@ pub(super) fn on_planned<'a>(
     let caring = on_bins.filter(|waiting| waiting.pod.preferences.is_some());
     let positions = fitting.iter().map(|(waiting, _)| waiting).chain(caring).map(|waiting| waiting.position);
     let positions: Vec<usize> = positions.collect();
-    let Some(mut wishes) = Wishes::of(snapshot, &positions, &launches.daemons) else { return Unmet::default() };
+    let Some(mut wishes) = Wishes::of(snapshot, &positions, launches.daemons()) else { return Unmet::default() };
     let on_existing: Vec<OnExisting<'a>> = fitting
         .iter()
         .filter_map(|(waiting, name)| Some((*waiting, node_number(snapshot, name)?, simulation.node(name)?)))
@@ -86,7 +87,7 @@ pub(super) fn on_planned<'a>(
     if packed.zones_are_full {
         exchange.improve(ROUNDS);
         // With nodes elsewhere, pods may find better places among them.
-        if !time_is_up() && relaunch(bins, &mut exchange, &on_existing, launches, limits) {
+        if !effort.is_spent() && relaunch(bins, &mut exchange, &on_existing, launches, limits) {
             exchange.improve(1);
         }
     }

@@ -5,8 +5,8 @@
 //! then of all, are placed anew in every way that may cost less: on what the other nodes have left, or on new ones, and in
 //! any area that the rules allow.
 
-use super::TimeIsUp;
 use super::areas::Settled;
+use super::effort::Effort;
 use super::existing::place_until_nothing_changes;
 use super::lots::{Lot, Lots, Unit};
 use super::market::Market;
@@ -27,6 +27,9 @@ const STEPS_AT_ONCE: u32 = 10_000;
 
 /// How many places are tried in all.
 const MOST_STEPS: u32 = 100_000;
+
+/// What one of them is counted for: some offers are looked at each time.
+const STEPS_OF_PLACE: usize = 50;
 
 /// What saves less saves nothing.
 const LEAST_SAVING: f64 = 1e-9;
@@ -54,7 +57,7 @@ pub(super) fn repack(
     units: &[Unit<'_>],
     (settled, batches): (&Settled, &[Batch]),
     simulation: &mut Simulation,
-    time_is_up: TimeIsUp<'_>,
+    effort: &Effort,
 ) -> Option<Repacked> {
     let nodes: u32 = batches.iter().map(|batch| batch.nodes).sum();
     // Those who follow a pod go to the area that was chosen for them with it.
@@ -66,7 +69,7 @@ pub(super) fn repack(
     let mut search = Search::new(market, lots, items, simulation);
     search.take_over(batches);
     let before = search.cost(&search.groups);
-    search.improve(time_is_up);
+    search.improve(effort);
     if search.cost(&search.groups) < before - LEAST_SAVING { search.repacked() } else { None }
 }
 
@@ -174,17 +177,18 @@ impl<'s, 'l, 'a> Search<'s, 'l, 'a> {
     }
 
     /// Places the units of a few nodes anew, as long as that saves something.
-    fn improve(&mut self, time_is_up: TimeIsUp<'_>) {
+    fn improve(&mut self, effort: &Effort) {
         let mut steps = MOST_STEPS;
         let mut sets = self.sets_of_groups().into_iter();
         while let Some(set) = sets.next() {
-            if steps == 0 || time_is_up() {
+            if steps == 0 || effort.is_spent() {
                 return;
             }
             let allowed = steps.min(STEPS_AT_ONCE);
             self.steps = allowed;
             let improved = self.place_anew(&set);
             steps -= allowed - self.steps;
+            effort.spend((allowed - self.steps) as usize * STEPS_OF_PLACE);
             if improved {
                 sets = self.sets_of_groups().into_iter();
             }
