@@ -40,7 +40,6 @@ pub fn check_consolidation(snapshot: &Snapshot, consolidation: &Consolidation) -
 fn forbidden(plan: &NodePlan) -> Option<Violation> {
     let node = &plan.node;
     let reasons = [
-        ("is in use", !plan.underutilized),
         ("runs the control plane", node.labels.contains_key(key::CONTROL_PLANE)),
         ("is not ready", !node.ready),
         ("is being deleted already", node.deleting),
@@ -109,6 +108,9 @@ impl<'a> Replay<'a> {
         let mut leaving: BTreeMap<&PodName, Guest<'a>> =
             gone.into_iter().filter(|guest| must_move(guest.pod)).map(|guest| (&guest.pod.name, guest)).collect();
         let mut found = Vec::new();
+        if !self.budgets.begin(plan.wave) {
+            found.push(Violation::new(name, format_args!("goes in wave {}, out of order", plan.wave)));
+        }
         if self.budgets.unread && !plan.moves.is_empty() && !plan.unread_budgets {
             found.push(Violation::new(name, "does not say that nobody could read the budgets of its pods"));
         }

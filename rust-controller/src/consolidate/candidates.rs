@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use super::budgets::Budgets;
 use super::{BlockReason, Blocker, Keep, Millionths, NodePlan, Options, Utilization, Verdict};
 use crate::model::{Catalog, Node, Pod, Resources, SchedulingState, key};
 use crate::snapshot::{PodsByNode, Snapshot};
@@ -10,14 +11,15 @@ use crate::snapshot::{PodsByNode, Snapshot};
 pub(super) fn survey(
     snapshot: &Snapshot,
     pods_by_node: &PodsByNode<'_>,
+    budgets: &Budgets<'_>,
     catalog: &Catalog,
     options: &Options,
 ) -> Vec<NodePlan> {
     let unreadable = snapshot.unreadable_nodes();
     let plan = |node: &Arc<Node>| {
         let pods = pods_by_node.get(node.name.as_str()).map_or(&[][..], Vec::as_slice);
-        let mut plan = node_plan(node, pods, catalog, options);
-        if plan.underutilized && unreadable.contains(node.name.as_str()) {
+        let mut plan = node_plan(node, pods, budgets, (catalog, options));
+        if unreadable.contains(node.name.as_str()) {
             plan.verdict = Verdict::Keep(Keep::UnreadablePod);
         }
         plan
@@ -25,12 +27,17 @@ pub(super) fn survey(
     snapshot.nodes().iter().map(plan).collect()
 }
 
-fn node_plan(node: &Arc<Node>, pods: &[&Arc<Pod>], catalog: &Catalog, options: &Options) -> NodePlan {
+fn node_plan(
+    node: &Arc<Node>,
+    pods: &[&Arc<Pod>],
+    budgets: &Budgets<'_>,
+    (catalog, options): (&Catalog, &Options),
+) -> NodePlan {
     let running = pods.iter().filter(|pod| matches!(pod.scheduling, SchedulingState::Bound(_)));
     let utilization = utilization(node, &Resources::sum(running.map(|pod| &pod.requests)));
     let underutilized = utilization.largest() < options.threshold;
-    let keep = if underutilized { forbidden(node).unwrap_or(Keep::Blocked) } else { Keep::Utilized };
-    let blockers = if keep == Keep::Blocked { blockers(pods) } else { Vec::new() };
+    let keep = forbidden(node).unwrap_or(Keep::Blocked);
+    let blockers = if keep == Keep::Blocked { blockers(pods, budgets) } else { Vec::new() };
     NodePlan {
         node: Arc::clone(node),
         utilization,
@@ -39,6 +46,7 @@ fn node_plan(node: &Arc<Node>, pods: &[&Arc<Pod>], catalog: &Catalog, options: &
         blockers,
         moves: Vec::new(),
         unread_budgets: false,
+        wave: 0,
         local_pods: pods.iter().filter(|pod| is_local(pod)).map(|pod| pod.name.clone()).collect(),
         price_per_hour: catalog.price_per_hour(&node.labels),
     }
@@ -70,11 +78,12 @@ fn forbidden(node: &Node) -> Option<Keep> {
     reasons.into_iter().find(|(_, holds)| *holds).map(|(reason, _)| reason)
 }
 
-fn blockers(pods: &[&Arc<Pod>]) -> Vec<Blocker> {
+fn blockers(pods: &[&Arc<Pod>], budgets: &Budgets<'_>) -> Vec<Blocker> {
     let reason = |pod: &Pod| match &pod.scheduling {
         _ if is_local(pod) || pod.deleting => None,
         SchedulingState::Nominated(_) => Some(BlockReason::Nominated),
-        _ => pod.owner.is_none().then_some(BlockReason::NoController),
+        _ if pod.owner.is_none() => Some(BlockReason::NoController),
+        _ => budgets.forbidding(pod),
     };
     let blocker = |pod: &&Arc<Pod>| Some(Blocker { pod: pod.name.clone(), reason: reason(pod)? });
     pods.iter().filter_map(blocker).collect()

@@ -54,6 +54,9 @@ struct NodeEntry<'a> {
     unverified: Vec<&'static str>,
     blockers: Vec<BlockerEntry<'a>>,
     pods: Vec<MoveEntry<'a>>,
+    /// In which wave of evictions it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wave: Option<u32>,
     price_per_hour: Option<Money>,
 }
 
@@ -163,6 +166,7 @@ fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {
                 unchecked_rules: &each.unchecked_rules,
             })
             .collect(),
+        wave: (plan.wave > 0).then_some(plan.wave),
         price_per_hour: plan.price_per_hour,
     }
 }
@@ -171,7 +175,6 @@ fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {
 pub(super) fn reason(verdict: &Verdict) -> String {
     let Verdict::Keep(keep) = verdict else { return String::new() };
     match keep {
-        Keep::Utilized => "enough of it is requested".to_owned(),
         Keep::ControlPlane => "runs the control plane".to_owned(),
         Keep::NotReady => "is not ready, so what runs there is not known".to_owned(),
         Keep::Cordoned => "is cordoned: somebody is at it already".to_owned(),
@@ -189,7 +192,7 @@ fn blocker_entry(blocker: &Blocker) -> BlockerEntry<'_> {
     let (reason, object, refused_nodes) = match &blocker.reason {
         BlockReason::NoController => ("NoController", None, None),
         BlockReason::Nominated => ("Nominated", None, None),
-        BlockReason::Budget { budget, .. } => ("Budget", Some(format!("PodDisruptionBudget {budget}")), None),
+        BlockReason::Budget(budget) => ("Budget", Some(format!("PodDisruptionBudget {budget}")), None),
         BlockReason::SeveralBudgets(budgets) => {
             ("SeveralBudgets", budgets.first().map(|budget| format!("PodDisruptionBudget {budget}")), None)
         }
@@ -206,11 +209,7 @@ pub(super) fn block_reason(reason: &BlockReason) -> String {
     match reason {
         BlockReason::NoController => "has no controller: lost, not moved".to_owned(),
         BlockReason::Nominated => "room is being made for it here".to_owned(),
-        BlockReason::Budget { budget, disruptions_allowed: 0 } => format!("budget {budget} allows no eviction now"),
-        BlockReason::Budget { budget, disruptions_allowed } => {
-            let evictions = if *disruptions_allowed == 1 { "eviction" } else { "evictions" };
-            format!("budget {budget} allows {disruptions_allowed} {evictions} at once, and the removals need more")
-        }
+        BlockReason::Budget(budget) => format!("budget {budget} allows no eviction now"),
         BlockReason::SeveralBudgets(budgets) => {
             let budgets: Vec<String> = budgets.iter().map(ToString::to_string).collect();
             format!("several budgets protect it, and Kubernetes evicts no such pod: {}", budgets.join(", "))

@@ -13,7 +13,8 @@ const TINY: f64 = 1e-11;
 ///
 /// `offered` has one slice for each node, as long as `demand`; prices are not negative. Each pivot takes
 /// O(nodes × rows); their number is bounded, and what is reached by then keeps to the limits, too.
-pub(super) fn dual_prices<'a>(offered: impl Iterator<Item = (&'a [f64], f64)>, demand: &[f64]) -> Vec<f64> {
+#[must_use]
+pub fn dual_prices<'a>(offered: impl Iterator<Item = (&'a [f64], f64)>, demand: &[f64]) -> Vec<f64> {
     let rows = demand.len();
     // Rows are scaled to a demand of 1, so that bytes and cores are of one size.
     let scale: Vec<f64> = demand.iter().map(|demand| if *demand > 0.0 { 1.0 / demand } else { 0.0 }).collect();
