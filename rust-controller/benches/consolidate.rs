@@ -12,8 +12,8 @@ use mini_karpenter::catalog;
 use mini_karpenter::check::check_consolidation;
 use mini_karpenter::consolidate::{Consolidation, Options, consolidate};
 use mini_karpenter::model::{
-    Catalog, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName, Preferences, Requirement,
-    Resources, SchedulingState, SpreadConstraint, key,
+    Catalog, Eviction, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName, Preferences,
+    Requirement, Resources, SchedulingState, SpreadConstraint, key,
 };
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::{Cpu, Memory, Money};
@@ -95,6 +95,7 @@ impl Fleet {
                 deleting: false,
                 allocatable: kind.allocatable.clone(),
                 provider_id: None,
+                do_not_disrupt: None,
             })
         });
         let busy: Vec<usize> = (0..self.nodes).filter(|node| node % 10 < self.busy_of_ten).collect();
@@ -136,6 +137,7 @@ impl Fleet {
             scheduling: SchedulingState::Bound(format!("node-{node:05}")),
             deleting: false,
             mirror: false,
+            eviction: Eviction::default(),
         }
     }
 }

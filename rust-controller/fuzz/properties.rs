@@ -222,6 +222,7 @@ impl SelectorCase {
             deleting: false,
             allocatable: Resources::default(),
             provider_id: None,
+            do_not_disrupt: None,
         };
         Self { node, node_selector, terms }
     }

@@ -226,6 +226,7 @@ fn joined(plan: &Plan, node: &PlannedNode) -> Node {
         deleting: false,
         allocatable: kind.allocatable.clone(),
         provider_id: None,
+        do_not_disrupt: None,
     }
 }
 

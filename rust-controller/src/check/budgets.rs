@@ -55,6 +55,12 @@ impl<'a> Budgets<'a> {
         let all = self.of_namespace.get_mut(pod.name.namespace.as_str()).into_iter().flatten();
         let mut over: Vec<&mut (&Budget, Evicted)> =
             all.filter(|(budget, _)| selects(&budget.selector, &pod.labels)).collect();
+        if let [(budget, _)] = over.as_slice()
+            && budget.lets_unready_go
+            && pod.eviction.unready
+        {
+            return Vec::new();
+        }
         let mut violations = Vec::new();
         if let [(first, _), (second, _), ..] = over.as_slice() {
             let budgets = format!("{} and {}", first.name, second.name);

@@ -7,8 +7,8 @@ use super::cluster::{Arrival, Cluster};
 use super::kinds::{Guest, Kinds};
 use super::{Unchecked, Violation, needs_node, violations};
 use crate::consolidate::{Consolidation, Move, NodePlan, Verdict};
-use crate::model::{Node, Pod, PodName, key};
-use crate::snapshot::Snapshot;
+use crate::model::{Node, Pod, PodName, PodVolume, key};
+use crate::snapshot::{Extras, Snapshot};
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
 #[must_use]
@@ -44,6 +44,7 @@ fn forbidden(plan: &NodePlan) -> Option<Violation> {
         ("is not ready", !node.ready),
         ("is being deleted already", node.deleting),
         ("is cordoned already", node.unschedulable),
+        ("asks not to be disturbed", node.do_not_disrupt.is_some()),
     ];
     let (reason, _) = reasons.into_iter().find(|(_, holds)| *holds)?;
     Some(Violation::new(&node.name, format_args!("goes, and {reason}")))
@@ -61,6 +62,7 @@ struct Replay<'a> {
     reserved: Vec<Option<Guest<'a>>>,
     cluster: Cluster<'a>,
     budgets: Budgets<'a>,
+    extras: &'a Extras,
 }
 
 impl<'a> Replay<'a> {
@@ -77,6 +79,7 @@ impl<'a> Replay<'a> {
             reserved,
             cluster: Cluster::new(snapshot, Vec::new(), kinds, &coming),
             budgets: Budgets::new(snapshot),
+            extras: snapshot.extras(),
         }
     }
 
@@ -131,15 +134,34 @@ impl<'a> Replay<'a> {
     fn move_pod(&mut self, guest: Guest<'a>, to: &Move) -> Vec<Violation> {
         let pod = guest.pod;
         let mut found = self.budgets.evict(pod);
-        if pod.owner.is_none() {
-            found.push(Violation::new(&pod.name, "has no controller and is evicted"));
-        }
+        let reasons = [
+            ("has no controller", pod.owner.is_none()),
+            ("asks not to be", pod.eviction.forbidden_by.is_some()),
+            ("has a volume that is a disk of its node", self.has_local_volume(pod)),
+        ];
+        let forbidden = reasons.into_iter().filter(|(_, holds)| *holds);
+        found.extend(forbidden.map(|(why, _)| Violation::new(&pod.name, format_args!("is evicted, and {why}"))));
         found.extend(self.arrive(
             Arrival { guest, made_anew: true },
             &to.destination,
             Unchecked::Said(&to.unchecked_rules),
         ));
         found
+    }
+
+    fn has_local_volume(&self, pod: &Pod) -> bool {
+        let Extras { claims: Some(claims), volumes: Some(volumes), .. } = self.extras else { return false };
+        if pod.volumes.is_empty() {
+            return false;
+        }
+        let of_pod = claims.values().filter(|claim| {
+            let named = |volume: &PodVolume| {
+                matches!(volume, PodVolume::Claim { name, ephemeral: false } if *name == claim.name.name)
+            };
+            claim.name.namespace == pod.name.namespace && pod.volumes.iter().any(named)
+        });
+        let mut volumes = of_pod.filter_map(|claim| volumes.get(claim.volume.as_deref()?));
+        volumes.any(|volume| volume.local)
     }
 
     /// A pod comes to a node that takes pods. One that was evicted is not sent to a node out of reach.

@@ -52,7 +52,11 @@ impl<'a> Budgets<'a> {
             return Vec::new();
         }
         let here = self.of_namespace.get(pod.name.namespace.as_str()).into_iter().flatten();
-        here.filter(|budget| selects(&budget.selector, &pod.labels)).copied().collect()
+        let over: Vec<&'a Budget> = here.filter(|budget| selects(&budget.selector, &pod.labels)).copied().collect();
+        match over.as_slice() {
+            [budget] if pod.eviction.unready && budget.lets_unready_go => Vec::new(),
+            _ => over,
+        }
     }
 }
 

@@ -91,7 +91,8 @@ fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], places: &mut u32) -> Option<Join
 fn place_all(fleet: &mut Fleet<'_>, seats: &[(usize, usize)], places: &mut u32, found: &mut Vec<usize>) -> bool {
     let Some(((node, seat), rest)) = seats.split_first() else { return true };
     let Passenger { class, .. } = fleet.stops[*node].passengers[*seat];
-    for destination in 0..fleet.stops.len() {
+    for at in 0..fleet.stops.len() {
+        let destination = fleet.order()[at];
         if *places == 0 {
             return false;
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::first_fit::{CLOSED, FirstFit, Room};
 use super::{BlockReason, Blocker, NodePlan};
 use crate::feasibility::{ClassId, NodeId, Refusal, Rule, Simulation};
-use crate::model::Pod;
+use crate::model::{Pod, key};
 
 /// A pod that needs another place if its node goes.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub(super) struct Stop<'a> {
     /// Whether pods may be sent there: it is neither to go, nor going, nor out of reach, nor is a part of its room unknown.
     takes_pods: bool,
     cordoned: bool,
+    /// Sent to last: it runs the control plane.
+    is_last_resort: bool,
     open: bool,
     removed: bool,
 }
@@ -59,6 +61,7 @@ impl<'a> Fleet<'a> {
                 passengers: super::candidates::movable(pods).into_iter().filter_map(passenger).collect(),
                 takes_pods: !closed(plan),
                 cordoned: plan.node.unschedulable,
+                is_last_resort: plan.node.labels.contains_key(key::CONTROL_PLANE),
                 open: true,
                 removed: false,
             }
@@ -67,8 +70,21 @@ impl<'a> Fleet<'a> {
         let count = stops.len();
         let fit = FirstFit::new(&vec![CLOSED; count]);
         let mut fleet = Self { simulation, stops, order: Vec::new(), place_of: Vec::new(), fit };
-        fleet.send_in_order((0..count).collect());
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_key(|node| (fleet.preference(*node), *node));
+        fleet.send_in_order(order);
         fleet
+    }
+
+    /// Which node pods are sent to first, where nothing else matters: the smallest. Fuller nodes come first, so that room
+    /// stays together elsewhere.
+    pub(super) fn preference(&self, node: usize) -> (bool, Room) {
+        (self.stops[node].is_last_resort, self.room(node))
+    }
+
+    /// Nodes in the order in which pods are sent to them.
+    pub(super) fn order(&self) -> &[usize] {
+        &self.order
     }
 
     /// From now on pods are sent to nodes in this order, which names every node once.

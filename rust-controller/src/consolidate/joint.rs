@@ -249,14 +249,15 @@ impl Keeping {
         Self { going, by_worth }
     }
 
-    /// Pods are sent to nodes that stay whatever happens first, then to those that are best to keep, fuller ones before
-    /// others.
+    /// Pods are sent to nodes that stay whatever happens first, then to those that are best to keep, and to those of the
+    /// control plane last.
     fn order(&self, fleet: &Fleet<'_>, candidates: &[usize]) -> Vec<usize> {
         let is_candidate: std::collections::BTreeSet<usize> = candidates.iter().copied().collect();
         let mut others: Vec<usize> = (0..fleet.stops.len()).filter(|node| !is_candidate.contains(node)).collect();
-        others.sort_by_key(|node| (fleet.room(*node), *node));
-        others.extend(&self.by_worth);
-        others
+        others.sort_by_key(|node| (fleet.preference(*node), *node));
+        let last = others.iter().position(|node| fleet.preference(*node).0).unwrap_or(others.len());
+        let last_resorts = others.split_off(last);
+        others.into_iter().chain(self.by_worth.iter().copied()).chain(last_resorts).collect()
     }
 }
 

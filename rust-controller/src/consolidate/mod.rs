@@ -7,6 +7,7 @@
 
 mod budgets;
 mod candidates;
+mod evictions;
 mod exact;
 mod first_fit;
 mod fleet;
@@ -24,7 +25,7 @@ use crate::model::{Catalog, Node, ObjectName, Pod, PodName};
 use crate::provision::place_on_existing;
 use crate::snapshot::Snapshot;
 use crate::units::{Cpu, Memory, Money};
-use budgets::Budgets;
+use evictions::Evictions;
 use fleet::{Fleet, Passenger, Refusals};
 use replay::Step;
 
@@ -104,6 +105,8 @@ pub enum Keep {
     Cordoned,
     /// It is being deleted already.
     Deleting,
+    /// This annotation forbids to disturb it.
+    DoNotDisrupt(&'static str),
     /// It has not reported what it offers.
     NoAllocatable,
     /// A pod that runs there could not be read, so nobody knows what it takes and whether it may move.
@@ -132,6 +135,10 @@ pub struct Blocker {
 pub enum BlockReason {
     /// Nobody would make it again: it would be lost, not moved.
     NoController,
+    /// This annotation forbids to evict it.
+    DoNotDisrupt(&'static str),
+    /// It uses this volume, which is a disk of the node.
+    LocalVolume(String),
     /// Room is being made for it on this node.
     Nominated,
     /// This `PodDisruptionBudget` allows no eviction now.
@@ -156,6 +163,17 @@ pub struct Move {
     pub destination: String,
     /// Rules that could not be checked there, since nobody could read what they look at.
     pub unchecked_rules: Vec<Rule>,
+    /// What the move costs whoever uses the pod.
+    pub warnings: Vec<Warning>,
+}
+
+/// What the eviction of a pod costs, beside its start elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Warning {
+    /// What is in its `emptyDir` volumes is lost.
+    LosesScratch,
+    /// No other pod of its controller runs meanwhile.
+    OnlyReplica,
 }
 
 /// How much of a node's allocatable is requested. Requests, not use.
@@ -206,8 +224,8 @@ impl Consolidation {
 #[must_use]
 pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Consolidation {
     let pods_by_node = snapshot.pods_by_node();
-    let budgets = Budgets::of(snapshot);
-    let mut plans = candidates::survey(snapshot, &pods_by_node, &budgets, catalog, options);
+    let evictions = Evictions::of(snapshot);
+    let mut plans = candidates::survey(snapshot, &pods_by_node, &evictions, catalog, options);
     let mut simulation = Simulation::of(snapshot);
     let reserved = reserve(snapshot, &mut simulation, &mut plans);
     let unreadable = snapshot.unreadable_nodes();
@@ -220,7 +238,7 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) ->
     let weights = weights(&plans);
     let mut removing = Removing { fleet, plans, weights, steps: Vec::new() };
     removing.decide();
-    removing.finish(reserved, &budgets)
+    removing.finish(reserved, &evictions)
 }
 
 /// Unschedulable pods take the room that they fit; their nodes stay. Each with its node.
@@ -294,7 +312,7 @@ impl Removing<'_> {
         }
     }
 
-    fn finish(mut self, reserved: Vec<(Arc<Pod>, String)>, budgets: &Budgets<'_>) -> Consolidation {
+    fn finish(mut self, reserved: Vec<(Arc<Pod>, String)>, evictions: &Evictions<'_>) -> Consolidation {
         let mut senders: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for Step { node, moves } in &self.steps {
             for (_, to) in moves {
@@ -312,17 +330,18 @@ impl Removing<'_> {
             }
         }
         let Self { fleet, mut plans, steps, .. } = self;
-        let mut waves = budgets.waves();
+        let mut waves = evictions.budgets.waves();
         for Step { node, moves } in &steps {
             let moved = |(seat, to): &(usize, usize)| {
                 let Passenger { pod, class } = fleet.stops[*node].passengers[*seat];
                 let unchecked_rules = fleet.simulation.unchecked_rules(class);
-                Move { pod: Arc::clone(pod), destination: plans[*to].node.name.clone(), unchecked_rules }
+                let warnings = evictions.warnings(pod);
+                Move { pod: Arc::clone(pod), destination: plans[*to].node.name.clone(), unchecked_rules, warnings }
             };
             let moves: Vec<Move> = moves.iter().map(moved).collect();
             let plan = &mut plans[*node];
             plan.verdict = Verdict::Remove;
-            plan.unread_budgets = !moves.is_empty() && budgets.are_unread();
+            plan.unread_budgets = !moves.is_empty() && evictions.budgets.are_unread();
             plan.wave = waves.next(moves.iter().map(|each| &*each.pod));
             plan.moves = moves;
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::prices::Prices;
 use super::{share, unchecked};
-use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Verdict};
+use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Verdict, Warning};
 use crate::feasibility::Rule;
 use crate::model::Catalog;
 use crate::snapshot::Skipped;
@@ -86,6 +86,8 @@ struct MoveEntry<'a> {
     destination: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     unchecked_rules: &'a [Rule],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
 }
 
 /// Sums over all nodes.
@@ -164,10 +166,19 @@ fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {
                 pod: each.pod.name.to_string(),
                 destination: &each.destination,
                 unchecked_rules: &each.unchecked_rules,
+                warnings: each.warnings.iter().map(|warning| warning_text(*warning)).collect(),
             })
             .collect(),
         wave: (plan.wave > 0).then_some(plan.wave),
         price_per_hour: plan.price_per_hour,
+    }
+}
+
+/// What a move costs, for a person.
+pub(super) fn warning_text(warning: Warning) -> &'static str {
+    match warning {
+        Warning::LosesScratch => "loses what is in its emptyDir",
+        Warning::OnlyReplica => "the only replica: down until it runs again",
     }
 }
 
@@ -179,6 +190,7 @@ pub(super) fn reason(verdict: &Verdict) -> String {
         Keep::NotReady => "is not ready, so what runs there is not known".to_owned(),
         Keep::Cordoned => "is cordoned: somebody is at it already".to_owned(),
         Keep::Deleting => "is being deleted already".to_owned(),
+        Keep::DoNotDisrupt(annotation) => format!("is not to be disturbed: {annotation}"),
         Keep::NoAllocatable => "has not reported what it offers".to_owned(),
         Keep::UnreadablePod => "runs a pod that could not be read".to_owned(),
         Keep::AwaitsPods => "an unschedulable pod fits it as it is".to_owned(),
@@ -191,6 +203,8 @@ pub(super) fn reason(verdict: &Verdict) -> String {
 fn blocker_entry(blocker: &Blocker) -> BlockerEntry<'_> {
     let (reason, object, refused_nodes) = match &blocker.reason {
         BlockReason::NoController => ("NoController", None, None),
+        BlockReason::DoNotDisrupt(annotation) => ("DoNotDisrupt", Some((*annotation).to_owned()), None),
+        BlockReason::LocalVolume(volume) => ("LocalVolume", Some(format!("PersistentVolume {volume}")), None),
         BlockReason::Nominated => ("Nominated", None, None),
         BlockReason::Budget(budget) => ("Budget", Some(format!("PodDisruptionBudget {budget}")), None),
         BlockReason::SeveralBudgets(budgets) => {
@@ -208,6 +222,8 @@ fn blocker_entry(blocker: &Blocker) -> BlockerEntry<'_> {
 pub(super) fn block_reason(reason: &BlockReason) -> String {
     match reason {
         BlockReason::NoController => "has no controller: lost, not moved".to_owned(),
+        BlockReason::DoNotDisrupt(annotation) => format!("is not to be evicted: {annotation}"),
+        BlockReason::LocalVolume(volume) => format!("its volume {volume} is a disk of this node"),
         BlockReason::Nominated => "room is being made for it here".to_owned(),
         BlockReason::Budget(budget) => format!("budget {budget} allows no eviction now"),
         BlockReason::SeveralBudgets(budgets) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::config_map::{LARGEST_BYTES, cut, texts};
-use super::consolidation_json::{block_reason, node_info, reason};
+use super::consolidation_json::{block_reason, node_info, reason, warning_text};
 use super::{json, percent, unchecked, yaml};
 use crate::consolidate::{Move, NodePlan, Verdict};
 use crate::model::{Catalog, printed_amount};
@@ -53,7 +53,7 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
         format!("{} ({requested} of {offered})", percent(millionths))
     };
     let utilization = &plan.utilization;
-    let moves = plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, unverified(each)));
+    let moves = plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, marks(each)));
     let (moves, moves_left_out) = cut(moves.collect(), LARGEST_BYTES / 4);
     Suggestion {
         node: name.clone(),
@@ -76,9 +76,10 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
     }
 }
 
-/// What to add to a line about a move for which some rules were not checked.
-pub(super) fn unverified(each: &Move) -> String {
-    unchecked::mark(unchecked::names(&each.unchecked_rules))
+/// What to add to a line about a move: what it costs, and which rules were not checked.
+pub(super) fn marks(each: &Move) -> String {
+    let warnings: String = each.warnings.iter().map(|warning| format!(" ({})", warning_text(*warning))).collect();
+    warnings + &unchecked::mark(unchecked::names(&each.unchecked_rules))
 }
 
 /// What a person types, in order.

@@ -7,7 +7,7 @@ use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as ke
 use super::costs::{HOURS_PER_MONTH, cost_table};
 use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
-use super::suggestion::{steps, unverified};
+use super::suggestion::{marks, steps};
 use super::table::Table;
 use super::{percent, preferences, prices, seen, unchecked};
 use crate::catalog::SeenAllocatable;
@@ -148,8 +148,8 @@ pub(super) fn removal(plan: &NodePlan) -> String {
         let requests = &each.pod.requests;
         let size = [("cpu", requests.cpu.get()), ("memory", requests.memory.get())]
             .map(|(resource, amount)| printed_amount(resource, amount));
-        let unchecked = unverified(each);
-        let _ = writeln!(text, "  {} ({} cpu, {}) -> {}{unchecked}", each.pod.name, size[0], size[1], each.destination);
+        let marks = marks(each);
+        let _ = writeln!(text, "  {} ({} cpu, {}) -> {}{marks}", each.pod.name, size[0], size[1], each.destination);
     }
     for step in steps(name) {
         let _ = writeln!(text, "  $ {step}");

@@ -102,6 +102,8 @@ pub struct Volume {
     pub deleting: bool,
     /// CSI driver and its name for the volume.
     pub csi: Option<(String, String)>,
+    /// A disk or a folder of one node.
+    pub local: bool,
 }
 
 /// A `StorageClass`.
@@ -136,6 +138,8 @@ pub struct Budget {
     pub selector: LabelSelector,
     /// How many of them may be evicted now.
     pub disruptions_allowed: u32,
+    /// Pods that are not Ready may be evicted whatever it allows: it says so, or enough others are healthy.
+    pub lets_unready_go: bool,
 }
 
 impl Volume {
