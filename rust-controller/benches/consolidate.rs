@@ -63,7 +63,7 @@ impl Fleet {
             (0..RUNS).map(|_| timed(|| consolidate(&snapshot, catalog, &Options::default()))).collect();
         runs.sort_by_key(|(time, _)| *time);
         let (deciding, decided) = runs.swap_remove(RUNS / 2);
-        let (checking, wrong) = timed(|| check_consolidation(&snapshot, &decided));
+        let (checking, wrong) = timed(|| check_consolidation(&snapshot, catalog, &decided));
         let (before, after) = decided.costs_per_hour();
         let money =
             |cost: Option<Money>| cost.map_or_else(|| "unknown".to_owned(), |cost| format!("{:.2}", cost.units()));

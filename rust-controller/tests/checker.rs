@@ -303,7 +303,7 @@ items:
 ";
 
 fn complaints_about_removals(consolidation: &Consolidation) -> Vec<String> {
-    check_consolidation(&snapshot(IDLE), consolidation).iter().map(ToString::to_string).collect()
+    check_consolidation(&snapshot(IDLE), &priced(), consolidation).iter().map(ToString::to_string).collect()
 }
 
 fn good_consolidation() -> Consolidation {

@@ -262,7 +262,7 @@ items:
 ";
 
 fn complaints_about_removals(text: &str, consolidation: &Consolidation) -> Vec<String> {
-    check_consolidation(&snapshot(text), consolidation).iter().map(ToString::to_string).collect()
+    check_consolidation(&snapshot(text), &priced(), consolidation).iter().map(ToString::to_string).collect()
 }
 
 fn good_consolidation(text: &str) -> Consolidation {

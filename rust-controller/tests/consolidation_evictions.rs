@@ -19,7 +19,8 @@ fn decided(text: &str) -> Consolidation {
     let snapshot = snapshot(text);
     let catalog = catalog::builtin("generic").unwrap();
     let consolidation = consolidate(&snapshot, &catalog, &Options::default());
-    let wrong: Vec<String> = check_consolidation(&snapshot, &consolidation).iter().map(ToString::to_string).collect();
+    let wrong: Vec<String> =
+        check_consolidation(&snapshot, &catalog, &consolidation).iter().map(ToString::to_string).collect();
     assert_eq!(wrong, Vec::<String>::new());
     consolidation
 }

@@ -118,7 +118,7 @@ fn some_node_stays(case: &Case, removed: &BTreeSet<&str>) -> bool {
 #[test]
 fn the_checker_finds_nothing() {
     for_each_case(CASES, running_case, |case, random| {
-        let found = check_consolidation(&case.snapshot(), &consolidation(case, &options(random)));
+        let found = check_consolidation(&case.snapshot(), &case.catalog, &consolidation(case, &options(random)));
         found.iter().map(ToString::to_string).collect()
     });
 }

@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::budgets::Budgets;
 use super::cluster::{Arrival, Cluster};
 use super::kinds::{Guest, Kinds};
-use super::{Unchecked, Violation, needs_node, violations};
+use super::{Unchecked, Violation, fleet_bound, needs_node, violations};
 use crate::consolidate::{Consolidation, Move, NodePlan, Verdict};
-use crate::model::{Node, Pod, PodName, PodVolume, key};
+use crate::model::{Catalog, Node, Pod, PodName, PodVolume, key};
 use crate::snapshot::{Extras, Snapshot};
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
 #[must_use]
-pub fn check_consolidation(snapshot: &Snapshot, consolidation: &Consolidation) -> Vec<Violation> {
+pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation: &Consolidation) -> Vec<Violation> {
     let plans: BTreeMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
     let mut replay = Replay::new(snapshot, consolidation);
     let mut violations = replay.reserve(consolidation);
+    violations.extend(consolidation.bound.iter().flat_map(|bound| fleet_bound::violations(snapshot, catalog, bound)));
     for removed in &consolidation.removals {
         match plans.get(removed.as_str()) {
             Some(plan) if plan.verdict == Verdict::Remove => {

@@ -5,6 +5,7 @@
 //! once, so later nodes see it. A node that has received pods stays. The removals are therefore feasible in their order,
 //! and no pod moves twice.
 
+mod bound;
 mod budgets;
 mod candidates;
 mod evictions;
@@ -18,6 +19,7 @@ mod replay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use bound::FleetBound;
 pub use obstacles::{Obstacle, obstacles};
 
 use crate::feasibility::{Refusal, Rule, Simulation};
@@ -48,7 +50,7 @@ impl Default for Options {
 }
 
 /// What to remove from the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Consolidation {
     /// Every node, by name.
     pub nodes: Vec<NodePlan>,
@@ -57,6 +59,8 @@ pub struct Consolidation {
     /// Unschedulable pods that fit nodes as they are, each with its node, in the order in which they take their room;
     /// before any pod moves.
     pub reserved: Vec<(Arc<Pod>, String)>,
+    /// The least that any nodes for the pods of the nodes that count would cost, and why.
+    pub bound: Option<FleetBound>,
 }
 
 /// What becomes of one node.
@@ -208,6 +212,14 @@ impl Consolidation {
         (cost(false), cost(true))
     }
 
+    /// By which share the nodes that count and stay cost more than the lower bound; `None` where there is none.
+    #[must_use]
+    pub fn gap(&self) -> Option<f64> {
+        let staying = self.nodes.iter().filter(|plan| plan.counts() && plan.verdict != Verdict::Remove);
+        let cost: Option<Money> = staying.map(|plan| plan.price_per_hour).sum();
+        Some(cost?.units() / self.bound.as_ref()?.per_hour - 1.0)
+    }
+
     /// What the removed nodes cost per hour; `None` where a price is not known.
     #[must_use]
     pub fn savings_per_hour(&self) -> Option<Money> {
@@ -238,7 +250,9 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) ->
     let weights = weights(&plans);
     let mut removing = Removing { fleet, plans, weights, steps: Vec::new() };
     removing.decide();
-    removing.finish(reserved, &evictions)
+    let mut consolidation = removing.finish(reserved, &evictions);
+    consolidation.bound = FleetBound::of(&consolidation.nodes, &pods_by_node, catalog);
+    consolidation
 }
 
 /// Unschedulable pods take the room that they fit; their nodes stay. Each with its node.
@@ -345,7 +359,7 @@ impl Removing<'_> {
             plan.wave = waves.next(moves.iter().map(|each| &*each.pod));
             plan.moves = moves;
         }
-        Consolidation { nodes: plans, removals, reserved }
+        Consolidation { nodes: plans, removals, reserved, bound: None }
     }
 
     /// Says of each candidate that stays without getting pods what keeps it.

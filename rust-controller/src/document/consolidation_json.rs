@@ -34,6 +34,8 @@ pub struct ConsolidationDocument<'a> {
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
     totals: Totals,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<CertificateEntry<'a>>,
     #[serde(rename = "uncheckedRules", skip_serializing_if = "Vec::is_empty")]
     unchecked_rules: Vec<unchecked::UncheckedRule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -90,6 +92,13 @@ struct MoveEntry<'a> {
     warnings: Vec<&'static str>,
 }
 
+/// Prices by which the lower bound can be verified.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateEntry<'a> {
+    per_resource: &'a BTreeMap<String, f64>,
+}
+
 /// Sums over all nodes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,6 +108,11 @@ pub(super) struct Totals {
     cost_before: Option<Money>,
     cost_after: Option<Money>,
     savings_per_hour: Option<Money>,
+    /// The least that any nodes for these pods would cost, and by which share those that stay cost more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower_bound_per_hour: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<f64>,
 }
 
 /// One node's `info.json`.
@@ -123,6 +137,10 @@ impl<'a> ConsolidationDocument<'a> {
             nodes: consolidation.nodes.iter().map(node_entry).collect(),
             removals: &consolidation.removals,
             totals: totals(consolidation),
+            certificate: consolidation
+                .bound
+                .as_ref()
+                .map(|bound| CertificateEntry { per_resource: &bound.per_resource }),
             skipped: skipped.iter().map(Skipped::to_string).collect(),
         }
     }
@@ -143,6 +161,8 @@ pub(super) fn totals(consolidation: &Consolidation) -> Totals {
         cost_before,
         cost_after,
         savings_per_hour: consolidation.savings_per_hour(),
+        lower_bound_per_hour: consolidation.bound.as_ref().map(|bound| bound.per_hour),
+        gap: consolidation.gap().map(|gap| (gap * 1e4).round() / 1e4),
     }
 }
 

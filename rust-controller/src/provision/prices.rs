@@ -5,6 +5,9 @@
 //! such that no node offers more than it costs, `Σ offered[t][r]·y[r] ≤ price[t]`. Both have the same value, and any
 //! `y` that keeps to its limits proves that no nodes cost less.
 
+/// Keeps every rounding on the safe side: far above the error of the floating-point operations.
+const SAFETY: f64 = 1.0 - 1e-9;
+
 /// Below this a coefficient is rounding error.
 const TINY: f64 = 1e-11;
 
@@ -29,6 +32,22 @@ pub fn dual_prices<'a>(offered: impl Iterator<Item = (&'a [f64], f64)>, demand: 
     }
     let scaled = tableau.solution();
     scaled.iter().zip(&scale).map(|(price, scale)| price * scale).collect()
+}
+
+/// The same, scaled down so that no node offers more than it costs, and what the demand is worth at least at these prices.
+#[must_use]
+pub fn safe_prices<'a>(offered: impl Iterator<Item = (&'a [f64], f64)> + Clone, demand: &[f64]) -> (Vec<f64>, f64) {
+    let mut prices = dual_prices(offered.clone(), demand);
+    let sum =
+        |amounts: &[f64], prices: &[f64]| -> f64 { amounts.iter().zip(prices).map(|(each, price)| each * price).sum() };
+    // What rounding has put above a limit comes down again.
+    let above = offered.map(|(amounts, price)| if price > 0.0 { sum(amounts, &prices) / price } else { 0.0 });
+    let most = above.fold(1.0, f64::max);
+    for price in &mut prices {
+        *price *= SAFETY / most;
+    }
+    let worth = sum(demand, &prices) * SAFETY;
+    (prices, worth)
 }
 
 /// Limits in terms of the variables that are zero now.
