@@ -17,6 +17,9 @@ struct Suggestion {
     verdict: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
+    /// Of evictions, where budgets make more than one necessary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wave: Option<u32>,
     /// Rules that the verdict depends on and that could not be checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unverified: Vec<&'static str>,
@@ -59,6 +62,7 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
         node: name.clone(),
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
         reason: reason(&plan.verdict),
+        wave: (plan.wave > 1).then_some(plan.wave),
         unverified: unchecked::of_node(plan),
         requested: Requested {
             cpu: of("cpu", utilization.requested_cpu.get(), utilization.cpu),

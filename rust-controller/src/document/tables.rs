@@ -112,7 +112,13 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
     text.push('\n');
     let by_name: BTreeMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
+    let mut wave = 1;
     for plan in consolidation.removals.iter().filter_map(|name| by_name.get(name.as_str())) {
+        if plan.wave > wave {
+            wave = plan.wave;
+            let _ =
+                writeln!(text, "WAVE {wave}: once the pods that moved so far run, and budgets allow as much again\n");
+        }
         text.push_str(&removal(plan));
     }
     text.push_str(&consolidation_totals(consolidation, catalog));
@@ -185,6 +191,14 @@ fn consolidation_totals(consolidation: &Consolidation, catalog: &Catalog) -> Str
         let _ = write!(text, " (prices in {currency}: {})", prices::origin(catalog));
     }
     text.push('\n');
+    if let Some((bound, gap)) = consolidation.bound.as_ref().zip(consolidation.gap()) {
+        let least = prices::rounded_down(bound.per_hour);
+        let gap = gap * 100.0;
+        let _ = writeln!(
+            text,
+            "No nodes for the pods of these nodes cost less than {least:.4} {currency} per hour; those that stay are {gap:.1} % above"
+        );
+    }
     text
 }
 
