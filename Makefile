@@ -1,9 +1,11 @@
-# Every target works on a fresh machine with Rust; check, test and cluster need Go as well, for the control plane, and
-# fuzz needs a C++ compiler and cargo-fuzz (cargo install --locked cargo-fuzz).
+# Every target works on a fresh machine with Rust; check, test and cluster need Go as well, for the control plane and
+# Karpenter's scheduler, and fuzz needs a C++ compiler and cargo-fuzz (cargo install --locked cargo-fuzz).
 
 IMAGE ?= aula07/mini-karpenter-rs:latest
 NAMESPACE := aula07
 CARGO := cargo --locked
+# With the flags of the testbed's own build, so that what one has compiled the other need not.
+GO := CGO_ENABLED=0 GOFLAGS='-mod=readonly -buildvcs=false -trimpath' GOWORK=off go
 CRATE := rust-controller
 TIME := 60
 
@@ -19,6 +21,7 @@ check: ## Format, lints, documentation, and manifests against a real API server
 	cd $(CRATE) && $(CARGO) clippy --manifest-path fuzz/Cargo.toml --no-default-features --target-dir target -- -D warnings
 	cd $(CRATE) && RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 	cd $(CRATE) && $(CARGO) test --test real manifests::
+	cd $(CRATE)/testbed/karpenter && test -z "$$(gofmt -l .)" && $(GO) vet ./...
 
 test: ## Every test, the real control plane included (built once into a cache)
 	cd $(CRATE) && $(CARGO) run --quiet -p testbed -- build

@@ -176,3 +176,24 @@ fn a_plan_is_whole_when_there_is_no_time_to_improve_it() {
     assert!(hasty.cost_per_hour() >= whole.cost_per_hour());
     assert!(hasty.cut_short && !whole.cut_short);
 }
+
+#[test]
+fn what_few_existing_nodes_have_is_left_to_those_that_ask_for_it() {
+    let node = |name: &str, more: &str| {
+        format!(
+            "---\nkind: Node\nmetadata: {{name: {name}}}\nstatus: {{allocatable: {{cpu: 4, memory: 16Gi, pods: 10{more}}}, \
+             conditions: [{{type: Ready, status: 'True'}}]}}\n"
+        )
+    };
+    let pods = deployment("batch", 1, "cpu: 3500m, memory: 4Gi", "")
+        + &deployment("train", 1, "cpu: 1, example.com/gpu: 1", "");
+    let cluster = node("a-gpu", ", example.com/gpu: 1") + &node("b", "") + &pods;
+    let plan = planned(&cluster, &types(), &Options::default()).1;
+    let on: Vec<&Verdict> = plan.pods.iter().map(|planned| &planned.verdict).collect();
+    let fits = |node: &str| Verdict::FitsExisting { node: node.to_owned() };
+    assert_eq!(on, [&fits("b"), &fits("a-gpu")]);
+    // With one node, the one that needs its GPU comes first.
+    let plan = planned(&(node("a-gpu", ", example.com/gpu: 1") + &pods), &types(), &Options::default()).1;
+    assert_eq!(plan.pods[1].verdict, fits("a-gpu"));
+    assert!(matches!(plan.pods[0].verdict, Verdict::Planned { .. }));
+}

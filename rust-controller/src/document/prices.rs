@@ -22,6 +22,14 @@ impl<'a> Prices<'a> {
     }
 }
 
+/// What the bound itself gives away for safety, and more than that: rounded by less, a bound says no more than it proves.
+const SLACK: f64 = 1e-8;
+
+/// A lower bound to four places, rounded down.
+pub(super) fn rounded_down(bound: f64) -> f64 {
+    (bound * (1.0 + SLACK) * 1e4).floor() / 1e4
+}
+
 /// Region and day of a catalog's prices.
 pub(super) fn source(catalog: &Catalog) -> &str {
     if catalog.price_source.is_empty() { "region and day not stated" } else { &catalog.price_source }

@@ -61,8 +61,8 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
         let currency = &outcome.catalog.currency;
         let _ = writeln!(
             text,
-            "No plan costs less than {:.4} {currency} per hour; this one is {gap:.1} % above",
-            bound.per_hour
+            "No nodes for the planned pods cost less than {:.4} {currency} per hour; these are {gap:.1} % above",
+            prices::rounded_down(bound.per_hour),
         );
     }
     if plan.cut_short {

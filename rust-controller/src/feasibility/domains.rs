@@ -27,6 +27,16 @@ struct DomainsOfKey {
     of_node: Vec<u32>,
 }
 
+impl DomainsOfKey {
+    fn number(&mut self, value: Option<&str>) -> u32 {
+        let Some(value) = value else { return NONE };
+        let next = self.count;
+        let domain = *self.by_value.entry(value.to_owned()).or_insert(next);
+        self.count = self.count.max(domain + 1);
+        domain
+    }
+}
+
 impl Domains {
     /// The number of a topology key. Only before the first node.
     pub(super) fn key(&mut self, key: &str) -> usize {
@@ -48,16 +58,17 @@ impl Domains {
     /// The next node.
     pub(super) fn add(&mut self, target: &Target<'_>) {
         for (name, domains) in self.keys.values().iter().zip(&mut self.of_key) {
-            let domain = match target.label(name) {
-                None => NONE,
-                Some(value) => {
-                    let next = domains.count;
-                    let domain = *domains.by_value.entry(value.to_owned()).or_insert(next);
-                    domains.count = domains.count.max(domain + 1);
-                    domain
-                }
-            };
+            let domain = domains.number(target.label(name));
             domains.of_node.push(domain);
+        }
+    }
+
+    /// A node has other labels from now on, but the same host name.
+    pub(super) fn relabel(&mut self, node: usize, target: &Target<'_>) {
+        for (name, domains) in
+            self.keys.values().iter().zip(&mut self.of_key).filter(|(name, _)| *name != key::HOSTNAME)
+        {
+            domains.of_node[node] = domains.number(target.label(name));
         }
     }
 

@@ -1,4 +1,5 @@
-//! What a pod may exchange one node for another by, without a rule noticing that counts pods elsewhere.
+//! What a pod may exchange one node for another by, or a node be launched otherwise, without a rule noticing that counts pods
+//! elsewhere.
 
 use super::class::{ClassId, SeenBy};
 use super::simulation::{NodeId, Simulation};
@@ -33,6 +34,19 @@ impl Simulation {
         rules.spread.iter().map(|rule| rule.group).chain(spread.iter().copied()).all(same_spread)
             && rules.affinity.iter().map(|(group, _)| *group).chain(affinity.iter().copied()).all(same_affinity)
             && rules.anti_affinity.iter().chain(anti_affinity).chain(kept_away).all(same_area)
+    }
+
+    /// Whether the pods that two nodes hold room for are the same to the rules that count pods, and count alike on both.
+    #[must_use]
+    pub fn held_count_alike(&self, one: NodeId, other: NodeId) -> bool {
+        self.hold_alike(one, other) && self.held[one.0].iter().all(|class| self.counts_alike(*class, one, other))
+    }
+
+    /// Whether every spread constraint finds the same of two nodes: whether they count, and in which domain.
+    #[must_use]
+    pub fn in_same_domains(&self, one: NodeId, other: NodeId) -> bool {
+        let same = |key: usize| self.domains.of(key, one.0) == self.domains.of(key, other.0);
+        self.eligible_alike(one, other) && self.classes.eligibilities.iter().all(|each| same(each.key))
     }
 
     /// Whether a pod of the class has volumes or devices, which go with it in ways of their own.

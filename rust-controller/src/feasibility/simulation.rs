@@ -54,7 +54,7 @@ pub struct Simulation {
     free: Vec<i64>,
     ports: Vec<Vec<HostPort>>,
     /// Classes for which a node that could join holds room, by node: those of its daemon pods.
-    held: Vec<Vec<ClassId>>,
+    pub(super) held: Vec<Vec<ClassId>>,
     /// By node, whether the pods that it holds room for have not come yet; see [`Simulation::wake`].
     asleep: Vec<bool>,
     /// By eligibility.

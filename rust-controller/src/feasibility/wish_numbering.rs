@@ -30,8 +30,9 @@ pub(super) struct Numbered {
     pub(super) placements: Vec<Placement>,
 }
 
-/// The soft rules of the pods at these positions, and which of them find each pod of the snapshot.
-pub(super) fn number(snapshot: &Snapshot, positions: &[usize]) -> Numbered {
+/// The soft rules of the pods at these positions, and which of them find each pod of the snapshot, and each of those given on
+/// top.
+pub(super) fn number(snapshot: &Snapshot, positions: &[usize], more_pods: &[Arc<Pod>]) -> Numbered {
     let pods = snapshot.pods();
     let mut numbering = Numbering::default();
     let mut distinct: Interner<(&str, &Preferences, &Placement)> = Interner::default();
@@ -49,7 +50,7 @@ pub(super) fn number(snapshot: &Snapshot, positions: &[usize]) -> Numbered {
     let sights = WishSights::of(&numbering);
     let mut finding = Finding { numbering: &numbering, sights, extras: snapshot.extras(), seen: Interner::default() };
     let mut found_by: Vec<FoundBy> = Vec::new();
-    let found = pods.iter().map(|pod| finding.found(pod, &mut found_by)).collect::<Vec<usize>>();
+    let found: Vec<usize> = pods.iter().chain(more_pods).map(|pod| finding.found(pod, &mut found_by)).collect();
     let mut all: Vec<Wish> = Vec::new();
     let mut numbers: Interner<(usize, usize)> = Interner::default();
     let mut of_pod = vec![None; pods.len()];

@@ -77,20 +77,20 @@ impl Sum for Unmet {
 pub struct Wishes {
     /// By pod.
     of_pod: Vec<Option<usize>>,
-    all: Vec<Wish>,
-    /// By pod, the number of what finds it.
-    found: Vec<usize>,
-    found_by: Vec<FoundBy>,
-    domains: Domains,
+    pub(super) all: Vec<Wish>,
+    /// By pod, the number of what finds it; those given on top come after the snapshot's.
+    pub(super) found: Vec<usize>,
+    pub(super) found_by: Vec<FoundBy>,
+    pub(super) domains: Domains,
     nodes: usize,
     /// Topology key of each term, and the pods that it finds.
-    terms: Vec<(usize, Counts)>,
+    pub(super) terms: Vec<(usize, Counts)>,
     /// Eligibility of each spread group, and the pods that it counts.
-    spread: Vec<(usize, SpreadCounts)>,
-    eligibilities: Vec<Eligibility>,
+    pub(super) spread: Vec<(usize, SpreadCounts)>,
+    pub(super) eligibilities: Vec<Eligibility>,
     placements: Vec<Placement>,
     /// By eligibility, whether each node counts, and how many of them each domain has.
-    eligible: Vec<(Vec<bool>, SpreadDomains)>,
+    pub(super) eligible: Vec<(Vec<bool>, SpreadDomains)>,
     /// Whether some node of the cluster has a taint that is a wish.
     has_soft_taints: bool,
 }
@@ -116,18 +116,19 @@ pub(super) struct FoundBy {
 
 impl Wishes {
     /// The soft rules of the pods at these positions of a snapshot, with all pods that have a node. `None` where there
-    /// are none to look at: no such pod has any, and no node has a taint that is one.
+    /// are none to look at: no such pod has any, and no node has a taint that is one. Terms find the pods given on top as
+    /// well, whose positions come after those of the snapshot's.
     ///
     /// O(pods + eligibilities × nodes), an eligibility being what spread constraints ask of the nodes that they look at.
     #[must_use]
-    pub fn of(snapshot: &Snapshot, pods: &[usize]) -> Option<Self> {
+    pub fn of(snapshot: &Snapshot, pods: &[usize], more_pods: &[Arc<Pod>]) -> Option<Self> {
         let is_soft = |effect: TaintEffect| effect == TaintEffect::PreferNoSchedule;
         let has_soft_taints = snapshot.nodes().iter().flat_map(|node| &node.taints).any(|taint| is_soft(taint.effect));
         let have_preferences = pods.iter().any(|pod| snapshot.pods()[*pod].preferences.is_some());
         if !have_preferences && (!has_soft_taints || pods.is_empty()) {
             return None;
         }
-        let mut wishes = Self::numbered(number(snapshot, pods), has_soft_taints);
+        let mut wishes = Self::numbered(number(snapshot, pods, more_pods), has_soft_taints);
         for node in snapshot.nodes() {
             wishes.add_existing(&Target::existing(node));
         }
@@ -183,21 +184,27 @@ impl Wishes {
     fn count_next(&mut self, target: &Target<'_>) -> usize {
         let node = self.nodes;
         self.nodes += 1;
-        for (eligibility, (eligible, domains)) in self.eligibilities.iter().zip(&mut self.eligible) {
-            let Eligibility { key, placement, honors_node_affinity, honors_node_taints, .. } = eligibility;
-            let refuses = |rule: usize| {
-                placement.is_some_and(|placement| (RULES[rule].1)(&self.placements[placement], target).is_some())
-            };
-            let counts = eligibility.has_all_keys(&self.domains, node)
-                && !(*honors_node_affinity && refuses(AFFINITY))
-                && !(*honors_node_taints && refuses(TAINTS));
+        for number in 0..self.eligibilities.len() {
+            let counts = self.is_eligible(number, node, target);
+            let (eligible, domains) = &mut self.eligible[number];
             eligible.resize(node, false);
             eligible.push(counts);
             if counts {
-                domains.change(self.domains.of(*key, node), true);
+                domains.change(self.domains.of(self.eligibilities[number].key, node), true);
             }
         }
         node
+    }
+
+    /// Whether a node counts for the constraints of an eligibility.
+    pub(super) fn is_eligible(&self, eligibility: usize, node: usize, target: &Target<'_>) -> bool {
+        let Eligibility { placement, honors_node_affinity, honors_node_taints, .. } = self.eligibilities[eligibility];
+        let refuses = |rule: usize| {
+            placement.is_some_and(|placement| (RULES[rule].1)(&self.placements[placement], target).is_some())
+        };
+        self.eligibilities[eligibility].has_all_keys(&self.domains, node)
+            && !(honors_node_affinity && refuses(AFFINITY))
+            && !(honors_node_taints && refuses(TAINTS))
     }
 
     /// Whether a pod may care where it is.
@@ -210,6 +217,12 @@ impl Wishes {
     #[must_use]
     pub fn number(&self, pod: usize) -> Option<usize> {
         self.of_pod[pod]
+    }
+
+    /// The positions of pods given on top, of those at these places among them.
+    pub fn of_more<'p>(&self, more_pods: &'p [usize]) -> impl Iterator<Item = usize> + use<'p> {
+        let first = self.of_pod.len();
+        more_pods.iter().map(move |place| first + place)
     }
 
     /// A pod comes to a node.

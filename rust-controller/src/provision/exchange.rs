@@ -12,8 +12,8 @@ use super::existing::Waiting;
 use super::launch::Launches;
 use crate::feasibility::{ClassId, NodeId, Simulation, Wishes};
 
-/// How often all pods are asked, as long as that helps.
-const ROUNDS: usize = 3;
+/// How often all pods are asked at most, as long as that helps.
+pub(super) const ROUNDS: usize = 3;
 
 /// How many nodes are looked at for one pod, each time from where the last pod's search ended.
 const NODES_LOOKED_AT: usize = 24;
@@ -107,10 +107,10 @@ impl<'e, 'a> Exchange<'e, 'a> {
     }
 
     /// Lets pods change places, as long as all together win by it: what one pod wins another may lose, whom it has come
-    /// near. O(pods × nodes looked at) at most.
-    pub(super) fn improve(&mut self) {
+    /// near. O(pods × nodes looked at) at most for each round.
+    pub(super) fn improve(&mut self, rounds: usize) {
         let mut unmet = self.unmet();
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             let before = self.spot_of.clone();
             if unmet == 0 || !self.round() {
                 return;
@@ -321,14 +321,10 @@ impl<'e, 'a> Exchange<'e, 'a> {
 
     /// Whether a pod may run there, were there room in the node that is planned.
     fn suits(&self, pod: usize, to: usize) -> bool {
-        let Waiting { pod, class, .. } = &self.pods[pod];
+        let waiting = &self.pods[pod];
         let spot = &self.spots[to];
-        let is_for_it = |launches: &Launches<'_>| {
-            let shapes = launches.shapes(pod).unwrap_or_default();
-            let like = spot.like();
-            self.simulation.meets_needs(*class, like) && shapes.iter().any(|shape| shape.is_of(self.simulation, like))
-        };
-        self.simulation.may_run(*class, spot.node) && self.launches.is_none_or(is_for_it)
+        let is_for_it = |launches: &Launches<'_>| launches.suits(waiting, spot.like(), self.simulation);
+        self.simulation.may_run(waiting.class, spot.node) && self.launches.is_none_or(is_for_it)
     }
 
     fn makes_room(&self, one: usize, other: usize) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::pending::{Need, need};
 use super::preferences::on_existing;
 use crate::feasibility::{ClassId, Miss, NodeId, Refusal, Rule, Simulation};
-use crate::model::Pod;
+use crate::model::{Node, Pod};
 use crate::snapshot::Snapshot;
 
 /// Which unschedulable pods need no new node. Both lists are in order of urgency.
@@ -47,7 +47,7 @@ pub fn place_on_existing<'a>(snapshot: &'a Snapshot, simulation: &mut Simulation
         Some(Waiting { position, pod: &snapshot.pods()[position], class: simulation.class_at(position)? })
     };
     let mut waiting: Vec<Waiting<'_>> = waiting_pods(snapshot).into_iter().filter_map(of_class).collect();
-    let usable = usable_nodes(snapshot, simulation);
+    let mut usable = usable_nodes(snapshot, simulation);
     let mut searches: BTreeMap<ClassId, Search> = BTreeMap::new();
     let mut fitting = Vec::new();
     place_until_nothing_changes(&mut waiting, |waiting| {
@@ -60,19 +60,20 @@ pub fn place_on_existing<'a>(snapshot: &'a Snapshot, simulation: &mut Simulation
         fitting.push((*waiting, simulation.name(node).to_owned()));
         true
     });
+    usable.sort_unstable();
     on_existing(snapshot, &mut fitting, &waiting, &usable, simulation);
     OnExisting { fitting, rest: waiting }
 }
 
-/// Positions of the unschedulable pods in the snapshot. Higher priority first, since room may run out; then larger pods, which
-/// fit fewer holes; then by name.
+/// Positions of the unschedulable pods in the snapshot. Higher priority first, since room may run out; then those that ask for
+/// what few nodes have, such as GPUs; then larger pods, which fit fewer holes; then by name.
 pub(super) fn waiting_pods(snapshot: &Snapshot) -> Vec<usize> {
     let pods = snapshot.pods();
     let mut waiting: Vec<usize> = (0..pods.len()).filter(|position| need(&pods[*position]) == Need::Node).collect();
     // The snapshot is in the order of names, and the sort keeps it.
     waiting.sort_by_key(|position| {
         let Pod { priority, requests, .. } = &*pods[*position];
-        Reverse((*priority, requests.cpu, requests.memory))
+        Reverse((*priority, !requests.extended.is_empty(), requests.cpu, requests.memory))
     });
     waiting
 }
@@ -119,8 +120,11 @@ impl Search {
 /// Nodes that take pods: not those that go, nor those with a pod that could not be read, whose room is unknown.
 fn usable_nodes(snapshot: &Snapshot, simulation: &Simulation) -> Vec<NodeId> {
     let unreadable = snapshot.unreadable_nodes();
-    let usable = snapshot.nodes().iter().map(|node| !node.deleting && !unreadable.contains(node.name.as_str()));
-    simulation.existing_nodes().zip(usable).filter(|(_, usable)| *usable).map(|(node, _)| node).collect()
+    let usable = |node: &Node| !node.deleting && !unreadable.contains(node.name.as_str());
+    let nodes = simulation.existing_nodes().zip(snapshot.nodes()).filter(|(_, node)| usable(node));
+    // What few nodes have is left to those that ask for it, as long as there is other room.
+    let (rare, common): (Vec<_>, Vec<_>) = nodes.partition(|(_, node)| !node.allocatable.extended.is_empty());
+    common.into_iter().chain(rare).map(|(id, _)| id).collect()
 }
 
 /// What every existing node says of a pod.

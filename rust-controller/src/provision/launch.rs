@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::daemons::{daemon_pods, hold_daemons};
+use super::existing::Waiting;
 use super::pending::{Need, need};
 use super::{Options, Shape, ShapeError, Shaper};
 use crate::feasibility::{ClassId, NewNode, NodeId, Refusal, Simulation};
@@ -25,7 +26,7 @@ pub(super) struct Launch<'a> {
     /// Labels that its `NodePool` adds.
     pub(super) template_labels: Arc<Labels>,
     /// Positions of their sets among [`Launches::daemons`].
-    daemons: Vec<usize>,
+    pub(super) daemons: Vec<usize>,
 }
 
 /// Every way to launch a node.
@@ -33,7 +34,8 @@ pub(super) struct Launch<'a> {
 pub(super) struct Launches<'a> {
     /// By the labels that the `NodePool` adds; each list in the catalog's order.
     by_labels: ByLabels<'a>,
-    daemons: Vec<Arc<Pod>>,
+    /// A pod for each `DaemonSet`.
+    pub(super) daemons: Vec<Arc<Pod>>,
     /// By placement of the pods that need a node, what a new node must be for them.
     of_placement: ByPlacement<'a, ShapeClass>,
     /// What a pod that asks for no labels needs.
@@ -224,6 +226,17 @@ impl<'a> Launches<'a> {
     pub(super) fn without_labels(&self, pod: &Pod) -> Option<(&ShapeClass, ClassId)> {
         let class = self.without_labels.get(&(&pod.placement, &pod.requests)).copied().flatten()?;
         Some((&self.any_shape, class))
+    }
+
+    /// Whether a node that could join has one of the shapes that a pod of the class asks for, and what it needs, room aside.
+    pub(super) fn suits(
+        &self,
+        Waiting { pod, class, .. }: &Waiting<'_>,
+        node: NodeId,
+        simulation: &Simulation,
+    ) -> bool {
+        let shapes = self.shapes(pod).unwrap_or_default();
+        simulation.meets_needs(*class, node) && shapes.iter().any(|shape| shape.is_of(simulation, node))
     }
 
     /// Every launch with the labels of a shape.

@@ -26,6 +26,7 @@ mod pending;
 mod pool;
 mod preferences;
 mod prices;
+mod relaunch;
 mod repack;
 pub mod shape;
 mod singles;
@@ -73,7 +74,7 @@ pub struct Plan {
     pub bound: Option<LowerBound>,
     /// Soft rules that are not met, of pods that get a node, once all of them are there.
     pub unmet: Unmet,
-    /// The time was up before every way to a cheaper plan had been tried.
+    /// The time was up before every way to a better plan had been tried.
     pub cut_short: bool,
 }
 
@@ -198,7 +199,8 @@ pub fn plan_within(snapshot: &Snapshot, catalog: &Catalog, options: &Options, ti
     let OnExisting { fitting, rest } = place_on_existing(snapshot, &mut simulation);
     let mut drafts = Drafts::of(snapshot, &rest, &simulation);
     let mut packed = pack::pack(&rest, &launches, (options, &time_is_up), &mut simulation);
-    let unmet = preferences::on_planned(snapshot, &fitting, &rest, &mut packed, &launches, &mut simulation);
+    let terms = (options, &time_is_up as TimeIsUp<'_>);
+    let unmet = preferences::on_planned(snapshot, &fitting, &rest, &mut packed, (&launches, terms), &mut simulation);
     let fewest_nodes = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_nodes);
     let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, fewest_nodes, (snapshot, catalog));
     let nodes = nodes(&packed.bins, pool_of, &rest, &launches);

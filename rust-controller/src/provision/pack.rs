@@ -33,6 +33,8 @@ pub(super) struct Packed<'a> {
     pub(super) unbeaten: Vec<&'a Launch<'a>>,
     /// The least that any nodes for those that were placed would cost.
     pub(super) bound: Option<LowerBound>,
+    /// Whether the domains of all nodes that could join counted as long as pods were placed.
+    pub(super) all_domains_counted: bool,
     /// Whether every zone has as many nodes as the options ask for.
     pub(super) zones_are_full: bool,
 }
@@ -67,7 +69,8 @@ pub(super) fn pack<'a>(
     }
     let mut singles = Singles::new(launches, &market);
     place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], &mut bins, simulation));
-    if waiting.iter().any(|pod| !pods[*pod].pod.neighbours.spread.is_empty()) {
+    let all_domains_counted = waiting.iter().all(|pod| pods[*pod].pod.neighbours.spread.is_empty());
+    if !all_domains_counted {
         simulation.expect_known_domains_only(launches.nodes());
         singles.open_no_domain();
         place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], &mut bins, simulation));
@@ -79,6 +82,7 @@ pub(super) fn pack<'a>(
     Packed {
         bound: LowerBound::of(&placed, &market, simulation),
         unbeaten: market.of_types.iter().map(|offer| offer.launch).collect(),
+        all_domains_counted,
         zones_are_full,
         bins: bins.all,
         order: bins.order,

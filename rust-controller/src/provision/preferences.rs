@@ -1,14 +1,16 @@
 //! Soft rules: met where that costs nothing, and counted where they are not.
 //!
 //! They have no part in what is planned. When the pods have their places, some change them for the sake of soft rules
-//! ([`Exchange`]), first those on existing nodes and then those on planned ones. What is left unmet is counted in the end,
-//! with all pods where they are to be.
+//! ([`Exchange`]), first those on existing nodes and then those on planned ones, of which some are launched otherwise
+//! ([`relaunch`]). What is left unmet is counted in the end, with all pods where they are to be.
 
 use super::bins::Bin;
-use super::exchange::{Exchange, PlannedSpot, Spot};
+use super::exchange::{Exchange, PlannedSpot, ROUNDS, Spot};
 use super::existing::Waiting;
 use super::launch::Launches;
 use super::pack::Packed;
+use super::relaunch::{Limits, OnExisting, relaunch};
+use super::{Options, TimeIsUp};
 use crate::feasibility::{ClassId, NodeId, Simulation, Unmet, Wishes};
 use crate::snapshot::Snapshot;
 
@@ -24,7 +26,7 @@ pub(super) fn on_existing<'a>(
     simulation: &mut Simulation,
 ) {
     let positions: Vec<usize> = fitting.iter().map(|(waiting, _)| waiting.position).collect();
-    let Some(mut wishes) = Wishes::of(snapshot, &positions) else { return };
+    let Some(mut wishes) = Wishes::of(snapshot, &positions, &[]) else { return };
     let mut spots: Vec<Spot> = Vec::new();
     for (number, node) in simulation.existing_nodes().enumerate().filter(|(_, node)| usable.binary_search(node).is_ok())
     {
@@ -44,7 +46,7 @@ pub(super) fn on_existing<'a>(
     classes.retain(|class| simulation.unchecked_rules(*class).is_empty());
     let pods: Vec<Waiting<'a>> = fitting.iter().map(|(waiting, _)| *waiting).collect();
     let mut exchange = Exchange::new(&pods, spots, &mut wishes, simulation).without_room_for(classes);
-    exchange.improve();
+    exchange.improve(ROUNDS);
     for Spot { node, pods, .. } in exchange.spots {
         for pod in pods {
             simulation.name(node).clone_into(&mut fitting[pod].1);
@@ -52,34 +54,41 @@ pub(super) fn on_existing<'a>(
     }
 }
 
-/// Lets pods on planned nodes change places there, and counts what is unmet for all pods that get a node.
+/// Lets pods on planned nodes change places there, and the nodes be launched otherwise, and counts what is unmet for all pods
+/// that get a node.
 ///
-/// Where some zone has fewer nodes than it should, nobody moves: a pod that has its node for itself may be the only one that
-/// could have one there, and would be so no longer with another.
+/// Where some zone has fewer nodes than it should, nothing changes: a pod that has its node for itself may be the only one
+/// that could have one there, and would be so no longer with another.
 pub(super) fn on_planned<'a>(
     snapshot: &'a Snapshot,
     fitting: &Fitting<'a>,
     pods: &[Waiting<'a>],
     packed: &mut Packed<'a>,
-    launches: &Launches<'a>,
+    (launches, (options, time_is_up)): (&'a Launches<'a>, (&Options, TimeIsUp<'_>)),
     simulation: &mut Simulation,
 ) -> Unmet {
+    let limits = Limits { nodes_per_zone: options.min_nodes_per_zone, all_domains_counted: packed.all_domains_counted };
     let bins = &mut packed.bins;
     let on_bins = bins.iter().flat_map(|bin| &bin.pods).map(|pod| &pods[*pod]);
     let caring = on_bins.filter(|waiting| waiting.pod.preferences.is_some());
     let positions = fitting.iter().map(|(waiting, _)| waiting).chain(caring).map(|waiting| waiting.position);
-    let Some(mut wishes) = Wishes::of(snapshot, &positions.collect::<Vec<usize>>()) else { return Unmet::default() };
-    let on_existing: Vec<(usize, usize, NodeId)> = fitting
+    let positions: Vec<usize> = positions.collect();
+    let Some(mut wishes) = Wishes::of(snapshot, &positions, &launches.daemons) else { return Unmet::default() };
+    let on_existing: Vec<OnExisting<'a>> = fitting
         .iter()
-        .filter_map(|(waiting, name)| Some((waiting.position, node_number(snapshot, name)?, simulation.node(name)?)))
+        .filter_map(|(waiting, name)| Some((*waiting, node_number(snapshot, name)?, simulation.node(name)?)))
         .collect();
-    for (position, number, _) in &on_existing {
-        wishes.place(*position, *number);
+    for (waiting, number, _) in &on_existing {
+        wishes.place(waiting.position, *number);
     }
     let spots: Vec<Spot> = bins.iter().map(|bin| spot(bin, pods, &mut wishes, simulation)).collect();
     let mut exchange = Exchange::new(pods, spots, &mut wishes, simulation).within(launches);
     if packed.zones_are_full {
-        exchange.improve();
+        exchange.improve(ROUNDS);
+        // With nodes elsewhere, pods may find better places among them.
+        if !time_is_up() && relaunch(bins, &mut exchange, &on_existing, launches, limits) {
+            exchange.improve(1);
+        }
     }
     let spots = exchange.spots;
     let on_planned = spots.iter().flat_map(|spot| {
@@ -87,7 +96,8 @@ pub(super) fn on_planned<'a>(
         spot.pods.iter().map(position)
     });
     let on_planned = on_planned.filter(|(position, ..)| wishes.number(*position).is_some());
-    let placed: Vec<(usize, usize, NodeId)> = on_existing.iter().copied().chain(on_planned).collect();
+    let on_existing = on_existing.iter().map(|(waiting, number, node)| (waiting.position, *number, *node));
+    let placed: Vec<(usize, usize, NodeId)> = on_existing.chain(on_planned).collect();
     let unmet = placed.into_iter().map(|at| unmet(snapshot, at, &wishes, simulation)).sum();
     for (bin, spot) in bins.iter_mut().zip(spots) {
         bin.pods = spot.pods;
@@ -99,10 +109,11 @@ fn node_number(snapshot: &Snapshot, name: &str) -> Option<usize> {
     snapshot.nodes().binary_search_by(|node| node.name.as_str().cmp(name)).ok()
 }
 
-/// A planned node, with its pods placed there for [`Wishes`].
+/// A planned node, with its pods and its daemon pods placed there for [`Wishes`].
 fn spot(bin: &Bin<'_>, pods: &[Waiting<'_>], wishes: &mut Wishes, simulation: &Simulation) -> Spot {
     let like = bin.launch.node;
     let number = wishes.add_new(&simulation.target(like));
+    wishes.of_more(&bin.launch.daemons).for_each(|daemon| wishes.place(daemon, number));
     let mut left = simulation.room(like).to_vec();
     for Waiting { position, class, .. } in bin.pods.iter().map(|pod| &pods[*pod]) {
         wishes.place(*position, number);

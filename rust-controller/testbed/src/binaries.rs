@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::cache::cache_folder;
 use crate::command;
 use crate::error::{Error, Result};
-use crate::go;
+use crate::go::{self, Recipe};
 use crate::pins;
 use crate::program::Program;
 use crate::progress::progress;
@@ -124,8 +124,24 @@ impl Builder for GoTool {
     }
 
     fn build(&self, programs: &[Program], folder: &Path) -> Result<()> {
-        go::build(programs, folder)
+        let recipes: Result<Vec<Recipe>> = programs.iter().map(|&program| recipe(program)).collect();
+        go::build(&recipes?, folder)
     }
+}
+
+fn recipe(program: Program) -> Result<Recipe> {
+    Ok(Recipe {
+        name: program.name(),
+        module_folder: pins::module_folder(),
+        package: program.package(),
+        linker_flags: pins::linker_flags()?,
+    })
+}
+
+/// `a, b and c`, for messages.
+fn list(programs: &[Program]) -> String {
+    let names: Vec<&str> = programs.iter().map(|program| program.name()).collect();
+    go::list(&names)
 }
 
 /// The places to look into.
@@ -161,7 +177,7 @@ impl Search {
             .collect();
         if !missing.is_empty() {
             if !builder.can_build() {
-                return Err(go::no_go(&go::list(&missing), &self.cache));
+                return Err(go::no_go(&list(&missing), &self.cache));
             }
             builder.build(&missing, &self.cache)?;
         }
@@ -186,7 +202,7 @@ impl Search {
         places.into_iter().find(|&origin| {
             let count = set.iter().filter(|&&program| self.find(program, origin).is_some()).count();
             if count > 0 && count < set.len() {
-                progress(&format!("{origin} has {count} of {}: they are taken together or not at all", go::list(set)));
+                progress(&format!("{origin} has {count} of {}: they are taken together or not at all", list(set)));
             }
             count == set.len()
         })

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
-use testbed::{Binaries, Cluster, Error, Up};
+use testbed::{Binaries, Cluster, Error, KarpenterScheduler, Up};
 
 const USAGE: &str = "\
 A Kubernetes control plane on 127.0.0.1, without Docker.
@@ -13,7 +13,7 @@ A Kubernetes control plane on 127.0.0.1, without Docker.
 Usage:
   testbed up [--nodes N]  start it in the background, with N fake nodes (3)
   testbed down            end it
-  testbed build           find or build its programs and show their versions
+  testbed build           find or build all programs and show their versions
 ";
 
 /// What was asked for.
@@ -100,6 +100,9 @@ fn build() -> Result<String, Error> {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{program:<23} {version}  ({origin}: {path})");
     }
+    let karpenter = KarpenterScheduler::locate()?;
+    let (name, version, path) = (KarpenterScheduler::NAME, karpenter.version()?, karpenter.path().display());
+    let _ = writeln!(text, "{name:<23} {version}  (built from go.mod: {path})");
     Ok(text)
 }
 

@@ -27,6 +27,21 @@ pub enum Error {
         go_version: String,
     },
 
+    /// A program of this crate is not built yet, and there is no Go.
+    #[error(
+        "no {program} in the cache {}, and no Go on PATH to build it with. \
+         Install Go {go_version} or newer (nothing is skipped without it)",
+        .cache.display()
+    )]
+    NoGo {
+        /// The program.
+        program: &'static str,
+        /// The cache folder that was looked into.
+        cache: PathBuf,
+        /// The Go version its `go.mod` asks for.
+        go_version: String,
+    },
+
     /// `KUBEBUILDER_ASSETS` is set and is not a folder.
     #[error("KUBEBUILDER_ASSETS={} is not a folder", .0.display())]
     AssetsNotAFolder(PathBuf),

@@ -11,13 +11,24 @@ use crate::cache;
 use crate::command;
 use crate::error::{Error, Result};
 use crate::pins;
-use crate::program::Program;
 use crate::progress::progress;
 
 /// A whole first build, downloads included, on a slow machine.
 const BUILD_LIMIT: Duration = Duration::from_hours(1);
 /// One module's download.
 const DOWNLOAD_LIMIT: Duration = Duration::from_mins(5);
+
+/// How a program is built.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    /// The file name of the program.
+    pub(crate) name: &'static str,
+    /// The folder Go runs in: that of the `go.mod` with the versions.
+    pub(crate) module_folder: PathBuf,
+    /// The Go package of the program.
+    pub(crate) package: &'static str,
+    pub(crate) linker_flags: String,
+}
 
 /// Is there a Go tool on `PATH`?
 pub(crate) fn is_installed() -> bool {
@@ -26,32 +37,33 @@ pub(crate) fn is_installed() -> bool {
 
 /// Builds programs into `folder`. Those that another process has built in the
 /// meantime are left alone.
-pub(crate) fn build(programs: &[Program], folder: &Path) -> Result<()> {
+pub(crate) fn build(recipes: &[Recipe], folder: &Path) -> Result<()> {
     let _lock = cache::lock(folder, "build.lock", BUILD_LIMIT)?;
-    let missing = programs.iter().filter(|program| !folder.join(program.name()).is_file());
-    let missing: Vec<Program> = missing.copied().collect();
+    let missing: Vec<&Recipe> = recipes.iter().filter(|recipe| !folder.join(recipe.name).is_file()).collect();
     if missing.is_empty() {
         return Ok(());
     }
+    let names: Vec<&str> = missing.iter().map(|recipe| recipe.name).collect();
     progress(&format!(
         "building {} with Go into {}; this takes minutes the first time",
-        list(&missing),
+        list(&names),
         folder.display()
     ));
-    missing.iter().try_for_each(|&program| build_one(program, folder))
+    missing.iter().try_for_each(|recipe| build_one(recipe, folder))
 }
 
-fn build_one(program: Program, folder: &Path) -> Result<()> {
+fn build_one(recipe: &Recipe, folder: &Path) -> Result<()> {
+    let Recipe { name, module_folder, package, linker_flags } = recipe;
     let start = Instant::now();
     // A build that is cut short must not leave a file under the final name.
-    let partial = folder.join(format!("{program}.partial"));
-    let mut go = go();
-    go.args(["build", "-trimpath", "-ldflags", &pins::linker_flags()?, "-o"]);
-    go.arg(&partial).arg(program.package());
+    let partial = folder.join(format!("{name}.partial"));
+    let mut go = go(module_folder);
+    go.args(["build", "-trimpath", "-ldflags", linker_flags, "-o"]);
+    go.arg(&partial).arg(package);
     command::run(&mut go, "", BUILD_LIMIT)?;
-    let finished = folder.join(program.name());
+    let finished = folder.join(name);
     fs::rename(&partial, &finished).map_err(Error::io(format!("make {}", finished.display())))?;
-    progress(&format!("built {program} in {} s", start.elapsed().as_secs()));
+    progress(&format!("built {name} in {} s", start.elapsed().as_secs()));
     Ok(())
 }
 
@@ -80,7 +92,8 @@ fn module_source(module: &str, folder: &Path) -> Result<PathBuf> {
     if !is_installed() {
         return Err(no_go(&format!("files of {module}"), folder));
     }
-    let answer = command::run(go().args(["mod", "download", "-json", module]), "", DOWNLOAD_LIMIT)?;
+    let answer =
+        command::run(go(&pins::module_folder()).args(["mod", "download", "-json", module]), "", DOWNLOAD_LIMIT)?;
     let answer: Value = serde_json::from_str(&answer)
         .map_err(|source| Error::Json { what: format!("`go mod download -json {module}`"), source })?;
     let source = answer["Dir"].as_str().map(PathBuf::from);
@@ -99,11 +112,11 @@ pub(crate) fn no_go(missing: &str, folder: &Path) -> Error {
     }
 }
 
-/// The Go tool in the folder with the pins. The checkout is never written to
+/// The Go tool in a folder with pins. The checkout is never written to
 /// (`-mod=readonly`), and no workspace or C compiler of the person matters.
-fn go() -> Command {
+fn go(module_folder: &Path) -> Command {
     let mut go = Command::new("go");
-    go.current_dir(pins::module_folder())
+    go.current_dir(module_folder)
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly -buildvcs=false")
         .env("GOWORK", "off");
@@ -111,8 +124,7 @@ fn go() -> Command {
 }
 
 /// `a, b and c`, for messages.
-pub(crate) fn list(programs: &[Program]) -> String {
-    let names: Vec<_> = programs.iter().map(|program| program.name()).collect();
+pub(crate) fn list(names: &[&str]) -> String {
     match names.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, rest)) => format!("{} and {last}", rest.join(", ")),

@@ -65,6 +65,14 @@
 //! KWOK's stage files and the `NodePool` type are taken from their Go modules,
 //! and copied into the cache, so that Go is needed once.
 //!
+//! # Karpenter's scheduler
+//!
+//! [`KarpenterScheduler`] says what Karpenter would launch for pods, with given
+//! node types and `NodePool`s. It needs no control plane: a small program,
+//! `karpenter/`, calls the scheduler of the real Karpenter once. It has a
+//! `go.mod` of its own, since a release of Karpenter goes with the Kubernetes
+//! libraries that it was tested with; `testbed build` builds it as well.
+//!
 //! # Versions, and how to change them
 //!
 //! `control-plane/go.mod` pins everything: the programs are its `tool`
@@ -79,6 +87,9 @@
 //! cargo run -p testbed -- build
 //! ```
 //!
+//! Karpenter's scheduler is pinned in `karpenter/go.mod`, and changed in the
+//! same way: `go get sigs.k8s.io/karpenter@v1.X.Y && go mod tidy` there.
+//!
 //! The version that Kubernetes reports is read from `go.mod` too and given to
 //! the linker. Nothing else names a version.
 //!
@@ -88,8 +99,9 @@
 //! else `~/.cache/mini-karpenter-testbed` ([`cache_folder`]). Within it, a folder
 //! is named by the hash of `go.mod`, `go.sum`, the build flags and the platform:
 //! other versions are another folder, and old ones may be deleted at any time.
-//! A first build takes minutes (a line on standard error says that it runs) and
-//! about 0.4 GB. A file lock keeps two processes from building at once, and a
+//! Karpenter's scheduler has a folder of its own, named in the same way and by
+//! its sources too. A first build takes minutes (a line on standard error says
+//! that it runs) and about 0.4 GB. A file lock keeps two processes from building at once, and a
 //! program appears under its name only when it is whole. The folder `cluster`
 //! is that of `testbed up`.
 //!
@@ -143,6 +155,7 @@ mod control_plane;
 mod error;
 mod fake_node;
 mod go;
+mod karpenter;
 mod kubeconfig;
 mod kubectl;
 mod layout;
@@ -164,6 +177,7 @@ pub use cluster::{Cluster, Up};
 pub use control_plane::{ControlPlane, Options};
 pub use error::{Error, Result};
 pub use fake_node::FakeNode;
+pub use karpenter::{KarpenterScheduler, Launch};
 pub use process::Process;
 pub use program::Program;
 pub use wait::wait_until;

@@ -114,10 +114,14 @@ pub(crate) fn snapshot(pods: Vec<Arc<Pod>>) -> Snapshot {
 /// 228 node types in three zones, on demand; 100m CPU and 10Mi memory of each are not for pods, as Karpenter's KWOK
 /// provider has it.
 pub(crate) fn catalog() -> Catalog {
-    let rows = include_str!("../data/aws-c-m-r.csv").lines().filter(|line| !line.starts_with('#'));
-    let types: Vec<Value> = rows.map(instance_type).collect();
-    let catalog = parse("aws-c-m-r", &Value::from(types).to_string()).unwrap();
+    let catalog = parse("aws-c-m-r", &instance_types()).unwrap();
     Catalog { price_source: "us-east-1, 2026-07-20".to_owned(), ..catalog }
+}
+
+/// The same as the KWOK provider's instance-type file.
+pub(crate) fn instance_types() -> String {
+    let rows = include_str!("../data/aws-c-m-r.csv").lines().filter(|line| !line.starts_with('#'));
+    Value::from(rows.map(instance_type).collect::<Vec<_>>()).to_string()
 }
 
 /// One row of the table as an entry of the KWOK provider's instance-type file.

@@ -1,0 +1,100 @@
+//! What Karpenter makes of our NodePools: its own scheduler is given them, with the pods and the node types of the plan.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use testbed::{KarpenterScheduler, Launch};
+
+use crate::pod_list::pod_list;
+use crate::program::run;
+use crate::workloads::{Kind, instance_types};
+
+const PODS: usize = 1_000;
+
+/// Everything that the plan may use.
+const OPEN_NODE_POOL: &str = "
+apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {name: open}
+spec:
+  template:
+    spec:
+      nodeClassRef: {group: karpenter.kwok.sh, kind: KWOKNodeClass, name: default}
+      requirements:
+      - {key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}
+      - {key: kubernetes.io/arch, operator: In, values: [amd64]}
+      - {key: kubernetes.io/os, operator: In, values: [linux]}
+";
+
+#[test]
+fn generic_pods_all_get_nodes_that_cost_less_than_from_an_open_node_pool() {
+    steers(Kind::Generic);
+}
+
+#[test]
+fn diverse_pods_all_get_nodes_that_cost_less_than_from_an_open_node_pool() {
+    steers(Kind::Diverse);
+}
+
+#[test]
+fn fleets_all_get_nodes_that_cost_less_than_from_an_open_node_pool() {
+    steers(Kind::Fleet);
+}
+
+fn steers(kind: Kind) {
+    for seed in [1, 2] {
+        let case = Case::new(kind, seed);
+        let [planned, bound] = case.planned_and_bound();
+        let [ours, open] = [case.launch(&case.plan("nodepools")), case.launch(OPEN_NODE_POOL)];
+        let (our_cost, open_cost) = (ours.cost_per_hour, open.cost_per_hour);
+        println!("| {} | {bound:.2} | {planned:.2} | {our_cost:.2} | {open_cost:.2} |", case.name);
+        assert_eq!(ours.unscheduled.iter().next(), None, "{}: {} pods", case.name, ours.unscheduled.len());
+        assert_eq!(open.unscheduled.iter().next(), None, "{}: {} pods", case.name, open.unscheduled.len());
+        assert!(our_cost < open_cost, "{}: {ours:?} costs no less than {open:?}", case.name);
+        // No nodes for these pods are that cheap, unless the two programs read the pods or the prices differently.
+        assert!(our_cost >= bound, "{}: {ours:?} costs less than {bound}", case.name);
+    }
+}
+
+/// Pods that wait in an empty cluster.
+struct Case {
+    name: String,
+    pods: String,
+    node_types: String,
+    /// The file with the node types.
+    catalog: PathBuf,
+}
+
+impl Case {
+    fn new(kind: Kind, seed: u64) -> Self {
+        let name = format!("{}-{PODS} of seed {seed}", kind.name());
+        let node_types = instance_types();
+        let catalog = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("karpenter-{}-{seed}.json", kind.name()));
+        fs::write(&catalog, &node_types).unwrap();
+        Self { name, pods: pod_list(&kind.pods(PODS, seed)), node_types, catalog }
+    }
+
+    /// The plan, as the program prints it.
+    fn plan(&self, output: &str) -> String {
+        let catalog = self.catalog.to_str().unwrap();
+        // More than the search needs, so that the plan does not depend on the machine's speed.
+        let arguments = ["plan", "-f", "-", "--catalog", catalog, "--budget", "10s", "-o", output];
+        let outcome = run(&arguments, &[], &self.pods);
+        assert_eq!(outcome.status, Some(0), "{}: {}", self.name, outcome.stderr);
+        outcome.stdout
+    }
+
+    /// What the planned nodes cost per hour, and the least that any nodes for these pods could.
+    fn planned_and_bound(&self) -> [f64; 2] {
+        let plan: Value = serde_json::from_str(&self.plan("json")).unwrap();
+        ["costPerHour", "lowerBoundPerHour"].map(|name| plan["totals"][name].as_f64().unwrap())
+    }
+
+    fn launch(&self, node_pools: &str) -> Launch {
+        let karpenter = KarpenterScheduler::locate().unwrap();
+        karpenter
+            .launch(&self.pods, &self.node_types, node_pools)
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+}
