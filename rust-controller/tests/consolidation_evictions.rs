@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
 
 use mini_karpenter::check::check_consolidation;
-use mini_karpenter::consolidate::{BlockReason, Consolidation, Keep, NodePlan, Options, Verdict, Warning, consolidate};
+use mini_karpenter::consolidate::{
+    BlockReason, Consolidation, FleetBound, Keep, NodePlan, Options, Verdict, Warning, consolidate,
+};
 use mini_karpenter::model::ObjectName;
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::{catalog, lower};
@@ -96,6 +98,50 @@ fn what_a_move_costs_is_said() {
     let scratch = "volumes: [{name: s, emptyDir: {}}],";
     assert_eq!(warnings(&[("p", "", scratch, "")]), [Warning::LosesScratch, Warning::OnlyReplica]);
     assert_eq!(warnings(&[("p", "", "", ""), ("q", "", "", "")]), []);
+}
+
+/// What the judge says of a plan that was made for one cluster, in another.
+fn complaints(made_for: &str, judged_in: &str) -> String {
+    let wrong = check_consolidation(&snapshot(judged_in), &catalog::builtin("generic").unwrap(), &decided(made_for));
+    wrong.iter().map(ToString::to_string).collect::<Vec<String>>().join("; ")
+}
+
+#[test]
+fn the_judge_minds_who_asks_to_be_left_alone() {
+    let plain = cluster(&[("p", "", "", "")]);
+    let annotated = cluster(&[("p", ", annotations: {karpenter.sh/do-not-disrupt: 'true'}", "", "")]);
+    assert_eq!(complaints(&plain, &annotated), "default/p: is evicted, and asks not to be");
+    let mut decided = decided(&plain);
+    for plan in decided.nodes.iter_mut().filter(|plan| plan.node.name == "n0") {
+        let node = std::sync::Arc::make_mut(&mut plan.node);
+        node.do_not_disrupt = Some("karpenter.sh/do-not-disrupt=true");
+    }
+    let wrong = check_consolidation(&snapshot(&plain), &catalog::builtin("generic").unwrap(), &decided);
+    assert_eq!(wrong[0].to_string(), "n0: goes, and asks not to be disturbed");
+}
+
+#[test]
+fn the_judge_minds_bounds() {
+    let labels = ", labels: {node.kubernetes.io/instance-type: c-4x-amd64-linux}";
+    let text = cluster(&[("p", "", "", ""), ("q", "", "", "")])
+        .replace("metadata: {name: n", &format!("metadata: {{name: n@{labels}"));
+    // Labels come behind each node's name.
+    let text = ["0", "1"]
+        .iter()
+        .fold(text, |text, number| text.replace(&format!("n@{labels}{number}"), &format!("n{number}{labels}")));
+    let text = text.replace("metadata: {name: big}", &format!("metadata: {{name: big{labels}}}"));
+    let good = decided(&text);
+    let judged = |spoil: &dyn Fn(&mut FleetBound)| {
+        let mut spoiled = good.clone();
+        spoil(spoiled.bound.as_mut().unwrap());
+        let wrong = check_consolidation(&snapshot(&text), &catalog::builtin("generic").unwrap(), &spoiled);
+        wrong.first().map(ToString::to_string).unwrap_or_default()
+    };
+    assert_eq!(judged(&|_| {}), "");
+    assert!(judged(&|bound| bound.per_hour *= 1.01).contains("its prices make"));
+    assert!(judged(&|bound| bound.per_resource.values_mut().for_each(|price| *price *= 1.01)).contains("offers"));
+    let negative = |bound: &mut FleetBound| bound.per_resource.extend([("memory".to_owned(), -1.0)]);
+    assert!(judged(&negative).contains("has the price -1"));
 }
 
 fn budget(allowed: u32, more: &str) -> String {
