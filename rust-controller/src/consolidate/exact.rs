@@ -1,5 +1,7 @@
 //! Small fleets: every set of nodes is tried, the heaviest first.
 
+use std::cmp::Reverse;
+
 use super::fleet::{Fleet, Passenger};
 use super::joint::Joint;
 use super::replay::{Step, replay, undo};
@@ -11,7 +13,8 @@ pub(super) const MOST_CANDIDATES: usize = 10;
 const MOST_PLACES_OF_SET: u32 = 3_000;
 const MOST_PLACES: u32 = 60_000;
 
-/// The heaviest set of candidates that can go, done. Of two sets of one weight the one with fewer pods to move.
+/// The heaviest set of candidates that can go, done. Of two sets of one weight the one with fewer and smaller pods to move;
+/// then nodes that come first stay.
 ///
 /// O(2^candidates) sets, of which few are left once the weight and the room of each are looked at.
 pub(super) fn remove_heaviest(
@@ -20,18 +23,16 @@ pub(super) fn remove_heaviest(
     weights: &[u64],
     order_of: &dyn Fn(&[usize]) -> Vec<usize>,
 ) -> Vec<Step> {
-    let mut sets: Vec<(u64, usize, Vec<usize>)> = (1_u32..1 << candidates.len())
-        .map(|set| {
-            let nodes: Vec<usize> =
-                (0..candidates.len()).filter(|at| set >> at & 1 == 1).map(|at| candidates[at]).collect();
-            let weight = nodes.iter().map(|node| weights[*node]).sum();
-            let pods = nodes.iter().map(|node| fleet.stops[*node].passengers.len()).sum();
-            (weight, pods, nodes)
-        })
-        .collect();
-    sets.sort_by(|left, right| right.0.cmp(&left.0).then_with(|| (left.1, &left.2).cmp(&(right.1, &right.2))));
+    let chosen = |set: u32| (0..candidates.len()).filter(move |at| set >> at & 1 == 1).map(|at| candidates[at]);
+    let mut sets: Vec<Vec<usize>> = (1_u32..1 << candidates.len()).map(|set| chosen(set).collect()).collect();
+    sets.sort_by_cached_key(|nodes| {
+        let weight: u64 = nodes.iter().map(|node| weights[*node]).sum();
+        let moving = || nodes.iter().flat_map(|node| &fleet.stops[*node].passengers);
+        let cpu: i64 = moving().map(|passenger| fleet.requests(passenger.class)[0]).sum();
+        (Reverse(weight), moving().count(), cpu, Reverse(nodes.clone()))
+    });
     let mut places_left = MOST_PLACES;
-    for (.., nodes) in sets {
+    for nodes in sets {
         if fleet.are_last(&nodes) || !may_fit(fleet, &nodes) {
             continue;
         }
