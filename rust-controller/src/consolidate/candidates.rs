@@ -45,6 +45,7 @@ fn node_plan(
         verdict: Verdict::Keep(keep),
         blockers,
         moves: Vec::new(),
+        destinations: Vec::new(),
         unread_budgets: false,
         wave: 0,
         local_pods: pods.iter().filter(|pod| is_local(pod)).map(|pod| pod.name.clone()).collect(),

@@ -66,7 +66,9 @@ fn may_fit(fleet: &Fleet<'_>, nodes: &[usize]) -> bool {
 
 /// Where the pods of these nodes could be once they are gone. The fleet is left as it was.
 fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], places: &mut u32) -> Option<Joint> {
-    nodes.iter().for_each(|node| fleet.remove(*node));
+    for node in nodes {
+        fleet.remove(*node);
+    }
     let mut seats: Vec<(usize, usize)> =
         nodes.iter().flat_map(|node| (0..fleet.stops[*node].passengers.len()).map(move |seat| (*node, seat))).collect();
     seats.sort_by_key(|(node, seat)| (fleet.size(fleet.stops[*node].passengers[*seat].class), *node, *seat));
@@ -75,7 +77,9 @@ fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], places: &mut u32) -> Option<Join
     for ((node, seat), destination) in seats.iter().zip(&found).rev() {
         fleet.take(fleet.stops[*node].passengers[*seat].class, *destination);
     }
-    nodes.iter().for_each(|node| fleet.restore(*node));
+    for node in nodes {
+        fleet.restore(*node);
+    }
     let mut joint = Joint { removed: nodes.to_vec(), ..Joint::default() };
     for node in nodes {
         joint.destinations.insert(*node, vec![None; fleet.stops[*node].passengers.len()]);

@@ -17,6 +17,7 @@ pub(super) struct Passenger<'a> {
 }
 
 /// A node of the fleet.
+#[expect(clippy::struct_excessive_bools, reason = "a node may be each of these with or without the others")]
 pub(super) struct Stop<'a> {
     id: NodeId,
     /// All that runs there, those that end with it included.

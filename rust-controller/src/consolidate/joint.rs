@@ -215,7 +215,9 @@ impl Keeping {
         };
         let loads: BTreeMap<usize, Room> = candidates.iter().map(|node| (*node, load(*node))).collect();
         let mut needed = [0; 2];
-        loads.values().for_each(|load| add(&mut needed, *load));
+        for load in loads.values() {
+            add(&mut needed, *load);
+        }
         for node in (0..fleet.stops.len()).filter(|node| !loads.contains_key(node) && fleet.takes_pods(*node)) {
             let room = fleet.room(node);
             (0..2).for_each(|kind| needed[kind] -= room[kind]);

@@ -15,6 +15,7 @@ mod fleet;
 mod joint;
 mod obstacles;
 mod replay;
+mod requested;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,13 +24,14 @@ pub use bound::FleetBound;
 pub use obstacles::{Obstacle, obstacles};
 
 use crate::feasibility::{Refusal, Rule, Simulation};
-use crate::model::{Catalog, Node, ObjectName, Pod, PodName};
+use crate::model::{Catalog, Node, ObjectName, Pod, PodName, Resources};
 use crate::provision::place_on_existing;
 use crate::snapshot::Snapshot;
 use crate::units::{Cpu, Memory, Money};
 use evictions::Evictions;
 use fleet::{Fleet, Passenger, Refusals};
 use replay::Step;
+use requested::Requested;
 
 /// A share of a whole in millionths: 0.2 is 200,000.
 pub type Millionths = u64;
@@ -80,6 +82,8 @@ pub struct NodePlan {
     pub moves: Vec<Move>,
     /// Pods move, and nobody could read the budgets that decide whether they may be evicted.
     pub unread_budgets: bool,
+    /// What is requested of each node that its pods move to, before and after they do; in the order of the names.
+    pub destinations: Vec<Destination>,
     /// In which wave it goes: nodes of one wave need no more evictions than the budgets allow at once. From 1; 0 for a node
     /// that stays.
     pub wave: u32,
@@ -171,6 +175,17 @@ pub struct Move {
     pub warnings: Vec<Warning>,
 }
 
+/// A node that takes pods of one that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Requests of all pods there, its daemon pods included, before the others come.
+    pub before: Resources,
+    /// And after.
+    pub after: Resources,
+}
+
 /// What the eviction of a pod costs, beside its start elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Warning {
@@ -246,11 +261,12 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) ->
         node.deleting || !node.ready || unreadable.contains(node.name.as_str())
     };
     let pods_on = |node: &str| pods_by_node.get(node).map_or(&[][..], Vec::as_slice);
+    let requested_of = |node: &str| Resources::sum(pods_on(node).iter().map(|pod| &pod.requests));
     let fleet = Fleet::of(simulation, &plans, &pods_on, &closed);
     let weights = weights(&plans);
     let mut removing = Removing { fleet, plans, weights, steps: Vec::new() };
     removing.decide();
-    let mut consolidation = removing.finish(reserved, &evictions);
+    let mut consolidation = removing.finish(reserved, &evictions, &requested_of);
     consolidation.bound = FleetBound::of(&consolidation.nodes, &pods_by_node, catalog);
     consolidation
 }
@@ -326,7 +342,12 @@ impl Removing<'_> {
         }
     }
 
-    fn finish(mut self, reserved: Vec<(Arc<Pod>, String)>, evictions: &Evictions<'_>) -> Consolidation {
+    fn finish(
+        mut self,
+        reserved: Vec<(Arc<Pod>, String)>,
+        evictions: &Evictions<'_>,
+        requested_of: &dyn Fn(&str) -> Resources,
+    ) -> Consolidation {
         let mut senders: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for Step { node, moves } in &self.steps {
             for (_, to) in moves {
@@ -345,18 +366,21 @@ impl Removing<'_> {
         }
         let Self { fleet, mut plans, steps, .. } = self;
         let mut waves = evictions.budgets.waves();
+        let mut requested = Requested::new(&reserved, requested_of);
         for Step { node, moves } in &steps {
-            let moved = |(seat, to): &(usize, usize)| {
+            let place = |(seat, to): &(usize, usize)| {
                 let Passenger { pod, class } = fleet.stops[*node].passengers[*seat];
                 let unchecked_rules = fleet.simulation.unchecked_rules(class);
                 let warnings = evictions.warnings(pod);
                 Move { pod: Arc::clone(pod), destination: plans[*to].node.name.clone(), unchecked_rules, warnings }
             };
-            let moves: Vec<Move> = moves.iter().map(moved).collect();
+            let moves: Vec<Move> = moves.iter().map(place).collect();
+            let destinations = requested.come(&moves, &plans);
             let plan = &mut plans[*node];
             plan.verdict = Verdict::Remove;
             plan.unread_budgets = !moves.is_empty() && evictions.budgets.are_unread();
             plan.wave = waves.next(moves.iter().map(|each| &*each.pod));
+            plan.destinations = destinations;
             plan.moves = moves;
         }
         Consolidation { nodes: plans, removals, reserved, bound: None }

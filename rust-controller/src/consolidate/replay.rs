@@ -22,7 +22,9 @@ impl Step {
 /// Does what was chosen, in this order of nodes; a node whose pods are refused is tried again after the others. Those that
 /// could not go are back. Pods go where they were to go, or, if that is refused, wherever they may.
 pub(super) fn replay(fleet: &mut Fleet<'_>, joint: &Joint, mut order: Vec<usize>) -> Vec<Step> {
-    order.iter().for_each(|node| fleet.open(*node, false));
+    for node in &order {
+        fleet.open(*node, false);
+    }
     let mut steps = Vec::new();
     place_until_nothing_changes(&mut order, |node| {
         let wanted = joint.destinations.get(node).map_or(&[][..], Vec::as_slice);
@@ -31,7 +33,9 @@ pub(super) fn replay(fleet: &mut Fleet<'_>, joint: &Joint, mut order: Vec<usize>
         steps.extend(step);
         goes
     });
-    order.iter().for_each(|node| fleet.open(*node, true));
+    for node in &order {
+        fleet.open(*node, true);
+    }
     steps
 }
 

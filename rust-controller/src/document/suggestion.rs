@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{block_reason, node_info, reason, warning_text};
 use super::{json, percent, unchecked, yaml};
-use crate::consolidate::{Move, NodePlan, Verdict};
+use crate::consolidate::{Destination, Move, NodePlan, Verdict};
 use crate::model::{Catalog, printed_amount};
 
 #[derive(Serialize)]
@@ -31,6 +31,9 @@ struct Suggestion {
     moves: Vec<String>,
     #[serde(skip_serializing_if = "is_zero")]
     moves_left_out: usize,
+    /// Requests there, before and after.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    destinations: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ends_with_the_node: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -75,6 +78,7 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
             .collect(),
         moves,
         moves_left_out,
+        destinations: plan.destinations.iter().map(filling).collect(),
         ends_with_the_node: plan.local_pods.iter().map(ToString::to_string).collect(),
         steps: if plan.verdict == Verdict::Remove { steps(name) } else { Vec::new() },
     }
@@ -82,8 +86,20 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
 
 /// What to add to a line about a move: what it costs, and which rules were not checked.
 pub(super) fn marks(each: &Move) -> String {
-    let warnings: String = each.warnings.iter().map(|warning| format!(" ({})", warning_text(*warning))).collect();
+    let warnings: Vec<&str> = each.warnings.iter().map(|warning| warning_text(*warning)).collect();
+    let warnings = if warnings.is_empty() { String::new() } else { format!(" ({})", warnings.join("; ")) };
     warnings + &unchecked::mark(unchecked::names(&each.unchecked_rules))
+}
+
+/// What is requested of a destination: `node-2: 1200m -> 1700m of 4 cpu, 2Gi -> 3Gi of 16Gi memory`.
+pub(super) fn filling(destination: &Destination) -> String {
+    let Destination { node, before, after } = destination;
+    let of = |resource: &str| {
+        let [before, after, offered] =
+            [before, after, &node.allocatable].map(|amounts| printed_amount(resource, amounts.amount(resource)));
+        format!("{before} -> {after} of {offered} {resource}")
+    };
+    format!("{}: {}, {}", node.name, of("cpu"), of("memory"))
 }
 
 /// What a person types, in order.

@@ -7,7 +7,7 @@ use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as ke
 use super::costs::{HOURS_PER_MONTH, cost_table};
 use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
-use super::suggestion::{marks, steps};
+use super::suggestion::{filling, marks, steps};
 use super::table::Table;
 use super::{percent, preferences, prices, seen, unchecked};
 use crate::catalog::SeenAllocatable;
@@ -156,6 +156,9 @@ pub(super) fn removal(plan: &NodePlan) -> String {
             .map(|(resource, amount)| printed_amount(resource, amount));
         let marks = marks(each);
         let _ = writeln!(text, "  {} ({} cpu, {}) -> {}{marks}", each.pod.name, size[0], size[1], each.destination);
+    }
+    for destination in &plan.destinations {
+        let _ = writeln!(text, "  {}", filling(destination));
     }
     for step in steps(name) {
         let _ = writeln!(text, "  $ {step}");

@@ -79,6 +79,7 @@ pub struct Claim {
 
 /// A `PersistentVolume`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a volume may be each of these with or without the others")]
 pub struct Volume {
     /// Name, unique in the cluster.
     pub name: String,
