@@ -54,7 +54,7 @@ fn fleet(random: &mut Random) -> (Vec<Host>, Vec<Guest>) {
     let mut hosts: Vec<Host> = (0..random.between(3, 8))
         .map(|_| {
             let size = random.below(SIZES.len());
-            Host { size, zone: random.pick(&["a", "b"]), left: SIZES[size].1, apart: Vec::new() }
+            Host { size, zone: ["a", "b"][random.below(2)], left: SIZES[size].1, apart: Vec::new() }
         })
         .collect();
     let mut guests = Vec::new();

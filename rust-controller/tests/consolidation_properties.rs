@@ -209,8 +209,10 @@ fn a_node_that_stays_says_what_keeps_it() {
                     BlockReason::NoController => pod.owner.is_none(),
                     BlockReason::Nominated => matches!(pod.scheduling, SchedulingState::Nominated(_)),
                     // These clusters have no budgets, annotations or local volumes.
-                    BlockReason::Budget(_) | BlockReason::SeveralBudgets(_) => false,
-                    BlockReason::DoNotDisrupt(_) | BlockReason::LocalVolume(_) => false,
+                    BlockReason::Budget(_)
+                    | BlockReason::SeveralBudgets(_)
+                    | BlockReason::DoNotDisrupt(_)
+                    | BlockReason::LocalVolume(_) => false,
                     // The only pod has all the room that there is, and there was more before other nodes went.
                     BlockReason::NoDestination { .. } => {
                         movable.len() > 1
