@@ -361,8 +361,8 @@ fn budgets_are_kept_over_the_whole_plan() {
     let allows_one = IDLE.replace("disruptionsAllowed: 2", "disruptionsAllowed: 1");
     // Both are on one node, whose drain waits between them.
     assert_eq!(complaints_about_removals(&allows_one, &good), Vec::<String>::new());
-    let allows_none = IDLE.replace("disruptionsAllowed: 2", "disruptionsAllowed: 0");
-    complains(&complaints_about_removals(&allows_none, &good), "allows 0 evictions, and this is number 1");
+    let none_now = IDLE.replace("disruptionsAllowed: 2", "disruptionsAllowed: 0");
+    complains(&complaints_about_removals(&none_now, &good), "allows 0 evictions, and this is number 1");
     let over_two_nodes =
         allows_one.replace("metadata: {name: a, labels: {app: a}", "metadata: {name: a, labels: {app: b}");
     let over_two_nodes =
