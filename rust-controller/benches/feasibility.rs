@@ -11,8 +11,8 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use mini_karpenter::feasibility::{ClassId, NodeId, Simulation};
 use mini_karpenter::model::{
-    AffinityTerm, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName, Requirement,
-    Resources, SchedulingState, SpreadConstraint, Taint, TaintEffect, Toleration, TolerationMatch, key,
+    AffinityTerm, Eviction, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName,
+    Requirement, Resources, SchedulingState, SpreadConstraint, Taint, TaintEffect, Toleration, TolerationMatch, key,
 };
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::{Cpu, Memory};
@@ -66,6 +66,7 @@ fn node(number: usize) -> Node {
             extended: BTreeMap::new(),
         },
         provider_id: None,
+        do_not_disrupt: None,
     }
 }
 
@@ -102,6 +103,7 @@ fn pod(class: usize, about: About) -> Pod {
         scheduling: SchedulingState::Unjudged,
         deleting: false,
         mirror: false,
+        eviction: Eviction::default(),
     }
 }
 

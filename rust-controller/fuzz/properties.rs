@@ -222,6 +222,7 @@ impl SelectorCase {
             deleting: false,
             allocatable: Resources::default(),
             provider_id: None,
+            do_not_disrupt: None,
         };
         Self { node, node_selector, terms }
     }
@@ -418,7 +419,8 @@ fn judge_plan(snapshot: &Snapshot) {
 
 fn judge_consolidation(snapshot: &Snapshot, options: &consolidate::Options) {
     let consolidation = consolidate(snapshot, &CATALOG, options);
-    let wrong: Vec<String> = check_consolidation(snapshot, &consolidation).iter().map(ToString::to_string).collect();
+    let wrong: Vec<String> =
+        check_consolidation(snapshot, &CATALOG, &consolidation).iter().map(ToString::to_string).collect();
     assert!(wrong.is_empty(), "the consolidation is wrong: {wrong:?}");
     let judged: BTreeSet<&str> = consolidation.nodes.iter().map(|plan| plan.node.name.as_str()).collect();
     assert!(judged.into_iter().eq(snapshot.nodes().iter().map(|node| node.name.as_str())), "a node has no verdict");

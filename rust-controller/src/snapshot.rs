@@ -217,6 +217,7 @@ mod tests {
                 deleting: false,
                 allocatable: Resources::default(),
                 provider_id: None,
+                do_not_disrupt: None,
             })
         };
         assert!(Snapshot::new([node(false), node(true)], [], []).nodes()[0].unschedulable);

@@ -254,7 +254,7 @@ metadata: {name: fourth}
 status: {allocatable: {cpu: 10, memory: 10Gi, pods: 10}}
 ---
 kind: Node
-metadata: {name: target}
+metadata: {name: target, labels: {big: only}}
 status: {allocatable: {cpu: 2, memory: 2Gi, pods: 10}}
 ---
 kind: Node
@@ -294,7 +294,7 @@ items:
   status: *running
 - kind: Pod
   metadata: {name: full, ownerReferences: [*owner]}
-  spec: {nodeName: target, containers: [{name: c, resources: {requests: {cpu: 1700m}}}]}
+  spec: {nodeName: target, nodeSelector: {big: only}, containers: [{name: c, resources: {requests: {cpu: 1700m}}}]}
   status: *running
 - kind: Pod
   metadata: {name: daemon, ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: d, uid: u, controller: true}]}
@@ -303,7 +303,7 @@ items:
 ";
 
 fn complaints_about_removals(consolidation: &Consolidation) -> Vec<String> {
-    check_consolidation(&snapshot(IDLE), consolidation).iter().map(ToString::to_string).collect()
+    check_consolidation(&snapshot(IDLE), &priced(), consolidation).iter().map(ToString::to_string).collect()
 }
 
 fn good_consolidation() -> Consolidation {
@@ -321,7 +321,7 @@ fn removed(node: &'static str, consolidation: &mut Consolidation) {
 
 fn to(destination: &str, pod: &str) -> Move {
     let found = snapshot(IDLE).pods().iter().find(|each| each.name == name(pod)).cloned();
-    Move { pod: found.unwrap(), destination: destination.to_owned(), unchecked_rules: Vec::new() }
+    Move { pod: found.unwrap(), destination: destination.to_owned(), unchecked_rules: Vec::new(), warnings: Vec::new() }
 }
 
 #[test]
@@ -389,18 +389,10 @@ fn the_order_of_removals_is_judged_step_by_step() {
 /// What may not go, or not receive pods, whatever the rooms are.
 #[test]
 fn a_consolidation_against_the_rules_does_not_pass() {
-    let spoilers: [(&str, Spoil<Consolidation>); 6] = [
+    let spoilers: [(&str, Spoil<Consolidation>); 5] = [
         ("a destination is not ready", |good| node_plan(good, "first").moves = vec![to("silent", "a")]),
         ("a destination is being deleted", |good| node_plan(good, "first").moves = vec![to("going", "a")]),
         ("the control plane goes", |good| removed("control", good)),
-        ("a node in use goes", |good| {
-            node_plan(good, "target").moves = vec![to("third", "full")];
-            good.removals.clear();
-            for plan in good.nodes.iter_mut().filter(|plan| plan.verdict == consolidate::Verdict::Remove) {
-                plan.verdict = consolidate::Verdict::Keep(consolidate::Keep::Blocked);
-            }
-            removed("target", good);
-        }),
         ("a pod moves that is elsewhere", |good| node_plan(good, "first").moves.push(to("target", "pinned"))),
         ("a daemon pod moves", |good| node_plan(good, "first").moves.push(to("target", "daemon"))),
     ];

@@ -253,7 +253,7 @@ items:
   status: *running
 - kind: Pod
   metadata: {name: busy, labels: {app: busy}, ownerReferences: [*owner]}
-  spec: {nodeName: zonal, containers: [{name: c, resources: {requests: {cpu: 1200m}}}]}
+  spec: {nodeName: zonal, containers: [{name: c, resources: {requests: {cpu: 1000m}}}]}
   status: *running
 - kind: Pod
   metadata: {name: waits}
@@ -262,7 +262,7 @@ items:
 ";
 
 fn complaints_about_removals(text: &str, consolidation: &Consolidation) -> Vec<String> {
-    check_consolidation(&snapshot(text), consolidation).iter().map(ToString::to_string).collect()
+    check_consolidation(&snapshot(text), &priced(), consolidation).iter().map(ToString::to_string).collect()
 }
 
 fn good_consolidation(text: &str) -> Consolidation {
@@ -336,10 +336,17 @@ fn moves_are_done_in_their_order() {
         pod: pod(&text, pod_name),
         destination: "target".to_owned(),
         unchecked_rules: Vec::new(),
+        warnings: Vec::new(),
     };
+    for plan in good.nodes.iter_mut().filter(|plan| plan.node.name != "first") {
+        plan.verdict = consolidate::Verdict::Keep(consolidate::Keep::Blocked);
+        plan.moves.clear();
+    }
+    node_plan(&mut good, "first").moves = vec![moved("a")];
     let second = node_plan(&mut good, "second");
     second.moves = vec![moved("b2"), moved("b")];
     second.verdict = consolidate::Verdict::Remove;
+    second.wave = 1;
     good.removals = vec!["first".to_owned(), "second".to_owned()];
     assert_eq!(complaints_about_removals(&text, &good), Vec::<String>::new());
     node_plan(&mut good, "second").moves.reverse();
@@ -352,12 +359,22 @@ fn moves_are_done_in_their_order() {
 fn budgets_are_kept_over_the_whole_plan() {
     let good = good_consolidation(IDLE);
     let allows_one = IDLE.replace("disruptionsAllowed: 2", "disruptionsAllowed: 1");
-    complains(&complaints_about_removals(&allows_one, &good), "allows 1 evictions, and this is number 2");
+    // Both are on one node, whose drain waits between them.
+    assert_eq!(complaints_about_removals(&allows_one, &good), Vec::<String>::new());
+    let none_now = IDLE.replace("disruptionsAllowed: 2", "disruptionsAllowed: 0");
+    complains(&complaints_about_removals(&none_now, &good), "allows 0 evictions, and this is number 1");
     let over_two_nodes =
         allows_one.replace("metadata: {name: a, labels: {app: a}", "metadata: {name: a, labels: {app: b}");
     let over_two_nodes =
         over_two_nodes.replace("metadata: {name: b2, labels: {app: b}", "metadata: {name: b2, labels: {app: c}");
     complains(&complaints_about_removals(&over_two_nodes, &good), "allows 1 evictions, and this is number 2");
+    // In another wave the budget allows as much again, and waves come in their order.
+    let mut in_waves = good.clone();
+    node_plan(&mut in_waves, "second").wave = 2;
+    assert_eq!(complaints_about_removals(&over_two_nodes, &in_waves), Vec::<String>::new());
+    assert_eq!(node_plan(&mut good_consolidation(&over_two_nodes), "second").wave, 2);
+    node_plan(&mut in_waves, "second").wave = 3;
+    complains(&complaints_about_removals(&over_two_nodes, &in_waves), "goes in wave 3, out of order");
     let another =
         "- {kind: PodDisruptionBudget, metadata: {name: two}, spec: {selector: {}}, status: {disruptionsAllowed: 9}}\n";
     complains(&complaints_about_removals(&format!("{IDLE}{another}"), &good), "under two budgets");
@@ -436,8 +453,14 @@ fn an_ephemeral_volume_is_made_anew_where_its_pod_comes() {
         let rules = vec![Rule::NodeVolumeLimits];
         let first = node_plan(&mut plan, "first");
         first.verdict = consolidate::Verdict::Remove;
-        first.moves = vec![Move { pod: pod(text, "p"), destination: "target".to_owned(), unchecked_rules: rules }];
+        first.moves = vec![Move {
+            pod: pod(text, "p"),
+            destination: "target".to_owned(),
+            unchecked_rules: rules,
+            warnings: Vec::new(),
+        }];
         first.unread_budgets = true;
+        first.wave = 1;
         complaints_about_removals(text, &plan)
     };
     let class = "provisioner: d.example.com, ";

@@ -71,18 +71,11 @@ fn ends_with_its_node(pod: &Pod) -> bool {
 }
 
 /// Whether a node may go, destinations aside.
-fn may_go(case: &Case, node: &Node, threshold: u64) -> bool {
-    let bound = |pod: &&Pod| matches!(pod.scheduling, SchedulingState::Bound(_));
-    let (mut cpu, mut memory) = (0, 0);
-    for pod in pods_on(case, &node.name).into_iter().filter(bound) {
-        cpu += pod.requests.cpu.get();
-        memory += pod.requests.memory.get();
-    }
-    let under = |used: u64, of: u64| u128::from(used) * 1_000_000 < u128::from(threshold) * u128::from(of);
+fn may_go(case: &Case, node: &Node) -> bool {
     let pods = pods_on(case, &node.name);
     let stuck = |pod: &&Pod| pod.owner.is_none() || matches!(pod.scheduling, SchedulingState::Nominated(_));
-    under(cpu, node.allocatable.cpu.get())
-        && under(memory, node.allocatable.memory.get())
+    !node.allocatable.cpu.is_zero()
+        && !node.allocatable.memory.is_zero()
         && node.ready
         && !node.deleting
         && !node.unschedulable
@@ -125,13 +118,13 @@ fn some_node_stays(case: &Case, removed: &BTreeSet<&str>) -> bool {
 #[test]
 fn the_checker_finds_nothing() {
     for_each_case(CASES, running_case, |case, random| {
-        let found = check_consolidation(&case.snapshot(), &consolidation(case, &options(random)));
+        let found = check_consolidation(&case.snapshot(), &case.catalog, &consolidation(case, &options(random)));
         found.iter().map(ToString::to_string).collect()
     });
 }
 
 /// Does what a consolidation says, and writes down what cannot be done.
-fn replay(case: &Case, consolidation: &Consolidation, threshold: u64) -> Vec<String> {
+fn replay(case: &Case, consolidation: &Consolidation) -> Vec<String> {
     let mut complaints = Vec::new();
     let mut rooms = rooms(case, &BTreeSet::new());
     let mut moved: BTreeSet<&PodName> = BTreeSet::new();
@@ -139,7 +132,7 @@ fn replay(case: &Case, consolidation: &Consolidation, threshold: u64) -> Vec<Str
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
     for removed in &consolidation.removals {
         let plan = plans[removed.as_str()];
-        if rooms.remove(removed).is_none() || !may_go(case, node(case, removed).unwrap(), threshold) {
+        if rooms.remove(removed).is_none() || !may_go(case, node(case, removed).unwrap()) {
             complaints.push(format!("{removed} may not go"));
         }
         let mut destinations: BTreeMap<&PodName, &str> =
@@ -189,7 +182,7 @@ fn a_naive_simulator_can_do_it_step_by_step() {
         let consolidation = consolidation(case, &options);
         removals += consolidation.removals.len();
         moves += consolidation.nodes.iter().map(|plan| plan.moves.len()).sum::<usize>();
-        replay(case, &consolidation, options.threshold)
+        replay(case, &consolidation)
     });
     assert!(removals > 300 && moves > 300, "the cases say little: {removals} removals, {moves} moves");
 }
@@ -215,8 +208,11 @@ fn a_node_that_stays_says_what_keeps_it() {
                 let agrees = match &blocker.reason {
                     BlockReason::NoController => pod.owner.is_none(),
                     BlockReason::Nominated => matches!(pod.scheduling, SchedulingState::Nominated(_)),
-                    // These clusters have no budgets.
-                    BlockReason::Budget { .. } | BlockReason::SeveralBudgets(_) => false,
+                    // These clusters have no budgets, annotations or local volumes.
+                    BlockReason::Budget(_)
+                    | BlockReason::SeveralBudgets(_)
+                    | BlockReason::DoNotDisrupt(_)
+                    | BlockReason::LocalVolume(_) => false,
                     // The only pod has all the room that there is, and there was more before other nodes went.
                     BlockReason::NoDestination { .. } => {
                         movable.len() > 1
@@ -251,45 +247,53 @@ fn pack(case: &Case, pods: &[&Pod], rooms: &mut BTreeMap<String, Amounts>) -> bo
     false
 }
 
-/// The most nodes that could go together, over all sets of them. Pods that can all be where they end up can get there
+/// What each node that may go counts: its price, or, where one is not known, its size, a core as much as 4 GiB.
+fn weights(case: &Case) -> BTreeMap<&str, u64> {
+    let may_go: Vec<&Arc<Node>> = case.nodes.iter().filter(|node| may_go(case, node)).collect();
+    let prices: Option<Vec<u64>> =
+        may_go.iter().map(|node| Some(case.catalog.price_per_hour(&node.labels)?.get())).collect();
+    let size = |node: &&Arc<Node>| node.allocatable.cpu.get() + node.allocatable.memory.get() / (4 << 20);
+    let weights = prices.unwrap_or_else(|| may_go.iter().map(size).collect());
+    may_go.iter().map(|node| node.name.as_str()).zip(weights).collect()
+}
+
+/// The most weight that could go together, over all sets of nodes. Pods that can all be where they end up can get there
 /// in any order, since room on the nodes that stay only shrinks.
-fn most_removals(case: &Case, threshold: u64) -> usize {
-    let candidates: Vec<&str> =
-        case.nodes.iter().filter(|node| may_go(case, node, threshold)).map(|node| node.name.as_str()).collect();
+fn most_removable(case: &Case, weights: &BTreeMap<&str, u64>) -> u64 {
+    let candidates: Vec<&str> = weights.keys().copied().collect();
     let mut most = 0;
     for subset in 0_u32..1 << candidates.len() {
         let chosen = |at: usize| subset >> at & 1 == 1;
         let removed: BTreeSet<&str> = (0..candidates.len()).filter(|at| chosen(*at)).map(|at| candidates[at]).collect();
-        if removed.len() <= most {
+        let weight = removed.iter().map(|name| weights[name]).sum();
+        if weight <= most {
             continue;
         }
         let mut pods: Vec<&Pod> = removed.iter().flat_map(|name| pods_on(case, name)).collect();
         pods.retain(|pod| !ends_with_its_node(pod));
         pods.sort_by_key(|pod| std::cmp::Reverse((pod.requests.cpu, pod.requests.memory)));
         if some_node_stays(case, &removed) && pack(case, &pods, &mut rooms(case, &removed)) {
-            most = removed.len();
+            most = weight;
         }
     }
     most
 }
 
 #[test]
-fn no_more_nodes_go_than_exhaustive_search_can_remove() {
-    let (mut found, mut possible, mut optimal, mut compared) = (0, 0, 0, 0);
+fn what_goes_is_the_most_that_exhaustive_search_can_remove() {
+    let (mut optimal, mut compared) = (0, 0);
     for_each_case(CASES, running_case, |case, random| {
         let options = options(random);
-        let removals = consolidation(case, &options).removals.len();
-        let most = most_removals(case, options.threshold);
-        found += removals;
-        possible += most;
-        optimal += u32::from(most > 0 && removals == most);
+        let weights = weights(case);
+        let removed: u64 = consolidation(case, &options).removals.iter().map(|name| weights[name.as_str()]).sum();
+        let most = most_removable(case, &weights);
+        optimal += u32::from(most > 0 && removed == most);
         compared += u32::from(most > 0);
-        if removals > most { vec![format!("{removals} removals of at most {most}")] } else { Vec::new() }
+        if removed > most { vec![format!("removes {removed} of at most {most}")] } else { Vec::new() }
     });
-    println!(
-        "{found} of {possible} possible removals; {optimal} of {compared} clusters with something to remove are at the optimum"
-    );
-    assert!(possible > 300, "the cases say little");
+    println!("{optimal} of {compared} clusters with something to remove are at the optimum");
+    assert!(compared > 300, "the cases say little");
+    assert!(optimal * 100 >= compared * 99, "{optimal} of {compared} are at the optimum");
 }
 
 fn documents(case: &Case, options: &Options) -> [String; 3] {

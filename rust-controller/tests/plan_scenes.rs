@@ -122,7 +122,7 @@ fn the_judge_objects_to_no_consolidation() {
         let options = consolidate::Options { threshold: 1_000_000 };
         let consolidation = consolidate(&snapshot, &catalog(), &options);
         removed += consolidation.removals.len();
-        check_consolidation(&snapshot, &consolidation).iter().map(ToString::to_string).collect()
+        check_consolidation(&snapshot, &catalog(), &consolidation).iter().map(ToString::to_string).collect()
     });
     assert!(removed > 300, "{removed} nodes removed");
 }
@@ -226,6 +226,7 @@ fn joined(plan: &Plan, node: &PlannedNode) -> Node {
         deleting: false,
         allocatable: kind.allocatable.clone(),
         provider_id: None,
+        do_not_disrupt: None,
     }
 }
 

@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::budgets::Budgets;
 use super::cluster::{Arrival, Cluster};
 use super::kinds::{Guest, Kinds};
-use super::{Unchecked, Violation, needs_node, violations};
+use super::{Unchecked, Violation, fleet_bound, needs_node, violations};
 use crate::consolidate::{Consolidation, Move, NodePlan, Verdict};
-use crate::model::{Node, Pod, PodName, key};
-use crate::snapshot::Snapshot;
+use crate::model::{Catalog, Node, Pod, PodName, PodVolume, key};
+use crate::snapshot::{Extras, Snapshot};
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
 #[must_use]
-pub fn check_consolidation(snapshot: &Snapshot, consolidation: &Consolidation) -> Vec<Violation> {
+pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation: &Consolidation) -> Vec<Violation> {
     let plans: BTreeMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
     let mut replay = Replay::new(snapshot, consolidation);
     let mut violations = replay.reserve(consolidation);
+    violations.extend(consolidation.bound.iter().flat_map(|bound| fleet_bound::violations(snapshot, catalog, bound)));
     for removed in &consolidation.removals {
         match plans.get(removed.as_str()) {
             Some(plan) if plan.verdict == Verdict::Remove => {
@@ -40,11 +41,11 @@ pub fn check_consolidation(snapshot: &Snapshot, consolidation: &Consolidation) -
 fn forbidden(plan: &NodePlan) -> Option<Violation> {
     let node = &plan.node;
     let reasons = [
-        ("is in use", !plan.underutilized),
         ("runs the control plane", node.labels.contains_key(key::CONTROL_PLANE)),
         ("is not ready", !node.ready),
         ("is being deleted already", node.deleting),
         ("is cordoned already", node.unschedulable),
+        ("asks not to be disturbed", node.do_not_disrupt.is_some()),
     ];
     let (reason, _) = reasons.into_iter().find(|(_, holds)| *holds)?;
     Some(Violation::new(&node.name, format_args!("goes, and {reason}")))
@@ -62,6 +63,7 @@ struct Replay<'a> {
     reserved: Vec<Option<Guest<'a>>>,
     cluster: Cluster<'a>,
     budgets: Budgets<'a>,
+    extras: &'a Extras,
 }
 
 impl<'a> Replay<'a> {
@@ -78,6 +80,7 @@ impl<'a> Replay<'a> {
             reserved,
             cluster: Cluster::new(snapshot, Vec::new(), kinds, &coming),
             budgets: Budgets::new(snapshot),
+            extras: snapshot.extras(),
         }
     }
 
@@ -109,6 +112,9 @@ impl<'a> Replay<'a> {
         let mut leaving: BTreeMap<&PodName, Guest<'a>> =
             gone.into_iter().filter(|guest| must_move(guest.pod)).map(|guest| (&guest.pod.name, guest)).collect();
         let mut found = Vec::new();
+        if !self.budgets.begin(plan.wave) {
+            found.push(Violation::new(name, format_args!("goes in wave {}, out of order", plan.wave)));
+        }
         if self.budgets.unread && !plan.moves.is_empty() && !plan.unread_budgets {
             found.push(Violation::new(name, "does not say that nobody could read the budgets of its pods"));
         }
@@ -129,15 +135,34 @@ impl<'a> Replay<'a> {
     fn move_pod(&mut self, guest: Guest<'a>, to: &Move) -> Vec<Violation> {
         let pod = guest.pod;
         let mut found = self.budgets.evict(pod);
-        if pod.owner.is_none() {
-            found.push(Violation::new(&pod.name, "has no controller and is evicted"));
-        }
+        let reasons = [
+            ("has no controller", pod.owner.is_none()),
+            ("asks not to be", pod.eviction.forbidden_by.is_some()),
+            ("has a volume that is a disk of its node", self.has_local_volume(pod)),
+        ];
+        let forbidden = reasons.into_iter().filter(|(_, holds)| *holds);
+        found.extend(forbidden.map(|(why, _)| Violation::new(&pod.name, format_args!("is evicted, and {why}"))));
         found.extend(self.arrive(
             Arrival { guest, made_anew: true },
             &to.destination,
             Unchecked::Said(&to.unchecked_rules),
         ));
         found
+    }
+
+    fn has_local_volume(&self, pod: &Pod) -> bool {
+        let Extras { claims: Some(claims), volumes: Some(volumes), .. } = self.extras else { return false };
+        if pod.volumes.is_empty() {
+            return false;
+        }
+        let of_pod = claims.values().filter(|claim| {
+            let named = |volume: &PodVolume| {
+                matches!(volume, PodVolume::Claim { name, ephemeral: false } if *name == claim.name.name)
+            };
+            claim.name.namespace == pod.name.namespace && pod.volumes.iter().any(named)
+        });
+        let mut volumes = of_pod.filter_map(|claim| volumes.get(claim.volume.as_deref()?));
+        volumes.any(|volume| volume.local)
     }
 
     /// A pod comes to a node that takes pods. One that was evicted is not sent to a node out of reach.

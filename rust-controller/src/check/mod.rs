@@ -12,6 +12,7 @@ mod certificate;
 mod cluster;
 mod consolidation;
 mod daemons;
+mod fleet_bound;
 mod kinds;
 mod lookup;
 mod mounts;

@@ -4,26 +4,24 @@
 //! allows so many evictions until its controller has seen the pods run elsewhere.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::{BlockReason, Blocker};
+use super::BlockReason;
 use crate::feasibility::selects;
 use crate::model::{Budget, ObjectName, Phase, Pod};
 use crate::snapshot::Snapshot;
 
 /// What the budgets still allow.
 pub(super) struct Budgets<'a> {
-    /// By namespace, with the evictions that are left.
-    of_namespace: BTreeMap<&'a str, Vec<(&'a Budget, u32)>>,
+    of_namespace: BTreeMap<&'a str, Vec<&'a Budget>>,
     unread: bool,
 }
 
 impl<'a> Budgets<'a> {
     pub(super) fn of(snapshot: &'a Snapshot) -> Self {
         let budgets = snapshot.extras().budgets.as_ref();
-        let mut of_namespace: BTreeMap<&str, Vec<(&Budget, u32)>> = BTreeMap::new();
+        let mut of_namespace: BTreeMap<&str, Vec<&Budget>> = BTreeMap::new();
         for (name, budget) in budgets.into_iter().flatten() {
-            of_namespace.entry(&name.namespace).or_default().push((budget, budget.disruptions_allowed));
+            of_namespace.entry(&name.namespace).or_default().push(budget);
         }
         // One that could not be read may protect any pod of its namespace.
         Self { of_namespace, unread: snapshot.unread_kinds().contains(&"PodDisruptionBudget") }
@@ -34,46 +32,62 @@ impl<'a> Budgets<'a> {
         self.unread
     }
 
-    /// The pods that could not be evicted all together, each with what protects it.
-    pub(super) fn protecting(&self, pods: &[&Arc<Pod>]) -> Vec<Blocker> {
-        let mut used: BTreeMap<&ObjectName, u32> = BTreeMap::new();
-        let blocker = |pod: &&Arc<Pod>| {
-            let reason = match self.over(pod).as_slice() {
-                [] => return None,
-                [(budget, left)] => {
-                    let used = used.entry(&budget.name).or_default();
-                    *used += 1;
-                    if *used <= *left {
-                        return None;
-                    }
-                    BlockReason::Budget { budget: budget.name.clone(), disruptions_allowed: budget.disruptions_allowed }
-                }
-                several => BlockReason::SeveralBudgets(several.iter().map(|(budget, _)| budget.name.clone()).collect()),
-            };
-            Some(Blocker { pod: pod.name.clone(), reason })
-        };
-        pods.iter().filter_map(blocker).collect()
-    }
-
-    /// These pods are evicted.
-    pub(super) fn evict(&mut self, pods: &[&Arc<Pod>]) {
-        for pod in pods.iter().filter(|pod| counts(pod)) {
-            let Some(budgets) = self.of_namespace.get_mut(pod.name.namespace.as_str()) else { continue };
-            for (budget, left) in budgets {
-                if selects(&budget.selector, &pod.labels) {
-                    *left = left.saturating_sub(1);
-                }
-            }
+    /// Why a pod cannot be evicted, however long one waits for its budget.
+    pub(super) fn forbidding(&self, pod: &Pod) -> Option<BlockReason> {
+        match self.over(pod).as_slice() {
+            [] => None,
+            [budget] => (budget.disruptions_allowed == 0).then(|| BlockReason::Budget(budget.name.clone())),
+            several => Some(BlockReason::SeveralBudgets(several.iter().map(|budget| budget.name.clone()).collect())),
         }
     }
 
+    /// Counts waves, from the first.
+    pub(super) fn waves(&self) -> Waves<'_> {
+        Waves { budgets: self, wave: 1, used: BTreeMap::new() }
+    }
+
     /// The budgets over a pod.
-    fn over(&self, pod: &Pod) -> Vec<(&'a Budget, u32)> {
+    fn over(&self, pod: &Pod) -> Vec<&'a Budget> {
         if !counts(pod) {
             return Vec::new();
         }
         let here = self.of_namespace.get(pod.name.namespace.as_str()).into_iter().flatten();
-        here.filter(|(budget, _)| selects(&budget.selector, &pod.labels)).copied().collect()
+        let over: Vec<&'a Budget> = here.filter(|budget| selects(&budget.selector, &pod.labels)).copied().collect();
+        match over.as_slice() {
+            [budget] if pod.eviction.unready && budget.lets_unready_go => Vec::new(),
+            _ => over,
+        }
+    }
+}
+
+/// Evictions in order, cut where a budget is used up: the next wave comes when the pods of the last one run elsewhere, and the
+/// budgets allow as much again.
+pub(super) struct Waves<'a> {
+    budgets: &'a Budgets<'a>,
+    wave: u32,
+    /// What this wave has taken of each budget.
+    used: BTreeMap<&'a ObjectName, u32>,
+}
+
+impl<'a> Waves<'a> {
+    /// The wave in which these pods are evicted, all together. A node with more pods under a budget than that allows at once
+    /// has a wave for itself, and its drain waits in between.
+    pub(super) fn next<'p>(&mut self, pods: impl Iterator<Item = &'p Pod>) -> u32 {
+        let mut needed: BTreeMap<&'a ObjectName, (u32, u32)> = BTreeMap::new();
+        for budget in pods.flat_map(|pod| self.budgets.over(pod)) {
+            needed.entry(&budget.name).or_insert((0, budget.disruptions_allowed)).0 += 1;
+        }
+        let used = |name: &ObjectName| self.used.get(name).copied().unwrap_or(0);
+        let over =
+            |(name, (needed, allowed)): (&&ObjectName, &(u32, u32))| used(name) > 0 && used(name) + needed > *allowed;
+        if needed.iter().any(over) {
+            self.wave += 1;
+            self.used.clear();
+        }
+        for (name, (needed, _)) in needed {
+            *self.used.entry(name).or_default() += needed;
+        }
+        self.wave
     }
 }
 

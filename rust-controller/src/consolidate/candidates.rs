@@ -3,21 +3,23 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::{BlockReason, Blocker, Keep, Millionths, NodePlan, Options, Utilization, Verdict};
+use super::evictions::Evictions;
+use super::{Blocker, Keep, Millionths, NodePlan, Options, Utilization, Verdict};
 use crate::model::{Catalog, Node, Pod, Resources, SchedulingState, key};
 use crate::snapshot::{PodsByNode, Snapshot};
 
 pub(super) fn survey(
     snapshot: &Snapshot,
     pods_by_node: &PodsByNode<'_>,
+    evictions: &Evictions<'_>,
     catalog: &Catalog,
     options: &Options,
 ) -> Vec<NodePlan> {
     let unreadable = snapshot.unreadable_nodes();
     let plan = |node: &Arc<Node>| {
         let pods = pods_by_node.get(node.name.as_str()).map_or(&[][..], Vec::as_slice);
-        let mut plan = node_plan(node, pods, catalog, options);
-        if plan.underutilized && unreadable.contains(node.name.as_str()) {
+        let mut plan = node_plan(node, pods, evictions, (catalog, options));
+        if unreadable.contains(node.name.as_str()) {
             plan.verdict = Verdict::Keep(Keep::UnreadablePod);
         }
         plan
@@ -25,12 +27,17 @@ pub(super) fn survey(
     snapshot.nodes().iter().map(plan).collect()
 }
 
-fn node_plan(node: &Arc<Node>, pods: &[&Arc<Pod>], catalog: &Catalog, options: &Options) -> NodePlan {
+fn node_plan(
+    node: &Arc<Node>,
+    pods: &[&Arc<Pod>],
+    evictions: &Evictions<'_>,
+    (catalog, options): (&Catalog, &Options),
+) -> NodePlan {
     let running = pods.iter().filter(|pod| matches!(pod.scheduling, SchedulingState::Bound(_)));
     let utilization = utilization(node, &Resources::sum(running.map(|pod| &pod.requests)));
     let underutilized = utilization.largest() < options.threshold;
-    let keep = if underutilized { forbidden(node).unwrap_or(Keep::Blocked) } else { Keep::Utilized };
-    let blockers = if keep == Keep::Blocked { blockers(pods) } else { Vec::new() };
+    let keep = forbidden(node).unwrap_or(Keep::Blocked);
+    let blockers = if keep == Keep::Blocked { blockers(pods, evictions) } else { Vec::new() };
     NodePlan {
         node: Arc::clone(node),
         utilization,
@@ -38,7 +45,9 @@ fn node_plan(node: &Arc<Node>, pods: &[&Arc<Pod>], catalog: &Catalog, options: &
         verdict: Verdict::Keep(keep),
         blockers,
         moves: Vec::new(),
+        destinations: Vec::new(),
         unread_budgets: false,
+        wave: 0,
         local_pods: pods.iter().filter(|pod| is_local(pod)).map(|pod| pod.name.clone()).collect(),
         price_per_hour: catalog.price_per_hour(&node.labels),
     }
@@ -67,17 +76,14 @@ fn forbidden(node: &Node) -> Option<Keep> {
         (Keep::NoAllocatable, node.allocatable.cpu.is_zero() || node.allocatable.memory.is_zero()),
         (Keep::Cordoned, node.unschedulable),
     ];
-    reasons.into_iter().find(|(_, holds)| *holds).map(|(reason, _)| reason)
+    let forbidden = reasons.into_iter().find(|(_, holds)| *holds).map(|(reason, _)| reason);
+    forbidden.or_else(|| node.do_not_disrupt.map(Keep::DoNotDisrupt))
 }
 
-fn blockers(pods: &[&Arc<Pod>]) -> Vec<Blocker> {
-    let reason = |pod: &Pod| match &pod.scheduling {
-        _ if is_local(pod) || pod.deleting => None,
-        SchedulingState::Nominated(_) => Some(BlockReason::Nominated),
-        _ => pod.owner.is_none().then_some(BlockReason::NoController),
-    };
-    let blocker = |pod: &&Arc<Pod>| Some(Blocker { pod: pod.name.clone(), reason: reason(pod)? });
-    pods.iter().filter_map(blocker).collect()
+fn blockers(pods: &[&Arc<Pod>], evictions: &Evictions<'_>) -> Vec<Blocker> {
+    let moving = pods.iter().filter(|pod| !is_local(pod) && !pod.deleting);
+    let blocker = |pod: &&Arc<Pod>| Some(Blocker { pod: pod.name.clone(), reason: evictions.forbidding(pod)? });
+    moving.filter_map(blocker).collect()
 }
 
 /// Pods that live and die with their node.

@@ -1,24 +1,37 @@
 //! Which nodes could go, and where each of their pods would run.
 //!
-//! Underutilized nodes are tried from the emptiest up. A node goes if every pod that must move fits another node that
-//! stays; its room is taken there at once, so later nodes see it. A node that has received pods stays. The removals
-//! are therefore feasible in their order, and no pod moves twice.
+//! All nodes are decided at once: those go whose pods fit the others, and whose prices together are the most. Then they go
+//! one after the other: a node goes if every pod that must move fits another node that stays; its room is taken there at
+//! once, so later nodes see it. A node that has received pods stays. The removals are therefore feasible in their order,
+//! and no pod moves twice.
 
+mod bound;
 mod budgets;
 mod candidates;
-mod destinations;
+mod evictions;
+mod exact;
+mod first_fit;
+mod fleet;
+mod joint;
 mod obstacles;
+mod replay;
+mod requested;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use bound::FleetBound;
 pub use obstacles::{Obstacle, obstacles};
 
-use crate::feasibility::{Refusal, Rule};
-use crate::model::{Catalog, Node, ObjectName, Pod, PodName};
-use crate::snapshot::{PodsByNode, Snapshot};
+use crate::feasibility::{Refusal, Rule, Simulation};
+use crate::model::{Catalog, Node, ObjectName, Pod, PodName, Resources};
+use crate::provision::place_on_existing;
+use crate::snapshot::Snapshot;
 use crate::units::{Cpu, Memory, Money};
-use destinations::{Destinations, Leaving};
+use evictions::Evictions;
+use fleet::{Fleet, Passenger, Refusals};
+use replay::Step;
+use requested::Requested;
 
 /// A share of a whole in millionths: 0.2 is 200,000.
 pub type Millionths = u64;
@@ -39,7 +52,7 @@ impl Default for Options {
 }
 
 /// What to remove from the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Consolidation {
     /// Every node, by name.
     pub nodes: Vec<NodePlan>,
@@ -48,6 +61,8 @@ pub struct Consolidation {
     /// Unschedulable pods that fit nodes as they are, each with its node, in the order in which they take their room;
     /// before any pod moves.
     pub reserved: Vec<(Arc<Pod>, String)>,
+    /// The least that any nodes for the pods of the nodes that count would cost, and why.
+    pub bound: Option<FleetBound>,
 }
 
 /// What becomes of one node.
@@ -67,6 +82,11 @@ pub struct NodePlan {
     pub moves: Vec<Move>,
     /// Pods move, and nobody could read the budgets that decide whether they may be evicted.
     pub unread_budgets: bool,
+    /// What is requested of each node that its pods move to, before and after they do; in the order of the names.
+    pub destinations: Vec<Destination>,
+    /// In which wave it goes: nodes of one wave need no more evictions than the budgets allow at once. From 1; 0 for a node
+    /// that stays.
+    pub wave: u32,
     /// Pods that go with the node and need no other: those of DaemonSets and static ones.
     pub local_pods: Vec<PodName>,
     /// Per hour; `None` where it is not known.
@@ -85,8 +105,6 @@ pub enum Verdict {
 /// Why a node stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// Enough of it is in use.
-    Utilized,
     /// It runs the control plane.
     ControlPlane,
     /// It is not ready: what runs there is not known.
@@ -95,6 +113,8 @@ pub enum Keep {
     Cordoned,
     /// It is being deleted already.
     Deleting,
+    /// This annotation forbids to disturb it.
+    DoNotDisrupt(&'static str),
     /// It has not reported what it offers.
     NoAllocatable,
     /// A pod that runs there could not be read, so nobody knows what it takes and whether it may move.
@@ -123,15 +143,14 @@ pub struct Blocker {
 pub enum BlockReason {
     /// Nobody would make it again: it would be lost, not moved.
     NoController,
+    /// This annotation forbids to evict it.
+    DoNotDisrupt(&'static str),
+    /// It uses this volume, which is a disk of the node.
+    LocalVolume(String),
     /// Room is being made for it on this node.
     Nominated,
-    /// A budget allows no more evictions now.
-    Budget {
-        /// The `PodDisruptionBudget`.
-        budget: ObjectName,
-        /// How many it allows in all.
-        disruptions_allowed: u32,
-    },
+    /// This `PodDisruptionBudget` allows no eviction now.
+    Budget(ObjectName),
     /// More than one budget protects it, and Kubernetes evicts no such pod.
     SeveralBudgets(Vec<ObjectName>),
     /// No other node that stays may run it.
@@ -152,6 +171,28 @@ pub struct Move {
     pub destination: String,
     /// Rules that could not be checked there, since nobody could read what they look at.
     pub unchecked_rules: Vec<Rule>,
+    /// What the move costs whoever uses the pod.
+    pub warnings: Vec<Warning>,
+}
+
+/// A node that takes pods of one that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The node.
+    pub node: Arc<Node>,
+    /// Requests of all pods there, its daemon pods included, before the others come.
+    pub before: Resources,
+    /// And after.
+    pub after: Resources,
+}
+
+/// What the eviction of a pod costs, beside its start elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Warning {
+    /// What is in its `emptyDir` volumes is lost.
+    LosesScratch,
+    /// No other pod of its controller runs meanwhile.
+    OnlyReplica,
 }
 
 /// How much of a node's allocatable is requested. Requests, not use.
@@ -186,6 +227,14 @@ impl Consolidation {
         (cost(false), cost(true))
     }
 
+    /// By which share the nodes that count and stay cost more than the lower bound; `None` where there is none.
+    #[must_use]
+    pub fn gap(&self) -> Option<f64> {
+        let staying = self.nodes.iter().filter(|plan| plan.counts() && plan.verdict != Verdict::Remove);
+        let cost: Option<Money> = staying.map(|plan| plan.price_per_hour).sum();
+        Some(cost?.units() / self.bound.as_ref()?.per_hour - 1.0)
+    }
+
     /// What the removed nodes cost per hour; `None` where a price is not known.
     #[must_use]
     pub fn savings_per_hour(&self) -> Option<Money> {
@@ -196,80 +245,171 @@ impl Consolidation {
 
 /// Decides for every node.
 ///
-/// With `u` underutilized nodes of `m` pods together and `n` nodes: `O(m·n)` for each pass, and less where the first
-/// destinations have room. A second pass is the last unless it removes something.
+/// What goes is chosen for all candidates together (`joint`), or from every set of them where they are few (`exact`), then
+/// done node by node (`replay`), and at last each node that stays and has got no pods is tried once more. The costs are in
+/// `docs/ARCHITECTURE.md`.
 #[must_use]
 pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Consolidation {
     let pods_by_node = snapshot.pods_by_node();
-    let mut plans = candidates::survey(snapshot, &pods_by_node, catalog, options);
-    let (destinations, reserved) = Destinations::of(snapshot, &mut plans);
-    let mut order: Vec<usize> = (0..plans.len()).filter(|index| is_candidate(&plans[*index])).collect();
-    order.sort_by_key(|index| (plans[*index].utilization.largest(), *index));
-    let mut removing = Removing { pods_by_node, plans, destinations, senders: BTreeMap::new(), removals: Vec::new() };
-    // Who was blocked is tried again once others are gone: the blockers that are told are those of the end.
-    loop {
-        let removed_before = removing.removals.len();
-        for index in &order {
-            removing.try_to_remove(*index);
-        }
-        if removing.removals.len() == removed_before {
-            return removing.finish(&order, reserved);
+    let evictions = Evictions::of(snapshot);
+    let mut plans = candidates::survey(snapshot, &pods_by_node, &evictions, catalog, options);
+    let mut simulation = Simulation::of(snapshot);
+    let reserved = reserve(snapshot, &mut simulation, &mut plans);
+    let unreadable = snapshot.unreadable_nodes();
+    let closed = |plan: &NodePlan| {
+        let node = &plan.node;
+        node.deleting || !node.ready || unreadable.contains(node.name.as_str())
+    };
+    let pods_on = |node: &str| pods_by_node.get(node).map_or(&[][..], Vec::as_slice);
+    let requested_of = |node: &str| Resources::sum(pods_on(node).iter().map(|pod| &pod.requests));
+    let fleet = Fleet::of(simulation, &plans, &pods_on, &closed);
+    let weights = weights(&plans);
+    let mut removing = Removing { fleet, plans, weights, steps: Vec::new() };
+    removing.decide();
+    let mut consolidation = removing.finish(reserved, &evictions, &requested_of);
+    consolidation.bound = FleetBound::of(&consolidation.nodes, &pods_by_node, catalog);
+    consolidation
+}
+
+/// Unschedulable pods take the room that they fit; their nodes stay. Each with its node.
+fn reserve(snapshot: &Snapshot, simulation: &mut Simulation, plans: &mut [NodePlan]) -> Vec<(Arc<Pod>, String)> {
+    let awaited = place_on_existing(snapshot, simulation).fitting;
+    for (_, node) in &awaited {
+        let plan = plans.binary_search_by(|plan| plan.node.name.cmp(node)).ok().map(|at| &mut plans[at]);
+        if let Some(plan) = plan.filter(|plan| is_candidate(plan)) {
+            plan.verdict = Verdict::Keep(Keep::AwaitsPods);
         }
     }
+    awaited.into_iter().map(|(waiting, node)| (Arc::clone(waiting.pod), node)).collect()
+}
+
+/// What each node counts: its price, or, where not every candidate's is known, its size: a core as much as 4 GiB.
+fn weights(plans: &[NodePlan]) -> Vec<u64> {
+    const BYTES_PER_MILLICORE: u64 = 4 << 20;
+    let all_known = plans.iter().filter(|plan| is_candidate(plan)).all(|plan| plan.price_per_hour.is_some());
+    let size = |node: &Node| node.allocatable.cpu.get() + node.allocatable.memory.get() / BYTES_PER_MILLICORE;
+    let weight = |plan: &NodePlan| match plan.price_per_hour {
+        Some(price) if all_known => price.get(),
+        _ => size(&plan.node),
+    };
+    plans.iter().map(weight).collect()
 }
 
 /// Removals as they are decided.
 struct Removing<'a> {
-    pods_by_node: PodsByNode<'a>,
+    fleet: Fleet<'a>,
     plans: Vec<NodePlan>,
-    destinations: Destinations<'a>,
-    /// By node that receives pods, the nodes that they come from.
-    senders: BTreeMap<String, Vec<String>>,
-    removals: Vec<String>,
+    /// By node.
+    weights: Vec<u64>,
+    steps: Vec<Step>,
 }
 
 impl Removing<'_> {
-    fn try_to_remove(&mut self, index: usize) {
-        let Self { pods_by_node, plans, destinations, senders, removals } = self;
-        let plan = &mut plans[index];
-        let name = &plan.node.name;
-        if plan.verdict == Verdict::Remove || senders.contains_key(name) {
-            return;
-        }
-        if destinations.is_last(index) {
-            plan.verdict = Verdict::Keep(Keep::LastNode);
-            plan.blockers.clear();
-            return;
-        }
-        let pods = pods_by_node.get(name.as_str()).map_or(&[][..], Vec::as_slice);
-        match destinations.clear(index, &Leaving { moving: candidates::movable(pods), all: pods }) {
-            Ok(moves) => {
-                for destination in moves.iter().map(|each| &each.destination).collect::<BTreeSet<_>>() {
-                    senders.entry(destination.clone()).or_default().push(name.clone());
+    fn decide(&mut self) {
+        let candidates: Vec<usize> = (0..self.plans.len()).filter(|node| is_candidate(&self.plans[*node])).collect();
+        // From the emptiest up.
+        let sorted = |nodes: &[usize], plans: &[NodePlan]| {
+            let mut order = nodes.to_vec();
+            order.sort_by_key(|node| (plans[*node].utilization.largest(), *node));
+            order
+        };
+        let Self { fleet, plans, weights, steps } = self;
+        *steps = if candidates.len() <= exact::MOST_CANDIDATES {
+            exact::remove_heaviest(fleet, &candidates, weights, &|nodes| sorted(nodes, plans))
+        } else {
+            let joint = joint::choose(fleet, &candidates, weights);
+            replay::replay(fleet, &joint, sorted(&joint.removed, plans))
+        };
+        self.remove_more(sorted(&candidates, &self.plans));
+    }
+
+    /// Nodes that got no pods are tried once more, as long as that helps: one that went may have been what refused.
+    fn remove_more(&mut self, mut candidates: Vec<usize>) {
+        loop {
+            let busy: BTreeSet<usize> = self.steps.iter().flat_map(Step::nodes).collect();
+            candidates.retain(|node| !busy.contains(node));
+            let before = self.steps.len();
+            for node in &candidates {
+                let received = self.steps[before..].iter().flat_map(Step::nodes).any(|busy| busy == *node);
+                if received || self.fleet.are_last(&[*node]) {
+                    continue;
                 }
-                removals.push(name.clone());
-                plan.verdict = Verdict::Remove;
-                plan.blockers.clear();
-                plan.unread_budgets = !moves.is_empty() && destinations.has_unread_budgets();
-                plan.moves = moves;
+                self.steps.extend(replay::empty(&mut self.fleet, *node, &[]).ok());
             }
-            Err(blockers) => plan.blockers = blockers,
+            if self.steps.len() == before {
+                return;
+            }
         }
     }
 
-    fn finish(self, order: &[usize], reserved: Vec<(Arc<Pod>, String)>) -> Consolidation {
-        let Self { mut plans, mut senders, removals, .. } = self;
-        for index in order {
-            let plan = &mut plans[*index];
-            let Some(senders) = senders.remove(&plan.node.name) else { continue };
-            plan.verdict = Verdict::Keep(Keep::ReceivesPods(senders));
-            plan.blockers.clear();
+    fn finish(
+        mut self,
+        reserved: Vec<(Arc<Pod>, String)>,
+        evictions: &Evictions<'_>,
+        requested_of: &dyn Fn(&str) -> Resources,
+    ) -> Consolidation {
+        let mut senders: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for Step { node, moves } in &self.steps {
+            for (_, to) in moves {
+                senders.entry(*to).or_default().insert(*node);
+            }
         }
-        Consolidation { nodes: plans, removals, reserved }
+        self.explain(&senders);
+        let name = |node: usize| self.plans[node].node.name.clone();
+        let names: Vec<Vec<String>> =
+            senders.values().map(|nodes| nodes.iter().map(|node| name(*node)).collect()).collect();
+        let removals: Vec<String> = self.steps.iter().map(|step| name(step.node)).collect();
+        for (node, names) in senders.keys().zip(names) {
+            if is_candidate(&self.plans[*node]) {
+                self.plans[*node].verdict = Verdict::Keep(Keep::ReceivesPods(names));
+            }
+        }
+        let Self { fleet, mut plans, steps, .. } = self;
+        let mut waves = evictions.budgets.waves();
+        let mut requested = Requested::new(&reserved, requested_of);
+        for Step { node, moves } in &steps {
+            let place = |(seat, to): &(usize, usize)| {
+                let Passenger { pod, class } = fleet.stops[*node].passengers[*seat];
+                let unchecked_rules = fleet.simulation.unchecked_rules(class);
+                let warnings = evictions.warnings(pod);
+                Move { pod: Arc::clone(pod), destination: plans[*to].node.name.clone(), unchecked_rules, warnings }
+            };
+            let moves: Vec<Move> = moves.iter().map(place).collect();
+            let destinations = requested.come(&moves, &plans);
+            let plan = &mut plans[*node];
+            plan.verdict = Verdict::Remove;
+            plan.unread_budgets = !moves.is_empty() && evictions.budgets.are_unread();
+            plan.wave = waves.next(moves.iter().map(|each| &*each.pod));
+            plan.destinations = destinations;
+            plan.moves = moves;
+        }
+        Consolidation { nodes: plans, removals, reserved, bound: None }
+    }
+
+    /// Says of each candidate that stays without getting pods what keeps it.
+    fn explain(&mut self, senders: &BTreeMap<usize, BTreeSet<usize>>) {
+        let gone: BTreeSet<usize> = self.steps.iter().map(|step| step.node).collect();
+        let mut refusals = Refusals::default();
+        for node in 0..self.plans.len() {
+            if !is_candidate(&self.plans[node]) || gone.contains(&node) || senders.contains_key(&node) {
+                continue;
+            }
+            if self.fleet.are_last(&[node]) {
+                self.plans[node].verdict = Verdict::Keep(Keep::LastNode);
+                continue;
+            }
+            let Err(stuck) = replay::empty(&mut self.fleet, node, &[]) else { continue };
+            let passengers: Vec<Passenger<'_>> =
+                stuck.into_iter().map(|seat| self.fleet.stops[node].passengers[seat]).collect();
+            let mut blockers: Vec<Blocker> =
+                passengers.into_iter().map(|passenger| refusals.blocker(&self.fleet, node, passenger)).collect();
+            blockers.sort_by(|left, right| left.pod.cmp(&right.pod));
+            self.plans[node].blockers = blockers;
+        }
     }
 }
 
-/// Until it is decided, an underutilized node that nothing forbids to remove counts as blocked.
+/// Until it is decided, a node that nothing forbids to remove counts as blocked.
 fn is_candidate(plan: &NodePlan) -> bool {
-    plan.underutilized && plan.verdict == Verdict::Keep(Keep::Blocked) && plan.blockers.is_empty()
+    plan.verdict == Verdict::Keep(Keep::Blocked) && plan.blockers.is_empty()
 }

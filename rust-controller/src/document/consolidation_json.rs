@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::prices::Prices;
 use super::{share, unchecked};
-use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Verdict};
+use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Verdict, Warning};
 use crate::feasibility::Rule;
 use crate::model::Catalog;
 use crate::snapshot::Skipped;
@@ -34,6 +34,8 @@ pub struct ConsolidationDocument<'a> {
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
     totals: Totals,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<CertificateEntry<'a>>,
     #[serde(rename = "uncheckedRules", skip_serializing_if = "Vec::is_empty")]
     unchecked_rules: Vec<unchecked::UncheckedRule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -54,6 +56,9 @@ struct NodeEntry<'a> {
     unverified: Vec<&'static str>,
     blockers: Vec<BlockerEntry<'a>>,
     pods: Vec<MoveEntry<'a>>,
+    /// In which wave of evictions it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wave: Option<u32>,
     price_per_hour: Option<Money>,
 }
 
@@ -83,6 +88,15 @@ struct MoveEntry<'a> {
     destination: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     unchecked_rules: &'a [Rule],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
+}
+
+/// Prices by which the lower bound can be verified.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateEntry<'a> {
+    per_resource: &'a BTreeMap<String, f64>,
 }
 
 /// Sums over all nodes.
@@ -94,6 +108,11 @@ pub(super) struct Totals {
     cost_before: Option<Money>,
     cost_after: Option<Money>,
     savings_per_hour: Option<Money>,
+    /// The least that any nodes for these pods would cost, and by which share those that stay cost more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower_bound_per_hour: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<f64>,
 }
 
 /// One node's `info.json`.
@@ -118,6 +137,10 @@ impl<'a> ConsolidationDocument<'a> {
             nodes: consolidation.nodes.iter().map(node_entry).collect(),
             removals: &consolidation.removals,
             totals: totals(consolidation),
+            certificate: consolidation
+                .bound
+                .as_ref()
+                .map(|bound| CertificateEntry { per_resource: &bound.per_resource }),
             skipped: skipped.iter().map(Skipped::to_string).collect(),
         }
     }
@@ -138,6 +161,8 @@ pub(super) fn totals(consolidation: &Consolidation) -> Totals {
         cost_before,
         cost_after,
         savings_per_hour: consolidation.savings_per_hour(),
+        lower_bound_per_hour: consolidation.bound.as_ref().map(|bound| bound.per_hour),
+        gap: consolidation.gap().map(|gap| (gap * 1e4).round() / 1e4),
     }
 }
 
@@ -161,9 +186,19 @@ fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {
                 pod: each.pod.name.to_string(),
                 destination: &each.destination,
                 unchecked_rules: &each.unchecked_rules,
+                warnings: each.warnings.iter().map(|warning| warning_text(*warning)).collect(),
             })
             .collect(),
+        wave: (plan.wave > 0).then_some(plan.wave),
         price_per_hour: plan.price_per_hour,
+    }
+}
+
+/// What a move costs, for a person.
+pub(super) fn warning_text(warning: Warning) -> &'static str {
+    match warning {
+        Warning::LosesScratch => "loses what is in its emptyDir",
+        Warning::OnlyReplica => "the only replica: down until it runs again",
     }
 }
 
@@ -171,11 +206,11 @@ fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {
 pub(super) fn reason(verdict: &Verdict) -> String {
     let Verdict::Keep(keep) = verdict else { return String::new() };
     match keep {
-        Keep::Utilized => "enough of it is requested".to_owned(),
         Keep::ControlPlane => "runs the control plane".to_owned(),
         Keep::NotReady => "is not ready, so what runs there is not known".to_owned(),
         Keep::Cordoned => "is cordoned: somebody is at it already".to_owned(),
         Keep::Deleting => "is being deleted already".to_owned(),
+        Keep::DoNotDisrupt(annotation) => format!("is not to be disturbed: {annotation}"),
         Keep::NoAllocatable => "has not reported what it offers".to_owned(),
         Keep::UnreadablePod => "runs a pod that could not be read".to_owned(),
         Keep::AwaitsPods => "an unschedulable pod fits it as it is".to_owned(),
@@ -188,8 +223,10 @@ pub(super) fn reason(verdict: &Verdict) -> String {
 fn blocker_entry(blocker: &Blocker) -> BlockerEntry<'_> {
     let (reason, object, refused_nodes) = match &blocker.reason {
         BlockReason::NoController => ("NoController", None, None),
+        BlockReason::DoNotDisrupt(annotation) => ("DoNotDisrupt", Some((*annotation).to_owned()), None),
+        BlockReason::LocalVolume(volume) => ("LocalVolume", Some(format!("PersistentVolume {volume}")), None),
         BlockReason::Nominated => ("Nominated", None, None),
-        BlockReason::Budget { budget, .. } => ("Budget", Some(format!("PodDisruptionBudget {budget}")), None),
+        BlockReason::Budget(budget) => ("Budget", Some(format!("PodDisruptionBudget {budget}")), None),
         BlockReason::SeveralBudgets(budgets) => {
             ("SeveralBudgets", budgets.first().map(|budget| format!("PodDisruptionBudget {budget}")), None)
         }
@@ -205,12 +242,10 @@ fn blocker_entry(blocker: &Blocker) -> BlockerEntry<'_> {
 pub(super) fn block_reason(reason: &BlockReason) -> String {
     match reason {
         BlockReason::NoController => "has no controller: lost, not moved".to_owned(),
+        BlockReason::DoNotDisrupt(annotation) => format!("is not to be evicted: {annotation}"),
+        BlockReason::LocalVolume(volume) => format!("its volume {volume} is a disk of this node"),
         BlockReason::Nominated => "room is being made for it here".to_owned(),
-        BlockReason::Budget { budget, disruptions_allowed: 0 } => format!("budget {budget} allows no eviction now"),
-        BlockReason::Budget { budget, disruptions_allowed } => {
-            let evictions = if *disruptions_allowed == 1 { "eviction" } else { "evictions" };
-            format!("budget {budget} allows {disruptions_allowed} {evictions} at once, and the removals need more")
-        }
+        BlockReason::Budget(budget) => format!("budget {budget} allows no eviction now"),
         BlockReason::SeveralBudgets(budgets) => {
             let budgets: Vec<String> = budgets.iter().map(ToString::to_string).collect();
             format!("several budgets protect it, and Kubernetes evicts no such pod: {}", budgets.join(", "))

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::config_map::{LARGEST_BYTES, cut, texts};
-use super::consolidation_json::{block_reason, node_info, reason};
+use super::consolidation_json::{block_reason, node_info, reason, warning_text};
 use super::{json, percent, unchecked, yaml};
-use crate::consolidate::{Move, NodePlan, Verdict};
+use crate::consolidate::{Destination, Move, NodePlan, Verdict};
 use crate::model::{Catalog, printed_amount};
 
 #[derive(Serialize)]
@@ -17,6 +17,9 @@ struct Suggestion {
     verdict: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
+    /// Of evictions, where budgets make more than one necessary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wave: Option<u32>,
     /// Rules that the verdict depends on and that could not be checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unverified: Vec<&'static str>,
@@ -28,6 +31,9 @@ struct Suggestion {
     moves: Vec<String>,
     #[serde(skip_serializing_if = "is_zero")]
     moves_left_out: usize,
+    /// Requests there, before and after.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    destinations: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ends_with_the_node: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -53,12 +59,13 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
         format!("{} ({requested} of {offered})", percent(millionths))
     };
     let utilization = &plan.utilization;
-    let moves = plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, unverified(each)));
+    let moves = plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, marks(each)));
     let (moves, moves_left_out) = cut(moves.collect(), LARGEST_BYTES / 4);
     Suggestion {
         node: name.clone(),
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
         reason: reason(&plan.verdict),
+        wave: (plan.wave > 1).then_some(plan.wave),
         unverified: unchecked::of_node(plan),
         requested: Requested {
             cpu: of("cpu", utilization.requested_cpu.get(), utilization.cpu),
@@ -71,14 +78,28 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
             .collect(),
         moves,
         moves_left_out,
+        destinations: plan.destinations.iter().map(filling).collect(),
         ends_with_the_node: plan.local_pods.iter().map(ToString::to_string).collect(),
         steps: if plan.verdict == Verdict::Remove { steps(name) } else { Vec::new() },
     }
 }
 
-/// What to add to a line about a move for which some rules were not checked.
-pub(super) fn unverified(each: &Move) -> String {
-    unchecked::mark(unchecked::names(&each.unchecked_rules))
+/// What to add to a line about a move: what it costs, and which rules were not checked.
+pub(super) fn marks(each: &Move) -> String {
+    let warnings: Vec<&str> = each.warnings.iter().map(|warning| warning_text(*warning)).collect();
+    let warnings = if warnings.is_empty() { String::new() } else { format!(" ({})", warnings.join("; ")) };
+    warnings + &unchecked::mark(unchecked::names(&each.unchecked_rules))
+}
+
+/// What is requested of a destination: `node-2: 1200m -> 1700m of 4 cpu, 2Gi -> 3Gi of 16Gi memory`.
+pub(super) fn filling(destination: &Destination) -> String {
+    let Destination { node, before, after } = destination;
+    let of = |resource: &str| {
+        let [before, after, offered] =
+            [before, after, &node.allocatable].map(|amounts| printed_amount(resource, amounts.amount(resource)));
+        format!("{before} -> {after} of {offered} {resource}")
+    };
+    format!("{}: {}, {}", node.name, of("cpu"), of("memory"))
 }
 
 /// What a person types, in order.

@@ -7,7 +7,7 @@ use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as ke
 use super::costs::{HOURS_PER_MONTH, cost_table};
 use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
-use super::suggestion::{steps, unverified};
+use super::suggestion::{filling, marks, steps};
 use super::table::Table;
 use super::{percent, preferences, prices, seen, unchecked};
 use crate::catalog::SeenAllocatable;
@@ -112,7 +112,13 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
     text.push('\n');
     let by_name: BTreeMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
+    let mut wave = 1;
     for plan in consolidation.removals.iter().filter_map(|name| by_name.get(name.as_str())) {
+        if plan.wave > wave {
+            wave = plan.wave;
+            let _ =
+                writeln!(text, "WAVE {wave}: once the pods that moved so far run, and budgets allow as much again\n");
+        }
         text.push_str(&removal(plan));
     }
     text.push_str(&consolidation_totals(consolidation, catalog));
@@ -148,8 +154,11 @@ pub(super) fn removal(plan: &NodePlan) -> String {
         let requests = &each.pod.requests;
         let size = [("cpu", requests.cpu.get()), ("memory", requests.memory.get())]
             .map(|(resource, amount)| printed_amount(resource, amount));
-        let unchecked = unverified(each);
-        let _ = writeln!(text, "  {} ({} cpu, {}) -> {}{unchecked}", each.pod.name, size[0], size[1], each.destination);
+        let marks = marks(each);
+        let _ = writeln!(text, "  {} ({} cpu, {}) -> {}{marks}", each.pod.name, size[0], size[1], each.destination);
+    }
+    for destination in &plan.destinations {
+        let _ = writeln!(text, "  {}", filling(destination));
     }
     for step in steps(name) {
         let _ = writeln!(text, "  $ {step}");
@@ -185,6 +194,14 @@ fn consolidation_totals(consolidation: &Consolidation, catalog: &Catalog) -> Str
         let _ = write!(text, " (prices in {currency}: {})", prices::origin(catalog));
     }
     text.push('\n');
+    if let Some((bound, gap)) = consolidation.bound.as_ref().zip(consolidation.gap()) {
+        let least = prices::rounded_down(bound.per_hour);
+        let gap = gap * 100.0;
+        let _ = writeln!(
+            text,
+            "No nodes for the pods of these nodes cost less than {least:.4} {currency} per hour; those that stay are {gap:.1} % above"
+        );
+    }
     text
 }
 

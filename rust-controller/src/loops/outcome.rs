@@ -114,7 +114,7 @@ pub fn checked_consolidation(
     announce: Announce<'_>,
 ) -> Judged<Consolidation> {
     let make = || consolidate(snapshot, catalog, options);
-    judged("consolidation", make, |consolidation| check_consolidation(snapshot, consolidation), announce)
+    judged("consolidation", make, |consolidation| check_consolidation(snapshot, catalog, consolidation), announce)
 }
 
 pub(super) fn judged<P>(

@@ -1,5 +1,6 @@
 //! Pods.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod as RawPod, PodSpec, PodStatus};
@@ -10,8 +11,8 @@ use super::ports::host_ports;
 use super::preferences::preferences;
 use super::requests::effective_requests;
 use super::volumes::volumes;
-use super::{LowerError, object_name};
-use crate::model::{Owner, Phase, Pod, SchedulingState};
+use super::{LowerError, forbidden_by, object_name};
+use crate::model::{Eviction, Owner, Phase, Pod, SchedulingState};
 
 /// The planner's view of a pod.
 ///
@@ -39,9 +40,19 @@ pub fn lower_pod(raw: &RawPod) -> Result<Pod, LowerError> {
         scheduling: scheduling_state(spec, raw.status.as_ref()),
         deleting: metadata.deletion_timestamp.is_some(),
         mirror: annotations.is_some_and(|annotations| annotations.contains_key("kubernetes.io/config.mirror")),
+        eviction: eviction(spec, raw.status.as_ref(), annotations),
         name,
         labels,
     })
+}
+
+fn eviction(spec: &PodSpec, status: Option<&PodStatus>, annotations: Option<&BTreeMap<String, String>>) -> Eviction {
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    Eviction {
+        forbidden_by: forbidden_by(annotations),
+        loses_scratch: spec.volumes.iter().flatten().any(|volume| volume.empty_dir.is_some()),
+        unready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status != "True"),
+    }
 }
 
 fn phase(status: Option<&PodStatus>) -> Phase {

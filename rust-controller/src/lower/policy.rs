@@ -33,11 +33,17 @@ pub fn lower_budget(raw: &PodDisruptionBudget) -> Result<Budget, LowerError> {
         .as_ref()
         .filter(|status| status.observed_generation.unwrap_or(0) >= raw.metadata.generation.unwrap_or(0));
     let allowed = current.and_then(|status| status.disruptions_allowed).unwrap_or(0);
-    let selector = raw.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    let spec = raw.spec.as_ref();
+    let selector = spec.and_then(|spec| spec.selector.as_ref());
+    let always = spec.and_then(|spec| spec.unhealthy_pod_eviction_policy.as_deref()) == Some("AlwaysAllow");
+    let enough = current.is_some_and(|status| {
+        status.desired_healthy.unwrap_or(0) > 0 && status.current_healthy >= status.desired_healthy
+    });
     Ok(Budget {
         name: object_name(&raw.metadata)?,
         selector: label_selector(selector, "spec.selector")?,
         disruptions_allowed: u32::try_from(allowed).unwrap_or(0),
+        lets_unready_go: always || enough,
     })
 }
 

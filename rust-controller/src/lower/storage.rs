@@ -74,6 +74,7 @@ pub fn lower_volume(raw: &raw::PersistentVolume) -> Result<Volume, LowerError> {
         available: phase.map_or(spec.claim_ref.is_none(), |phase| phase == "Available"),
         deleting: metadata.deletion_timestamp.is_some(),
         csi: spec.csi.as_ref().map(|csi| (csi.driver.clone(), csi.volume_handle.clone())),
+        local: spec.local.is_some() || spec.host_path.is_some(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Pods, nodes and node types as the planner sees them: plain values, nothing of Kubernetes' client.
 
+mod eviction;
 mod labels;
 mod name;
 mod node;
@@ -12,6 +13,7 @@ mod selector;
 mod storage;
 mod topology;
 
+pub use eviction::{Eviction, FORBIDDING};
 pub use labels::{Labels, is_label_value, key, normalized_key};
 pub use name::ObjectName;
 pub use node::Node;

@@ -21,4 +21,6 @@ pub struct Node {
     pub allocatable: Resources,
     /// The provider's id of the machine, such as `aws:///us-east-1a/i-0abc`.
     pub provider_id: Option<String>,
+    /// The annotation that forbids to disturb it, with its value.
+    pub do_not_disrupt: Option<&'static str>,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{HostPort, Labels, Neighbours, ObjectName, Placement, PodVolume, Preferences, Resources};
+use crate::model::{Eviction, HostPort, Labels, Neighbours, ObjectName, Placement, PodVolume, Preferences, Resources};
 
 /// Namespace and name: what tells one pod from every other.
 pub type PodName = ObjectName;
@@ -41,6 +41,8 @@ pub struct Pod {
     pub deleting: bool,
     /// A static pod, made by the kubelet of its node from a file: it lives and dies with that node.
     pub mirror: bool,
+    /// What its eviction would mean.
+    pub eviction: Eviction,
 }
 
 /// The controller in a pod's owner references.

@@ -79,6 +79,7 @@ pub struct Claim {
 
 /// A `PersistentVolume`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a volume may be each of these with or without the others")]
 pub struct Volume {
     /// Name, unique in the cluster.
     pub name: String,
@@ -102,6 +103,8 @@ pub struct Volume {
     pub deleting: bool,
     /// CSI driver and its name for the volume.
     pub csi: Option<(String, String)>,
+    /// A disk or a folder of one node.
+    pub local: bool,
 }
 
 /// A `StorageClass`.
@@ -136,6 +139,8 @@ pub struct Budget {
     pub selector: LabelSelector,
     /// How many of them may be evicted now.
     pub disruptions_allowed: u32,
+    /// Pods that are not Ready may be evicted whatever it allows: it says so, or enough others are healthy.
+    pub lets_unready_go: bool,
 }
 
 impl Volume {

@@ -9,13 +9,13 @@
 //!
 //! `Σ perResource[r]·demand[r] + perNode·fewestNodes + Σ perPod[g]·pods[g]`,
 //!
-//! so no nodes for these pods cost less. The prices are those of [`dual_prices`], rounded to the safe side.
+//! so no nodes for these pods cost less. The prices are those of [`dual_prices`](super::dual_prices), rounded to the safe side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::existing::Waiting;
 use super::market::{Market, Offer};
-use super::prices::dual_prices;
+use super::prices::safe_prices;
 use crate::feasibility::{ClassId, Seat, Simulation};
 use crate::model::PodName;
 
@@ -59,9 +59,6 @@ pub struct Surcharge {
     pub per_pod: f64,
 }
 
-/// Keeps every rounding on the safe side: far above the error of the floating-point operations.
-const SAFETY: f64 = 1.0 - 1e-9;
-
 /// At most so many sizes of each resource are looked at.
 const SIZES: usize = 12;
 
@@ -103,17 +100,7 @@ impl LowerBound {
             offers.iter().map(|offer| rows.iter().map(|row| row.kind.offered_by(offer)).collect()).collect();
         let demand: Vec<f64> = rows.iter().map(|row| row.demand).collect();
         let limits = offered.iter().zip(&offers).map(|(offered, offer)| (offered.as_slice(), offer.price));
-        let mut prices = dual_prices(limits.clone(), &demand);
-        // What rounding has put above a limit comes down again.
-        let sum = |amounts: &[f64], prices: &[f64]| -> f64 {
-            amounts.iter().zip(prices).map(|(each, price)| each * price).sum()
-        };
-        let above = limits.map(|(offered, price)| if price > 0.0 { sum(offered, &prices) / price } else { 0.0 });
-        let most = above.fold(1.0, f64::max);
-        for price in &mut prices {
-            *price *= SAFETY / most;
-        }
-        let per_hour = sum(&demand, &prices) * SAFETY;
+        let (prices, per_hour) = safe_prices(limits, &demand);
         let certificate = Certificate { node_types: market.types(&needs), ..certificate(rows, &prices, simulation) };
         (per_hour > 0.0).then_some(Self { per_hour, certificate })
     }

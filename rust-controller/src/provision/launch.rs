@@ -9,7 +9,8 @@ use super::pending::{Need, need};
 use super::{Options, Shape, ShapeError, Shaper};
 use crate::feasibility::{ClassId, NewNode, NodeId, Refusal, Simulation};
 use crate::model::{
-    Catalog, Labels, Neighbours, NodeType, Offering, Phase, Placement, Pod, PodName, Resources, SchedulingState,
+    Catalog, Eviction, Labels, Neighbours, NodeType, Offering, Phase, Placement, Pod, PodName, Resources,
+    SchedulingState,
 };
 use crate::snapshot::Snapshot;
 
@@ -214,6 +215,7 @@ fn nobody() -> Pod {
         scheduling: SchedulingState::Unjudged,
         deleting: false,
         mirror: false,
+        eviction: Eviction::default(),
     }
 }
 

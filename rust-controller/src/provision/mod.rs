@@ -47,6 +47,7 @@ pub use least_waste::{Choice, Fit, NearestMiss};
 pub use options::{Options, TypeFilter, UNSUITED_TYPES, default_requirements};
 pub use pending::Ignored;
 pub use pool::Pool;
+pub use prices::{dual_prices, safe_prices};
 pub use shape::{Shape, ShapeError};
 
 use crate::feasibility::{ClassId, Rule, Simulation, Unmet};

@@ -5,6 +5,9 @@
 //! such that no node offers more than it costs, `Σ offered[t][r]·y[r] ≤ price[t]`. Both have the same value, and any
 //! `y` that keeps to its limits proves that no nodes cost less.
 
+/// Keeps every rounding on the safe side: far above the error of the floating-point operations.
+const SAFETY: f64 = 1.0 - 1e-9;
+
 /// Below this a coefficient is rounding error.
 const TINY: f64 = 1e-11;
 
@@ -13,7 +16,8 @@ const TINY: f64 = 1e-11;
 ///
 /// `offered` has one slice for each node, as long as `demand`; prices are not negative. Each pivot takes
 /// O(nodes × rows); their number is bounded, and what is reached by then keeps to the limits, too.
-pub(super) fn dual_prices<'a>(offered: impl Iterator<Item = (&'a [f64], f64)>, demand: &[f64]) -> Vec<f64> {
+#[must_use]
+pub fn dual_prices<'a>(offered: impl Iterator<Item = (&'a [f64], f64)>, demand: &[f64]) -> Vec<f64> {
     let rows = demand.len();
     // Rows are scaled to a demand of 1, so that bytes and cores are of one size.
     let scale: Vec<f64> = demand.iter().map(|demand| if *demand > 0.0 { 1.0 / demand } else { 0.0 }).collect();
@@ -28,6 +32,22 @@ pub(super) fn dual_prices<'a>(offered: impl Iterator<Item = (&'a [f64], f64)>, d
     }
     let scaled = tableau.solution();
     scaled.iter().zip(&scale).map(|(price, scale)| price * scale).collect()
+}
+
+/// The same, scaled down so that no node offers more than it costs, and what the demand is worth at least at these prices.
+#[must_use]
+pub fn safe_prices<'a>(offered: impl Iterator<Item = (&'a [f64], f64)> + Clone, demand: &[f64]) -> (Vec<f64>, f64) {
+    let mut prices = dual_prices(offered.clone(), demand);
+    let sum =
+        |amounts: &[f64], prices: &[f64]| -> f64 { amounts.iter().zip(prices).map(|(each, price)| each * price).sum() };
+    // What rounding has put above a limit comes down again.
+    let above = offered.map(|(amounts, price)| if price > 0.0 { sum(amounts, &prices) / price } else { 0.0 });
+    let most = above.fold(1.0, f64::max);
+    for price in &mut prices {
+        *price *= SAFETY / most;
+    }
+    let worth = sum(demand, &prices) * SAFETY;
+    (prices, worth)
 }
 
 /// Limits in terms of the variables that are zero now.

@@ -415,6 +415,7 @@ fn node(provider_id: Option<&str>) -> Node {
         ready: true,
         deleting: false,
         allocatable: Resources::default(),
+        do_not_disrupt: None,
         provider_id: provider_id.map(str::to_owned),
     }
 }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mini_karpenter::model::{
-    Catalog, Labels, Neighbours, Node, NodeClassRef, NodeSelectorTerm, NodeType, Offering, Operator, Owner, Phase,
-    Placement, Pod, PodName, Requirement, Resources, SchedulingState, Taint, TaintEffect, Toleration, TolerationMatch,
-    key,
+    Catalog, Eviction, Labels, Neighbours, Node, NodeClassRef, NodeSelectorTerm, NodeType, Offering, Operator, Owner,
+    Phase, Placement, Pod, PodName, Requirement, Resources, SchedulingState, Taint, TaintEffect, Toleration,
+    TolerationMatch, key,
 };
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::{Cpu, Memory, Money};
@@ -188,6 +188,7 @@ fn node(random: &mut Random, number: usize) -> Node {
             extended: if random.chance(15) { BTreeMap::from([(GPU.to_owned(), 2)]) } else { BTreeMap::new() },
         },
         provider_id: None,
+        do_not_disrupt: None,
     }
 }
 
@@ -362,6 +363,7 @@ fn pod(random: &mut Random, number: usize, nodes: &[Arc<Node>], largest: u64) ->
         scheduling,
         deleting: random.chance(6),
         mirror: phase == Phase::Running && random.chance(4),
+        eviction: Eviction::default(),
     }
 }
 
@@ -417,6 +419,7 @@ fn daemon_pods(random: &mut Random, nodes: &[Arc<Node>]) -> Vec<Arc<Pod>> {
                 },
                 deleting: false,
                 mirror: false,
+                eviction: Eviction::default(),
             }));
         }
     }

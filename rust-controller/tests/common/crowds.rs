@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mini_karpenter::model::{
-    AffinityTerm, Catalog, HostPort, LabelSelector, Labels, Neighbours, Node, NodeClassRef, NodeSelectorTerm, NodeType,
-    Offering, Operator, Owner, Phase, Placement, Pod, PodName, PodVolume, Requirement, Resources, SchedulingState,
-    Toleration, TolerationMatch, key,
+    AffinityTerm, Catalog, Eviction, HostPort, LabelSelector, Labels, Neighbours, Node, NodeClassRef, NodeSelectorTerm,
+    NodeType, Offering, Operator, Owner, Phase, Placement, Pod, PodName, PodVolume, Requirement, Resources,
+    SchedulingState, Toleration, TolerationMatch, key,
 };
 use mini_karpenter::units::{Cpu, Memory, Money};
 
@@ -104,6 +104,7 @@ fn daemon(random: &mut Random, set: usize) -> Pod {
         scheduling: SchedulingState::Unschedulable,
         deleting: false,
         mirror: false,
+        eviction: Eviction::default(),
     };
     if random.chance(30) {
         let (key, value) = *random.pick(&[(key::ZONE, "a"), ("disk", "ssd"), (key::OS, "linux")]);

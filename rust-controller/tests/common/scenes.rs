@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mini_karpenter::model::{
-    AffinityTerm, AttachLimits, Claim, HostPort, LabelSelector, Labels, Neighbours, Node, NodeSelectorTerm, ObjectName,
-    Operator, Phase, Placement, Pod, PodName, Requirement, Resources, SchedulingState, SpreadConstraint, StorageClass,
-    Taint, TaintEffect, Toleration, TolerationMatch, Volume, key,
+    AffinityTerm, AttachLimits, Claim, Eviction, HostPort, LabelSelector, Labels, Neighbours, Node, NodeSelectorTerm,
+    ObjectName, Operator, Phase, Placement, Pod, PodName, Requirement, Resources, SchedulingState, SpreadConstraint,
+    StorageClass, Taint, TaintEffect, Toleration, TolerationMatch, Volume, key,
 };
 use mini_karpenter::snapshot::{Extras, Snapshot};
 use mini_karpenter::units::{Cpu, Memory};
@@ -261,6 +261,7 @@ fn node(random: &mut Random, themes: &[Theme], number: usize) -> Node {
             extended: if random.chance(40) { BTreeMap::from([(GPU.to_owned(), 2)]) } else { BTreeMap::new() },
         },
         provider_id: None,
+        do_not_disrupt: None,
     }
 }
 
@@ -358,6 +359,7 @@ fn pod(random: &mut Random, themes: &[Theme], scene: &mut Scene, number: usize, 
         scheduling,
         deleting,
         mirror: false,
+        eviction: Eviction::default(),
     }
 }
 

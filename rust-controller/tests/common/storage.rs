@@ -121,6 +121,7 @@ fn volume(random: &mut Random, number: u64) -> Volume {
         block: random.chance(6),
         claim: None,
         available: random.chance(92),
+        local: false,
         deleting: random.chance(6),
         // Of few handles, so that two volumes may be the same one.
         csi: random.chance(80).then(|| ((*random.pick(&DRIVERS)).to_owned(), format!("h{}", random.below(4)))),

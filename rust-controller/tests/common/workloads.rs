@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use mini_karpenter::catalog::parse;
 use mini_karpenter::model::{
-    AffinityTerm, Catalog, LabelSelector, Labels, Neighbours, Phase, Placement, Pod, PodName, Requirement, Resources,
-    SchedulingState, SpreadConstraint, key,
+    AffinityTerm, Catalog, Eviction, LabelSelector, Labels, Neighbours, Phase, Placement, Pod, PodName, Requirement,
+    Resources, SchedulingState, SpreadConstraint, key,
 };
 use mini_karpenter::snapshot::{Extras, Snapshot};
 use mini_karpenter::units::{Cpu, Memory};
@@ -166,6 +166,7 @@ fn pod(millicores: u64, mebibytes: u64, label: (&str, &str), neighbours: Neighbo
         scheduling: SchedulingState::Unschedulable,
         deleting: false,
         mirror: false,
+        eviction: Eviction::default(),
     }
 }
 

@@ -1,0 +1,150 @@
+//! What a fleet could shrink to, and how long deciding that takes: `cargo bench --bench consolidate`.
+//!
+//! Prints a Markdown table. Nodes are of the generic catalog; pods have controllers and soft spreads over hosts, as those
+//! that were given to Karpenter.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark on data of its own")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mini_karpenter::catalog;
+use mini_karpenter::check::check_consolidation;
+use mini_karpenter::consolidate::{Consolidation, Options, consolidate};
+use mini_karpenter::model::{
+    Catalog, Eviction, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName, Preferences,
+    Requirement, Resources, SchedulingState, SpreadConstraint, key,
+};
+use mini_karpenter::snapshot::Snapshot;
+use mini_karpenter::units::{Cpu, Memory, Money};
+
+const MIB: u64 = 1 << 20;
+const RUNS: usize = 3;
+
+/// A cluster: nodes of one type, of which some have no pods.
+struct Fleet {
+    nodes: usize,
+    node_type: &'static str,
+    /// Of each ten nodes, so many have pods.
+    busy_of_ten: usize,
+    pods: usize,
+    /// In turn.
+    millicores: &'static [u64],
+}
+
+/// 275m on average, as in what was measured of Karpenter.
+const SMALL: [u64; 10] = [50, 100, 150, 200, 250, 300, 350, 400, 450, 500];
+
+const FLEETS: [Fleet; 3] = [
+    Fleet { nodes: 100, node_type: "c-4x-amd64-linux", busy_of_ten: 10, pods: 150, millicores: &SMALL },
+    Fleet { nodes: 1_000, node_type: "c-4x-amd64-linux", busy_of_ten: 10, pods: 1_500, millicores: &SMALL },
+    Fleet {
+        nodes: 5_000,
+        node_type: "s-8x-amd64-linux",
+        busy_of_ten: 6,
+        pods: 100_000,
+        millicores: &[50, 100, 200, 250, 400],
+    },
+];
+
+fn main() {
+    println!("| nodes | pods | decide s | check s | after | $/h before | $/h after | wrong |");
+    println!("| --: | --: | --: | --: | --: | --: | --: | --: |");
+    let catalog = catalog::builtin("generic").unwrap();
+    for fleet in FLEETS {
+        println!("{}", fleet.measure(&catalog));
+    }
+}
+
+impl Fleet {
+    fn measure(&self, catalog: &Catalog) -> String {
+        let snapshot = self.snapshot(catalog);
+        let mut runs: Vec<(Duration, Consolidation)> =
+            (0..RUNS).map(|_| timed(|| consolidate(&snapshot, catalog, &Options::default()))).collect();
+        runs.sort_by_key(|(time, _)| *time);
+        let (deciding, decided) = runs.swap_remove(RUNS / 2);
+        let (checking, wrong) = timed(|| check_consolidation(&snapshot, catalog, &decided));
+        let (before, after) = decided.costs_per_hour();
+        let money =
+            |cost: Option<Money>| cost.map_or_else(|| "unknown".to_owned(), |cost| format!("{:.2}", cost.units()));
+        format!(
+            "| {} | {} | {:.3} | {:.3} | {} | {} | {} | {} |",
+            self.nodes,
+            self.pods,
+            deciding.as_secs_f64(),
+            checking.as_secs_f64(),
+            self.nodes - decided.removals.len(),
+            money(before),
+            money(after),
+            wrong.len()
+        )
+    }
+
+    fn snapshot(&self, catalog: &Catalog) -> Snapshot {
+        let kind = catalog.node_type(self.node_type).unwrap();
+        let nodes = (0..self.nodes).map(|number| {
+            let name = format!("node-{number:05}");
+            let mut labels = kind.labels_as(&kind.offerings[0]);
+            labels.insert(key::HOSTNAME.to_owned(), name.clone());
+            Arc::new(Node {
+                name,
+                labels,
+                taints: Vec::new(),
+                unschedulable: false,
+                ready: true,
+                deleting: false,
+                allocatable: kind.allocatable.clone(),
+                provider_id: None,
+                do_not_disrupt: None,
+            })
+        });
+        let busy: Vec<usize> = (0..self.nodes).filter(|node| node % 10 < self.busy_of_ten).collect();
+        // Shifted from round to round, so that no node has pods of one size alone.
+        let pods =
+            (0..self.pods).map(|number| Arc::new(self.pod(number, busy[(number + number / busy.len()) % busy.len()])));
+        Snapshot::new(nodes, pods, [])
+    }
+
+    fn pod(&self, number: usize, node: usize) -> Pod {
+        let app = format!("app-{:03}", number % 50);
+        let labels = Labels::from([("app".to_owned(), app.clone())]);
+        let spread = SpreadConstraint {
+            topology_key: key::HOSTNAME.to_owned(),
+            max_skew: 1,
+            min_domains: 1,
+            selector: LabelSelector::Matching(vec![Requirement::equals("app", &app)]),
+            honors_node_affinity: true,
+            honors_node_taints: false,
+        };
+        Pod {
+            name: PodName { namespace: "default".to_owned(), name: format!("{app}-{number:06}") },
+            labels,
+            owner: Some(Owner { kind: "ReplicaSet".to_owned(), name: app }),
+            requests: Resources {
+                cpu: Cpu::millicores(self.millicores[number % self.millicores.len()]),
+                memory: Memory::bytes(128 * MIB),
+                pods: 1,
+                ..Resources::default()
+            },
+            priority: 0,
+            placement: Placement::default(),
+            neighbours: Neighbours::default(),
+            preferences: Some(Arc::new(Preferences { spread: vec![spread], ..Preferences::default() })),
+            host_ports: Vec::new(),
+            volumes: Vec::new(),
+            claims_devices: false,
+            phase: Phase::Running,
+            scheduling: SchedulingState::Bound(format!("node-{node:05}")),
+            deleting: false,
+            mirror: false,
+            eviction: Eviction::default(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "time is what is measured")]
+fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let outcome = work();
+    (start.elapsed(), outcome)
+}

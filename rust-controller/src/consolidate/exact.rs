@@ -1,0 +1,116 @@
+//! Small fleets: every set of nodes is tried, the heaviest first.
+
+use std::cmp::Reverse;
+
+use super::fleet::{Fleet, Passenger};
+use super::joint::Joint;
+use super::replay::{Step, replay, undo};
+
+/// Beyond so many candidates there are too many sets of them.
+pub(super) const MOST_CANDIDATES: usize = 10;
+
+/// At most so many places are tried for the pods of one set, and of all sets.
+const MOST_PLACES_OF_SET: u32 = 3_000;
+const MOST_PLACES: u32 = 60_000;
+
+/// The heaviest set of candidates that can go, done. Of two sets of one weight the one with fewer and smaller pods to move;
+/// then nodes that come first stay.
+///
+/// O(2^candidates) sets, of which few are left once the weight and the room of each are looked at.
+pub(super) fn remove_heaviest(
+    fleet: &mut Fleet<'_>,
+    candidates: &[usize],
+    weights: &[u64],
+    order_of: &dyn Fn(&[usize]) -> Vec<usize>,
+) -> Vec<Step> {
+    let chosen = |set: u32| (0..candidates.len()).filter(move |at| set >> at & 1 == 1).map(|at| candidates[at]);
+    let mut sets: Vec<Vec<usize>> = (1_u32..1 << candidates.len()).map(|set| chosen(set).collect()).collect();
+    sets.sort_by_cached_key(|nodes| {
+        let weight: u64 = nodes.iter().map(|node| weights[*node]).sum();
+        let moving = || nodes.iter().flat_map(|node| &fleet.stops[*node].passengers);
+        let cpu: i64 = moving().map(|passenger| fleet.requests(passenger.class)[0]).sum();
+        (Reverse(weight), moving().count(), cpu, Reverse(nodes.clone()))
+    });
+    let mut places_left = MOST_PLACES;
+    for nodes in sets {
+        if fleet.are_last(&nodes) || !may_fit(fleet, &nodes) {
+            continue;
+        }
+        let mut places = MOST_PLACES_OF_SET.min(places_left);
+        let before = places;
+        let joint = pack(fleet, &nodes, &mut places);
+        places_left -= before - places;
+        let Some(joint) = joint else { continue };
+        let steps = replay(fleet, &joint, order_of(&nodes));
+        if steps.len() == nodes.len() {
+            return steps;
+        }
+        undo(fleet, &steps);
+    }
+    Vec::new()
+}
+
+/// Whether all other nodes together have room for the pods of these.
+fn may_fit(fleet: &Fleet<'_>, nodes: &[usize]) -> bool {
+    let mut left = [0; 2];
+    for node in (0..fleet.stops.len()).filter(|node| fleet.takes_pods(*node) && !nodes.contains(node)) {
+        let room = fleet.room(node);
+        (0..2).for_each(|kind| left[kind] += room[kind]);
+    }
+    for passenger in nodes.iter().flat_map(|node| &fleet.stops[*node].passengers) {
+        let asked = fleet.requests(passenger.class);
+        (0..2).for_each(|kind| left[kind] -= asked[kind]);
+    }
+    left.iter().all(|left| *left >= 0)
+}
+
+/// Where the pods of these nodes could be once they are gone. The fleet is left as it was.
+fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], places: &mut u32) -> Option<Joint> {
+    for node in nodes {
+        fleet.remove(*node);
+    }
+    let mut seats: Vec<(usize, usize)> =
+        nodes.iter().flat_map(|node| (0..fleet.stops[*node].passengers.len()).map(move |seat| (*node, seat))).collect();
+    seats.sort_by_key(|(node, seat)| (fleet.size(fleet.stops[*node].passengers[*seat].class), *node, *seat));
+    let mut found = Vec::new();
+    let fits = place_all(fleet, &seats, places, &mut found);
+    for ((node, seat), destination) in seats.iter().zip(&found).rev() {
+        fleet.take(fleet.stops[*node].passengers[*seat].class, *destination);
+    }
+    for node in nodes {
+        fleet.restore(*node);
+    }
+    let mut joint = Joint { removed: nodes.to_vec(), ..Joint::default() };
+    for node in nodes {
+        joint.destinations.insert(*node, vec![None; fleet.stops[*node].passengers.len()]);
+    }
+    for ((node, seat), destination) in seats.iter().zip(found) {
+        if let Some(seats) = joint.destinations.get_mut(node) {
+            seats[*seat] = Some(destination);
+        }
+    }
+    fits.then_some(joint)
+}
+
+/// Places these passengers in every way until one works. On success `found` has their destinations, and they are there.
+fn place_all(fleet: &mut Fleet<'_>, seats: &[(usize, usize)], places: &mut u32, found: &mut Vec<usize>) -> bool {
+    let Some(((node, seat), rest)) = seats.split_first() else { return true };
+    let Passenger { class, .. } = fleet.stops[*node].passengers[*seat];
+    for at in 0..fleet.stops.len() {
+        let destination = fleet.order()[at];
+        if *places == 0 {
+            return false;
+        }
+        if !fleet.place_on(class, destination) {
+            continue;
+        }
+        *places -= 1;
+        found.push(destination);
+        if place_all(fleet, rest, places, found) {
+            return true;
+        }
+        found.pop();
+        fleet.take(class, destination);
+    }
+    false
+}

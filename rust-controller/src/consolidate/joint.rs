@@ -1,0 +1,292 @@
+//! Which nodes go together, and where their pods go.
+//!
+//! Whatever goes, the pods that must move need room elsewhere. What a node that stays offers is all its room but that of
+//! pods that never move; what it costs is its price. Those that offer most for their price are to stay, just as many as the
+//! pods need in all ([`Keeping`]); all others go at once, and their pods are packed onto the rest. Nodes come back one by
+//! one as long as some pod has no place, and then each node that stays is tried once more.
+
+use std::collections::BTreeMap;
+
+use super::first_fit::Room;
+use super::fleet::{Fleet, Passenger};
+use crate::provision::{dual_prices, place_until_nothing_changes};
+
+/// Nodes that go, and where their pods would be.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Joint {
+    /// By position in the survey.
+    pub(super) removed: Vec<usize>,
+    /// By node, where each of its passengers goes.
+    pub(super) destinations: BTreeMap<usize, Vec<Option<usize>>>,
+}
+
+/// A passenger: its node, and its place there.
+type Seat = (usize, usize);
+
+/// Beyond so many candidates not every node that stays is tried once more.
+const MOST_TRIED_AGAIN: usize = 400;
+
+/// The packing as it is.
+struct Packing<'f, 'a> {
+    fleet: &'f mut Fleet<'a>,
+    weights: &'f [u64],
+    joint: Joint,
+    waiting: Vec<Seat>,
+}
+
+/// What to remove of these candidates, each with its weight: the more weight goes, the better. The fleet is left as it was.
+///
+/// O(pods × log nodes) where the first node with room takes a pod, for the packing and for each node that comes back.
+pub(super) fn choose(fleet: &mut Fleet<'_>, candidates: &[usize], weights: &[u64]) -> Joint {
+    let keeping = Keeping::of(fleet, candidates, weights);
+    fleet.send_in_order(keeping.order(fleet, candidates));
+    let mut packing = Packing { fleet, weights, joint: Joint::default(), waiting: Vec::new() };
+    packing.remove_all(&keeping.going);
+    packing.place_waiting();
+    let mut coming_back = keeping.going;
+    while !packing.waiting.is_empty() {
+        let Some(node) = packing.best_to_restore(&mut coming_back) else { break };
+        packing.restore(node);
+        packing.place_waiting();
+    }
+    let mut staying: Vec<usize> =
+        candidates.iter().copied().filter(|node| !packing.joint.destinations.contains_key(node)).collect();
+    staying.sort_by_key(|node| std::cmp::Reverse((weights[*node], *node)));
+    for node in staying.into_iter().take(MOST_TRIED_AGAIN) {
+        packing.try_to_remove(node);
+    }
+    packing.unwind()
+}
+
+impl Packing<'_, '_> {
+    fn remove_all(&mut self, nodes: &[usize]) {
+        for node in nodes {
+            self.fleet.remove(*node);
+            self.joint.removed.push(*node);
+            let count = self.fleet.stops[*node].passengers.len();
+            self.joint.destinations.insert(*node, vec![None; count]);
+            self.waiting.extend((0..count).map(|seat| (*node, seat)));
+        }
+        self.sort_waiting();
+    }
+
+    fn passenger(&self, (node, seat): Seat) -> Passenger<'_> {
+        self.fleet.stops[node].passengers[seat]
+    }
+
+    fn sort_waiting(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.sort_by_cached_key(|seat| {
+            let Passenger { pod, class } = self.passenger(*seat);
+            (self.fleet.size(class), pod.name.clone())
+        });
+        self.waiting = waiting;
+    }
+
+    fn place_waiting(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        place_until_nothing_changes(&mut waiting, |seat| {
+            let class = self.passenger(*seat).class;
+            let destination = self.fleet.place(class);
+            self.seat(*seat, destination);
+            destination.is_some()
+        });
+        self.waiting = waiting;
+    }
+
+    fn seat(&mut self, (node, seat): Seat, destination: Option<usize>) {
+        if let Some(seats) = self.joint.destinations.get_mut(&node) {
+            seats[seat] = destination;
+        }
+    }
+
+    /// The node of least weight that has room for all that wait; else the one that is best to keep.
+    fn best_to_restore(&self, going: &mut Vec<usize>) -> Option<usize> {
+        let mut asked = [0; 2];
+        for seat in &self.waiting {
+            add(&mut asked, self.fleet.requests(self.passenger(*seat).class));
+        }
+        let holds = |node: &usize| {
+            let stop = &self.fleet.stops[*node];
+            let own = stop.passengers.iter().map(|each| self.fleet.requests(each.class));
+            let own = own.fold([0; 2], |sum, each| [sum[0] + each[0], sum[1] + each[1]]);
+            let room = self.fleet.room(*node);
+            (0..2).all(|kind| own[kind] + asked[kind] <= room[kind])
+        };
+        let enough = (0..going.len()).filter(|at| holds(&going[*at])).min_by_key(|at| self.weights[going[*at]]);
+        let at = enough.or_else(|| going.len().checked_sub(1))?;
+        Some(going.remove(at))
+    }
+
+    /// A node stays, after all, and its pods with it.
+    fn restore(&mut self, node: usize) {
+        for (seat, destination) in self.joint.destinations.remove(&node).unwrap_or_default().into_iter().enumerate() {
+            if let Some(destination) = destination {
+                let class = self.passenger((node, seat)).class;
+                self.fleet.take(class, destination);
+            }
+        }
+        self.waiting.retain(|(of, _)| *of != node);
+        self.joint.removed.retain(|other| *other != node);
+        self.fleet.restore(node);
+    }
+
+    /// One node more goes, if its pods and those that were sent there find other places.
+    fn try_to_remove(&mut self, node: usize) {
+        if self.fleet.are_last(&[node]) {
+            return;
+        }
+        let guests: Vec<Seat> = self
+            .joint
+            .destinations
+            .iter()
+            .flat_map(|(of, seats)| {
+                let here = seats.iter().enumerate().filter(|(_, destination)| **destination == Some(node));
+                here.map(|(seat, _)| (*of, seat))
+            })
+            .collect();
+        for seat in &guests {
+            let class = self.passenger(*seat).class;
+            self.fleet.take(class, node);
+        }
+        self.remove_all(&[node]);
+        self.waiting.extend(&guests);
+        self.sort_waiting();
+        let tried = self.waiting.clone();
+        self.place_waiting();
+        if self.waiting.is_empty() {
+            return;
+        }
+        for seat in tried.iter().filter(|(of, _)| *of != node) {
+            if let Some(destination) = self.joint.destinations[&seat.0][seat.1] {
+                let class = self.passenger(*seat).class;
+                self.fleet.take(class, destination);
+            }
+        }
+        self.restore(node);
+        self.waiting.clear();
+        for seat in guests {
+            let class = self.passenger(seat).class;
+            self.fleet.return_to(class, node);
+            self.seat(seat, Some(node));
+        }
+    }
+
+    /// The fleet as it was.
+    fn unwind(mut self) -> Joint {
+        for (node, seats) in &self.joint.destinations {
+            for (seat, destination) in seats.iter().enumerate() {
+                if let Some(destination) = destination {
+                    let class = self.fleet.stops[*node].passengers[seat].class;
+                    self.fleet.take(class, *destination);
+                }
+            }
+        }
+        for node in &self.joint.removed {
+            self.fleet.restore(*node);
+        }
+        self.joint.removed.sort_unstable();
+        self.joint
+    }
+}
+
+fn add(sum: &mut Room, more: Room) {
+    for (sum, more) in sum.iter_mut().zip(more) {
+        *sum += more;
+    }
+}
+
+/// Which candidates stay, by room and weight alone.
+struct Keeping {
+    /// The others, the best to keep last.
+    going: Vec<usize>,
+    /// Candidates, the best to keep first.
+    by_worth: Vec<usize>,
+}
+
+impl Keeping {
+    fn of(fleet: &Fleet<'_>, candidates: &[usize], weights: &[u64]) -> Self {
+        let load = |node: usize| {
+            let passengers = fleet.stops[node].passengers.iter();
+            passengers.fold([0; 2], |mut sum, each| {
+                add(&mut sum, fleet.requests(each.class));
+                sum
+            })
+        };
+        let loads: BTreeMap<usize, Room> = candidates.iter().map(|node| (*node, load(*node))).collect();
+        let mut needed = [0; 2];
+        for load in loads.values() {
+            add(&mut needed, *load);
+        }
+        for node in (0..fleet.stops.len()).filter(|node| !loads.contains_key(node) && fleet.takes_pods(*node)) {
+            let room = fleet.room(node);
+            (0..2).for_each(|kind| needed[kind] -= room[kind]);
+        }
+        let offered = |node: usize| {
+            let mut room = fleet.room(node);
+            add(&mut room, loads[&node]);
+            room
+        };
+        let by_worth = by_worth(candidates, &offered, needed, weights, &loads);
+        let mut going = Vec::new();
+        for (at, node) in by_worth.iter().enumerate() {
+            if needed.iter().all(|needed| *needed <= 0) {
+                going.push(*node);
+                continue;
+            }
+            let last = |node: &&usize| (0..2).all(|kind| offered(**node)[kind] >= needed[kind]);
+            let lightest = by_worth[at..].iter().filter(last).min_by_key(|node| weights[**node]);
+            if let Some(lightest) = lightest.filter(|lightest| weights[**lightest] < weights[*node]) {
+                going.extend(by_worth[at..].iter().filter(|other| *other != lightest));
+                break;
+            }
+            let room = offered(*node);
+            (0..2).for_each(|kind| needed[kind] -= room[kind]);
+        }
+        // Some node must be left for what comes next.
+        while !going.is_empty() && fleet.are_last(&going) {
+            going.remove(0);
+        }
+        going.reverse();
+        Self { going, by_worth }
+    }
+
+    /// Pods are sent to nodes that stay whatever happens first, then to those that are best to keep, and to those of the
+    /// control plane last.
+    fn order(&self, fleet: &Fleet<'_>, candidates: &[usize]) -> Vec<usize> {
+        let is_candidate: std::collections::BTreeSet<usize> = candidates.iter().copied().collect();
+        let mut others: Vec<usize> = (0..fleet.stops.len()).filter(|node| !is_candidate.contains(node)).collect();
+        others.sort_by_key(|node| (fleet.preference(*node), *node));
+        let last = others.iter().position(|node| fleet.preference(*node).0).unwrap_or(others.len());
+        let last_resorts = others.split_off(last);
+        others.into_iter().chain(self.by_worth.iter().copied()).chain(last_resorts).collect()
+    }
+}
+
+/// Candidates by what they offer for their weight, at the prices at which the lightest mixture of them would cover what is
+/// needed. Of two that are equal the one with more on it comes first, since it need not move then.
+fn by_worth(
+    candidates: &[usize],
+    offered: &dyn Fn(usize) -> Room,
+    needed: Room,
+    weights: &[u64],
+    loads: &BTreeMap<usize, Room>,
+) -> Vec<usize> {
+    #[expect(clippy::cast_precision_loss, reason = "a guide; what fits is counted in whole numbers")]
+    let real = |room: Room| room.map(|amount| amount.max(0) as f64);
+    #[expect(clippy::cast_precision_loss, reason = "a guide")]
+    let weight = |node: usize| weights[node].max(1) as f64;
+    let rooms: Vec<[f64; 2]> = candidates.iter().map(|node| real(offered(*node))).collect();
+    let limits = rooms.iter().zip(candidates).map(|(room, node)| (room.as_slice(), weight(*node)));
+    let prices = dual_prices(limits, &real(needed));
+    let worth = |(node, room): (&usize, &[f64; 2])| {
+        let value: f64 = room.iter().zip(&prices).map(|(room, price)| room * price).sum();
+        (value / weight(*node), *node)
+    };
+    let mut by_worth: Vec<(f64, usize)> = candidates.iter().zip(&rooms).map(worth).collect();
+    by_worth.sort_by(|left, right| {
+        let more_there = loads[&right.1].cmp(&loads[&left.1]);
+        right.0.total_cmp(&left.0).then(more_there).then(left.1.cmp(&right.1))
+    });
+    by_worth.into_iter().map(|(_, node)| node).collect()
+}

@@ -1,0 +1,176 @@
+//! Whom nobody may evict, what the eviction of others costs, and in which waves budgets let pods go.
+
+#![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
+
+use mini_karpenter::check::check_consolidation;
+use mini_karpenter::consolidate::{
+    BlockReason, Consolidation, FleetBound, Keep, NodePlan, Options, Verdict, Warning, consolidate,
+};
+use mini_karpenter::model::ObjectName;
+use mini_karpenter::snapshot::Snapshot;
+use mini_karpenter::{catalog, lower};
+
+const OWNER: &str = "ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: u, controller: true}]";
+
+fn snapshot(text: &str) -> Snapshot {
+    lower::parse_manifest(text).unwrap().into_snapshot()
+}
+
+/// Decided, and judged.
+fn decided(text: &str) -> Consolidation {
+    let snapshot = snapshot(text);
+    let catalog = catalog::builtin("generic").unwrap();
+    let consolidation = consolidate(&snapshot, &catalog, &Options::default());
+    let wrong: Vec<String> =
+        check_consolidation(&snapshot, &catalog, &consolidation).iter().map(ToString::to_string).collect();
+    assert_eq!(wrong, Vec::<String>::new());
+    consolidation
+}
+
+fn plan<'a>(consolidation: &'a Consolidation, node: &str) -> &'a NodePlan {
+    consolidation.nodes.iter().find(|plan| plan.node.name == node).unwrap()
+}
+
+fn node(name: &str, more: &str) -> String {
+    format!(
+        "---\nkind: Node\nmetadata: {{name: {name}{more}}}\nstatus: {{allocatable: {{cpu: 4, memory: 8Gi, pods: 20}}}}\n"
+    )
+}
+
+fn pod(name: &str, node: &str, metadata: &str, spec: &str, status: &str) -> String {
+    format!(
+        "---\nkind: Pod\nmetadata: {{name: {name}, {OWNER}{metadata}}}\nspec: {{nodeName: {node}, {spec} containers: [{{name: c, \
+         resources: {{requests: {{cpu: 100m}}}}}}]}}\nstatus: {{phase: Running{status}}}\n"
+    )
+}
+
+/// A node `big` that stays, since nobody may evict `bare`, and nodes that hold one pod each.
+fn cluster(pods: &[(&str, &str, &str, &str)]) -> String {
+    let bare = "---\nkind: Pod\nmetadata: {name: bare}\nspec: {nodeName: big, containers: [{name: c}]}\nstatus: {phase: Running}\n";
+    let each = pods.iter().enumerate().map(|(number, (name, metadata, spec, status))| {
+        let on = format!("n{number}");
+        node(&on, "") + &pod(name, &on, metadata, spec, status)
+    });
+    node("big", "") + bare + &each.collect::<String>()
+}
+
+fn blocker(text: &str) -> Option<BlockReason> {
+    plan(&decided(text), "n0").blockers.first().map(|blocker| blocker.reason.clone())
+}
+
+#[test]
+fn annotations_of_karpenter_and_of_the_autoscaler_keep_pods_and_nodes() {
+    for (annotation, value) in
+        [("karpenter.sh/do-not-disrupt", "true"), ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false")]
+    {
+        let annotated = |value: &str| format!(", annotations: {{{annotation}: '{value}'}}");
+        let said = format!("{annotation}={value}");
+        let of_pod = blocker(&cluster(&[("p", &annotated(value), "", "")]));
+        assert!(matches!(of_pod, Some(BlockReason::DoNotDisrupt(by)) if by == said), "{of_pod:?}");
+        assert_eq!(blocker(&cluster(&[("p", &annotated("maybe"), "", "")])), None);
+        let of_node = decided(&(cluster(&[]) + &node("n0", &annotated(value))));
+        let verdict = &plan(&of_node, "n0").verdict;
+        assert!(matches!(verdict, Verdict::Keep(Keep::DoNotDisrupt(by)) if *by == said), "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_pod_with_a_disk_of_its_node_stays_with_it() {
+    let volume = |source: &str| {
+        format!(
+            "---\nkind: PersistentVolume\nmetadata: {{name: v}}\nspec: {{capacity: {{storage: 1Gi}}, {source}, claimRef: \
+             {{namespace: default, name: d}}}}\nstatus: {{phase: Bound}}\n---\nkind: PersistentVolumeClaim\nmetadata: {{name: d, \
+             annotations: {{pv.kubernetes.io/bind-completed: 'yes'}}}}\nspec: {{volumeName: v, resources: {{requests: {{storage: \
+             1Gi}}}}}}\n"
+        )
+    };
+    let claim = "volumes: [{name: d, persistentVolumeClaim: {claimName: d}}],";
+    let pods = cluster(&[("p", "", claim, "")]);
+    for local in ["local: {path: /d}", "hostPath: {path: /d}"] {
+        assert_eq!(blocker(&(pods.clone() + &volume(local))), Some(BlockReason::LocalVolume("v".to_owned())));
+    }
+    assert_eq!(blocker(&(pods + &volume("nfs: {server: s, path: /d}"))), None);
+}
+
+#[test]
+fn what_a_move_costs_is_said() {
+    let warnings = |pods: &[(&str, &str, &str, &str)]| plan(&decided(&cluster(pods)), "n0").moves[0].warnings.clone();
+    let scratch = "volumes: [{name: s, emptyDir: {}}],";
+    assert_eq!(warnings(&[("p", "", scratch, "")]), [Warning::LosesScratch, Warning::OnlyReplica]);
+    assert_eq!(warnings(&[("p", "", "", ""), ("q", "", "", "")]), []);
+}
+
+/// What the judge says of a plan that was made for one cluster, in another.
+fn complaints(made_for: &str, judged_in: &str) -> String {
+    let wrong = check_consolidation(&snapshot(judged_in), &catalog::builtin("generic").unwrap(), &decided(made_for));
+    wrong.iter().map(ToString::to_string).collect::<Vec<String>>().join("; ")
+}
+
+#[test]
+fn the_judge_minds_who_asks_to_be_left_alone() {
+    let plain = cluster(&[("p", "", "", "")]);
+    let annotated = cluster(&[("p", ", annotations: {karpenter.sh/do-not-disrupt: 'true'}", "", "")]);
+    assert_eq!(complaints(&plain, &annotated), "default/p: is evicted, and asks not to be");
+    let mut decided = decided(&plain);
+    for plan in decided.nodes.iter_mut().filter(|plan| plan.node.name == "n0") {
+        let node = std::sync::Arc::make_mut(&mut plan.node);
+        node.do_not_disrupt = Some("karpenter.sh/do-not-disrupt=true");
+    }
+    let wrong = check_consolidation(&snapshot(&plain), &catalog::builtin("generic").unwrap(), &decided);
+    assert_eq!(wrong[0].to_string(), "n0: goes, and asks not to be disturbed");
+}
+
+#[test]
+fn the_judge_minds_bounds() {
+    let labels = ", labels: {node.kubernetes.io/instance-type: c-4x-amd64-linux}";
+    let text = cluster(&[("p", "", "", ""), ("q", "", "", "")])
+        .replace("metadata: {name: n", &format!("metadata: {{name: n@{labels}"));
+    // Labels come behind each node's name.
+    let text = ["0", "1"]
+        .iter()
+        .fold(text, |text, number| text.replace(&format!("n@{labels}{number}"), &format!("n{number}{labels}")));
+    let text = text.replace("metadata: {name: big}", &format!("metadata: {{name: big{labels}}}"));
+    let good = decided(&text);
+    let judged = |spoil: &dyn Fn(&mut FleetBound)| {
+        let mut spoiled = good.clone();
+        spoil(spoiled.bound.as_mut().unwrap());
+        let wrong = check_consolidation(&snapshot(&text), &catalog::builtin("generic").unwrap(), &spoiled);
+        wrong.first().map(ToString::to_string).unwrap_or_default()
+    };
+    assert_eq!(judged(&|_| {}), "");
+    assert!(judged(&|bound| bound.per_hour *= 1.01).contains("its prices make"));
+    assert!(judged(&|bound| bound.per_resource.values_mut().for_each(|price| *price *= 1.01)).contains("offers"));
+    let negative = |bound: &mut FleetBound| bound.per_resource.extend([("memory".to_owned(), -1.0)]);
+    assert!(judged(&negative).contains("has the price -1"));
+}
+
+fn budget(allowed: u32, more: &str) -> String {
+    format!(
+        "---\nkind: PodDisruptionBudget\nmetadata: {{name: b}}\nspec: {{selector: {{}}{more}}}\nstatus: {{disruptionsAllowed: \
+         {allowed}, currentHealthy: 2, desiredHealthy: 3}}\n"
+    )
+}
+
+#[test]
+fn removals_that_need_more_evictions_than_a_budget_allows_at_once_go_in_waves() {
+    let pods = cluster(&[("p", "", "", ""), ("q", "", "", ""), ("r", "", "", "")]);
+    let waves = |allowed: u32| -> Vec<u32> {
+        let consolidation = decided(&(pods.clone() + &budget(allowed, "")));
+        consolidation.removals.iter().map(|node| plan(&consolidation, node).wave).collect()
+    };
+    assert_eq!([waves(3), waves(2), waves(1), waves(0)], [vec![1, 1, 1], vec![1, 1, 2], vec![1, 2, 3], vec![]]);
+    let name = ObjectName { namespace: "default".to_owned(), name: "b".to_owned() };
+    assert_eq!(blocker(&(pods + &budget(0, ""))), Some(BlockReason::Budget(name)));
+}
+
+#[test]
+fn pods_that_are_not_ready_go_where_their_budget_says_so() {
+    let unready = ", conditions: [{type: Ready, status: 'False'}]";
+    let pods = cluster(&[("p", "", "", unready)]);
+    assert!(matches!(blocker(&(pods.clone() + &budget(0, ""))), Some(BlockReason::Budget(_))));
+    assert_eq!(blocker(&(pods.clone() + &budget(0, ", unhealthyPodEvictionPolicy: AlwaysAllow"))), None);
+    let enough = budget(0, "").replace("desiredHealthy: 3", "desiredHealthy: 2");
+    assert_eq!(blocker(&(pods + &enough)), None);
+    let ready = cluster(&[("p", "", "", "")]);
+    assert!(matches!(blocker(&(ready + &enough)), Some(BlockReason::Budget(_))));
+}
