@@ -48,8 +48,8 @@ const FLEETS: [Fleet; 3] = [
 ];
 
 fn main() {
-    println!("| nodes | pods | decide s | check s | after | $/h before | $/h after | wrong |");
-    println!("| --: | --: | --: | --: | --: | --: | --: | --: |");
+    println!("| nodes | pods | decide s | check s | MiB | after | $/h before | $/h after | bound $/h | gap | wrong |");
+    println!("| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     let catalog = catalog::builtin("generic").unwrap();
     for fleet in FLEETS {
         println!("{}", fleet.measure(&catalog));
@@ -68,14 +68,17 @@ impl Fleet {
         let money =
             |cost: Option<Money>| cost.map_or_else(|| "unknown".to_owned(), |cost| format!("{:.2}", cost.units()));
         format!(
-            "| {} | {} | {:.3} | {:.3} | {} | {} | {} | {} |",
+            "| {} | {} | {:.3} | {:.3} | {} | {} | {} | {} | {} | {} | {} |",
             self.nodes,
             self.pods,
             deciding.as_secs_f64(),
             checking.as_secs_f64(),
+            peak_memory_mib().map_or_else(|| "–".to_owned(), |mib| mib.to_string()),
             self.nodes - decided.removals.len(),
             money(before),
             money(after),
+            decided.bound.as_ref().map_or_else(|| "–".to_owned(), |bound| format!("{:.2}", bound.per_hour)),
+            decided.gap().map_or_else(|| "–".to_owned(), |gap| format!("{:.2} %", gap * 100.0)),
             wrong.len()
         )
     }
@@ -140,6 +143,15 @@ impl Fleet {
             eviction: Eviction::default(),
         }
     }
+}
+
+/// The most memory that this process has had at once, earlier rows included; only Linux tells.
+#[expect(clippy::disallowed_methods, reason = "what the kernel says of this process")]
+fn peak_memory_mib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim_end().parse().ok()?;
+    Some(kibibytes / 1024)
 }
 
 #[expect(clippy::disallowed_methods, reason = "time is what is measured")]
