@@ -19,6 +19,8 @@ pub(super) struct Attention {
 
 #[derive(Debug, Default)]
 struct Values {
+    /// The key's place among all.
+    number: usize,
     named: BTreeSet<String>,
     /// Some rule compares them as numbers, so every one counts.
     all: bool,
@@ -28,8 +30,8 @@ struct Values {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Seen {
     name: Option<String>,
-    /// In the order of the keys.
-    labels: Vec<Look>,
+    /// Those that it has, by number of the key.
+    labels: Vec<(usize, Look)>,
     taints: Vec<Taint>,
     unschedulable: bool,
 }
@@ -37,7 +39,6 @@ struct Seen {
 /// What rules see of a label.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Look {
-    Absent,
     /// A value that no rule names.
     Other,
     Value(String),
@@ -56,6 +57,7 @@ impl Attention {
             term.labels.iter().for_each(|requirement| attention.pay(requirement));
             attention.names.extend(term.fields.iter().flat_map(|field| field.values.iter().cloned()));
         }
+        attention.keys.values_mut().enumerate().for_each(|(number, values)| values.number = number);
         attention
     }
 
@@ -69,15 +71,23 @@ impl Attention {
     }
 
     fn see(&self, target: &Target<'_>) -> Seen {
-        let look = |(key, values): (&String, &Values)| match target.label(key) {
-            None => Look::Absent,
-            Some(value) if values.all || values.named.contains(value) => Look::Value(value.to_owned()),
-            Some(_) => Look::Other,
+        let look = |key: &String| {
+            let (values, value) = (self.keys.get(key)?, target.label(key)?);
+            let counts = values.all || values.named.contains(value);
+            Some((values.number, if counts { Look::Value(value.to_owned()) } else { Look::Other }))
         };
+        // Rules may name many keys of which each node has few.
+        let mut labels: Vec<(usize, Look)> = if self.keys.len() <= target.labels.len() {
+            self.keys.keys().filter_map(look).collect()
+        } else {
+            target.labels.keys().chain(target.template_labels.keys()).filter_map(look).collect()
+        };
+        labels.sort_unstable_by_key(|(number, _)| *number);
+        labels.dedup_by_key(|(number, _)| *number);
         let hard = target.taints.iter().filter(|taint| taint.effect != TaintEffect::PreferNoSchedule);
         Seen {
             name: target.name.filter(|name| self.names.contains(*name)).map(str::to_owned),
-            labels: self.keys.iter().map(look).collect(),
+            labels,
             taints: hard.cloned().collect(),
             unschedulable: target.unschedulable,
         }
