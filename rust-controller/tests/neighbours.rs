@@ -201,6 +201,8 @@ fn what_a_pod_waits_for_to_leave_goes_first() {
         running("web1", "n1", "200m", &near),
         running("db1", "n1", "100m", ""),
         running("busy1", "n2", "4", ""),
+        running("busy2", "n2", "1", ""),
+        running("busy3", "n2", "1", ""),
     ];
     assert_eq!(removals(&consolidate(&objects)), ["n1"]);
 }

@@ -38,7 +38,8 @@ pub(super) fn remove_heaviest(
         }
         let mut places = MOST_PLACES_OF_SET.min(places_left);
         let before = places;
-        let joint = pack(fleet, &nodes, &mut places);
+        // Those with rules about others first, since few places suit them; or last, since they may wait for who suits them.
+        let joint = [false, true].into_iter().find_map(|last| pack(fleet, &nodes, last, &mut places));
         places_left -= before - places;
         let Some(joint) = joint else { continue };
         let steps = replay(fleet, &joint, order_of(&nodes));
@@ -64,14 +65,18 @@ fn may_fit(fleet: &Fleet<'_>, nodes: &[usize]) -> bool {
     left.iter().all(|left| *left >= 0)
 }
 
-/// Where the pods of these nodes could be once they are gone. The fleet is left as it was.
-fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], places: &mut u32) -> Option<Joint> {
+/// Where the pods of these nodes could be once they are gone; those with rules about others come first, or last. The fleet is
+/// left as it was.
+fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], ruled_last: bool, places: &mut u32) -> Option<Joint> {
     for node in nodes {
         fleet.remove(*node);
     }
     let mut seats: Vec<(usize, usize)> =
         nodes.iter().flat_map(|node| (0..fleet.stops[*node].passengers.len()).map(move |seat| (*node, seat))).collect();
-    seats.sort_by_key(|(node, seat)| (fleet.size(fleet.stops[*node].passengers[*seat].class), *node, *seat));
+    seats.sort_by_key(|(node, seat)| {
+        let (plain, size) = fleet.size(fleet.stops[*node].passengers[*seat].class);
+        (plain != ruled_last, size, *node, *seat)
+    });
     let mut found = Vec::new();
     let fits = place_all(fleet, &seats, places, &mut found);
     for ((node, seat), destination) in seats.iter().zip(&found).rev() {
