@@ -5,8 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark on data of its own")]
 
+#[path = "common/process.rs"]
+mod process;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mini_karpenter::catalog;
 use mini_karpenter::check::check_consolidation;
@@ -17,6 +20,7 @@ use mini_karpenter::model::{
 };
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::{Cpu, Memory, Money};
+use process::{peak_memory_mib, timed};
 
 const MIB: u64 = 1 << 20;
 const RUNS: usize = 3;
@@ -59,11 +63,11 @@ fn main() {
 impl Fleet {
     fn measure(&self, catalog: &Catalog) -> String {
         let snapshot = self.snapshot(catalog);
-        let mut runs: Vec<(Duration, Consolidation)> =
+        let mut runs: Vec<(Consolidation, Duration)> =
             (0..RUNS).map(|_| timed(|| consolidate(&snapshot, catalog, &Options::default()))).collect();
-        runs.sort_by_key(|(time, _)| *time);
-        let (deciding, decided) = runs.swap_remove(RUNS / 2);
-        let (checking, wrong) = timed(|| check_consolidation(&snapshot, catalog, &decided));
+        runs.sort_by_key(|(_, time)| *time);
+        let (decided, deciding) = runs.swap_remove(RUNS / 2);
+        let (wrong, checking) = timed(|| check_consolidation(&snapshot, catalog, &decided));
         let (before, after) = decided.costs_per_hour();
         let money =
             |cost: Option<Money>| cost.map_or_else(|| "unknown".to_owned(), |cost| format!("{:.2}", cost.units()));
@@ -143,20 +147,4 @@ impl Fleet {
             eviction: Eviction::default(),
         }
     }
-}
-
-/// The most memory that this process has had at once, earlier rows included; only Linux tells.
-#[expect(clippy::disallowed_methods, reason = "what the kernel says of this process")]
-fn peak_memory_mib() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim_end().parse().ok()?;
-    Some(kibibytes / 1024)
-}
-
-#[expect(clippy::disallowed_methods, reason = "time is what is measured")]
-fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let start = Instant::now();
-    let outcome = work();
-    (start.elapsed(), outcome)
 }

@@ -9,11 +9,14 @@
 #[expect(dead_code, reason = "tests of random cases use the rest")]
 mod workloads;
 
+#[path = "common/process.rs"]
+mod process;
+
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use mini_karpenter::check::check_plan;
@@ -21,6 +24,7 @@ use mini_karpenter::model::Catalog;
 use mini_karpenter::provision::{Options, Plan, Verdict, plan};
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::Money;
+use process::{field, peak_memory_mib, timed};
 use workloads::{Kind, catalog, snapshot};
 
 /// Numbers of pods, each with the seeds by which they are drawn.
@@ -194,13 +198,6 @@ fn planned(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> (Plan, 
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "time is what is measured")]
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
-    let outcome = work();
-    (outcome, start.elapsed())
-}
-
 /// One line of the table.
 fn line(cells: &[String; COLUMNS.len()]) -> String {
     let padded = cells.iter().zip(COLUMNS).map(|(cell, (_, width))| format!("{cell:>width$}"));
@@ -221,21 +218,6 @@ fn known<T>(value: Option<T>, print: impl Fn(T) -> String) -> String {
 
 fn count(pods: usize) -> f64 {
     f64::from(u32::try_from(pods).unwrap())
-}
-
-/// The most memory that this process has had at once; only Linux tells.
-fn peak_memory_mib() -> Option<u64> {
-    let kibibytes: u64 = field("/proc/self/status", "VmHWM")?.trim_end_matches("kB").trim_end().parse().ok()?;
-    Some(kibibytes / 1024)
-}
-
-/// The first value of a field in a file of lines `name: value`.
-#[expect(clippy::disallowed_methods, reason = "what the kernel says of this process and machine")]
-fn field(file: &str, name: &str) -> Option<String> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let fields = text.lines().filter_map(|line| line.split_once(':'));
-    let mut values = fields.filter(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned());
-    values.next()
 }
 
 /// Versions and machine.

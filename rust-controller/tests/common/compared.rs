@@ -1,0 +1,73 @@
+//! Plans for a handful of pods, each with the cheapest of all possible plans.
+
+use mini_karpenter::check::check_plan;
+use mini_karpenter::provision::{Options, Plan, Verdict, plan};
+
+use crate::exhaustive::least_cost;
+use crate::random::Random;
+use crate::tiny::Tiny;
+
+/// How many pods a case has at most: with more, every plan takes too long to try.
+const MOST_PODS: u64 = 8;
+
+/// What a plan costs, in thousandths per hour.
+pub(crate) struct Compared {
+    seed: u64,
+    case: Tiny,
+    pub(crate) cost: u64,
+    /// The least that any plan could cost which leaves those pods on existing nodes that fit there.
+    pub(crate) least: u64,
+    /// The least that any plan could cost.
+    pub(crate) least_of_all: u64,
+}
+
+impl Compared {
+    fn of(seed: u64) -> Self {
+        let case = Tiny::random(&mut Random::new(seed), MOST_PODS);
+        let (snapshot, catalog, options) = (case.snapshot(), case.catalog(), Options::default());
+        let plan = plan(&snapshot, &catalog, &options);
+        let wrong = check_plan(&snapshot, &catalog, &options, &plan);
+        assert!(wrong.is_empty(), "seed {seed}: {} in {case:#?}", wrong[0]);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of thousandths")]
+        let cost = (plan.cost_per_hour().unwrap().units() * 1e3).round() as u64;
+        let least = least_cost(&case, &on_existing(&plan), cost);
+        let least_of_all = least_cost(&case, &[], least);
+        Self { seed, case, cost, least, least_of_all }
+    }
+
+    /// By how much the plan costs more than it must: 0.02 for 2 %.
+    pub(crate) fn excess(&self) -> f64 {
+        share(self.cost, self.least)
+    }
+}
+
+/// By how much more the one is than the other.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+pub(crate) fn share(cost: u64, least: u64) -> f64 {
+    if cost == least { 0.0 } else { cost as f64 / least as f64 - 1.0 }
+}
+
+/// The pods that fit existing nodes, by the numbers of their workload and node.
+fn on_existing(plan: &Plan) -> Vec<(usize, usize)> {
+    let number = |name: &str| name[1..].parse().unwrap();
+    let fits = plan.pods.iter().filter_map(|planned| match &planned.verdict {
+        Verdict::FitsExisting { node } => Some((number(&planned.pod.labels["app"]), number(node))),
+        _ => None,
+    });
+    fits.collect()
+}
+
+/// The worst come first.
+pub(crate) fn compared(cases: u64) -> Vec<Compared> {
+    let mut all: Vec<Compared> = (0..cases).map(Compared::of).collect();
+    all.sort_by(|one, other| other.excess().total_cmp(&one.excess()));
+    all
+}
+
+/// The worst, for messages.
+pub(crate) fn worst(all: &[Compared]) -> String {
+    let dearer = all.iter().take(3).filter(|each| each.cost > each.least);
+    let line =
+        |each: &Compared| format!("seed {}: {} instead of {} in {:?}", each.seed, each.cost, each.least, each.case);
+    dearer.map(line).collect::<Vec<String>>().join("\n")
+}
