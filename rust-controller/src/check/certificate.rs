@@ -8,7 +8,7 @@ use super::cluster::meet;
 use super::daemons;
 use crate::feasibility::{Target, placement_admits};
 use crate::model::{
-    Catalog, Labels, NodeSelectorTerm, Placement, Pod, PodName, Requirement, Resources, key, normalized_key,
+    Catalog, Labels, NodeSelectorTerm, Placement, Pod, PodName, Requirement, Resources, in_units, key, normalized_key,
 };
 use crate::provision::{Certificate, LowerBound, Options, Plan, Surcharge, Verdict, default_requirements};
 use crate::snapshot::Snapshot;
@@ -85,12 +85,6 @@ fn offered(certificate: &Certificate, room: &Resources) -> f64 {
         surcharge.per_pod * in_units("pods", most)
     };
     resources.sum::<f64>() + per_node + surcharges.iter().map(most).sum::<f64>()
-}
-
-/// An amount in cores, bytes, pods or whole units.
-#[expect(clippy::cast_precision_loss, reason = "amounts are far below 2^53; bounds are rounded to the safe side")]
-fn in_units(resource: &str, amount: u64) -> f64 {
-    if resource == "cpu" { amount as f64 / 1000.0 } else { amount as f64 }
 }
 
 /// Every node that could be bought and may hold one of the pods, with the labels of each pool of the plan and without.

@@ -53,7 +53,7 @@ fn forbidden(plan: &NodePlan) -> Option<Violation> {
 
 /// Whether a pod needs another place when its node goes.
 fn must_move(pod: &Pod) -> bool {
-    !pod.mirror && !pod.is_daemon() && !pod.deleting
+    !pod.ends_with_its_node() && !pod.deleting
 }
 
 /// The cluster as it is after each step.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Violation;
 use crate::consolidate::FleetBound;
-use crate::model::{Catalog, Node, Pod, Resources, key};
+use crate::model::{Catalog, Node, Pod, Resources, in_units, key};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
 
@@ -29,7 +29,7 @@ pub(super) fn violations(snapshot: &Snapshot, catalog: &Catalog, bound: &FleetBo
     for node in snapshot.nodes() {
         let pods = by_node.get(node.name.as_str()).map_or(&[][..], Vec::as_slice);
         let (own, others): (Vec<&Pod>, Vec<&Pod>) =
-            pods.iter().map(|pod| &***pod).filter(|pod| !pod.deleting).partition(|pod| pod.mirror || pod.is_daemon());
+            pods.iter().map(|pod| &***pod).filter(|pod| !pod.deleting).partition(|pod| pod.ends_with_its_node());
         let own = Resources::sum(own.into_iter().map(|pod| &pod.requests));
         let others = Resources::sum(others.into_iter().map(|pod| &pod.requests));
         let room = node.allocatable.less(&own);
@@ -58,10 +58,4 @@ pub(super) fn violations(snapshot: &Snapshot, catalog: &Catalog, bound: &FleetBo
 fn is_counted(node: &Node) -> bool {
     let offers = !node.allocatable.cpu.is_zero() && !node.allocatable.memory.is_zero();
     node.ready && !node.deleting && !node.unschedulable && offers && !node.labels.contains_key(key::CONTROL_PLANE)
-}
-
-/// An amount in cores, bytes, pods or whole units.
-#[expect(clippy::cast_precision_loss, reason = "amounts are far below 2^53; bounds are rounded to the safe side")]
-fn in_units(resource: &str, amount: u64) -> f64 {
-    if resource == "cpu" { amount as f64 / 1000.0 } else { amount as f64 }
 }

@@ -51,7 +51,7 @@ impl<'a> Kinds<'a> {
     /// A pod that is on a node. Where it stays as long as the node does, nobody asks for its placement, which may name
     /// that node and would make a kind of each such pod.
     pub(super) fn standing(&mut self, pod: &'a Pod) -> Guest<'a> {
-        let stays = pod.mirror || pod.is_daemon();
+        let stays = pod.ends_with_its_node();
         self.guest(pod, (!stays).then_some(&pod.placement))
     }
 

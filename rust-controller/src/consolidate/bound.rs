@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Keep, NodePlan, Verdict};
-use crate::model::{Catalog, Node, Pod, Resources, key};
+use crate::model::{Catalog, Node, Pod, Resources, in_units, key};
 use crate::provision::safe_prices;
 use crate::snapshot::PodsByNode;
 use crate::units::Money;
@@ -40,7 +40,7 @@ impl FleetBound {
             let node = &plan.node;
             let pods = pods_by_node.get(node.name.as_str()).map_or(&[][..], Vec::as_slice);
             let staying = pods.iter().filter(|pod| !pod.deleting);
-            let (local, others): (Vec<_>, Vec<_>) = staying.partition(|pod| pod.mirror || pod.is_daemon());
+            let (local, others): (Vec<_>, Vec<_>) = staying.partition(|pod| pod.ends_with_its_node());
             let sum = |pods: Vec<&&Arc<Pod>>| Resources::sum(pods.into_iter().map(|pod| &pod.requests));
             let (local, others) = (sum(local), sum(others));
             let room = node.allocatable.less(&local);
@@ -83,11 +83,6 @@ fn for_sale<'c>(catalog: &'c Catalog, capacity_types: &BTreeSet<&str>) -> impl I
         let price = offered.filter_map(|offering| offering.price_per_hour).min()?;
         Some(Offer { room: kind.allocatable.clone(), price: price.units() })
     })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "amounts are far below 2^53; the bound is rounded to the safe side")]
-fn in_units(resource: &str, amount: u64) -> f64 {
-    if resource == "cpu" { amount as f64 / 1000.0 } else { amount as f64 }
 }
 
 impl NodePlan {

@@ -48,7 +48,7 @@ fn node_plan(
         destinations: Vec::new(),
         unread_budgets: false,
         wave: 0,
-        local_pods: pods.iter().filter(|pod| is_local(pod)).map(|pod| pod.name.clone()).collect(),
+        local_pods: pods.iter().filter(|pod| pod.ends_with_its_node()).map(|pod| pod.name.clone()).collect(),
         price_per_hour: catalog.price_per_hour(&node.labels),
     }
 }
@@ -81,19 +81,14 @@ fn forbidden(node: &Node) -> Option<Keep> {
 }
 
 fn blockers(pods: &[&Arc<Pod>], evictions: &Evictions<'_>) -> Vec<Blocker> {
-    let moving = pods.iter().filter(|pod| !is_local(pod) && !pod.deleting);
+    let moving = pods.iter().filter(|pod| !pod.ends_with_its_node() && !pod.deleting);
     let blocker = |pod: &&Arc<Pod>| Some(Blocker { pod: pod.name.clone(), reason: evictions.forbidding(pod)? });
     moving.filter_map(blocker).collect()
 }
 
-/// Pods that live and die with their node.
-fn is_local(pod: &Pod) -> bool {
-    pod.mirror || pod.is_daemon()
-}
-
 /// Those of a node's pods that need another place if it goes: larger ones first, since they fit fewer holes.
 pub(super) fn movable<'a>(pods: &[&'a Arc<Pod>]) -> Vec<&'a Arc<Pod>> {
-    let mut pods: Vec<_> = pods.iter().copied().filter(|pod| !is_local(pod) && !pod.deleting).collect();
+    let mut pods: Vec<_> = pods.iter().copied().filter(|pod| !pod.ends_with_its_node() && !pod.deleting).collect();
     pods.sort_by_key(|pod| (Reverse((pod.requests.cpu, pod.requests.memory)), &pod.name));
     pods
 }

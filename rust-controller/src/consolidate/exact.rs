@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::first_fit::{is_enough, plus};
 use super::fleet::{Fleet, Passenger};
 use super::joint::Joint;
 use super::replay::{Step, replay, undo};
@@ -27,9 +28,9 @@ pub(super) fn remove_heaviest(
     let mut sets: Vec<Vec<usize>> = (1_u32..1 << candidates.len()).map(|set| chosen(set).collect()).collect();
     sets.sort_by_cached_key(|nodes| {
         let weight: u64 = nodes.iter().map(|node| weights[*node]).sum();
-        let moving = || nodes.iter().flat_map(|node| &fleet.stops[*node].passengers);
-        let cpu: i64 = moving().map(|passenger| fleet.requests(passenger.class)[0]).sum();
-        (Reverse(weight), moving().count(), cpu, Reverse(nodes.clone()))
+        let cpu: i64 = nodes.iter().map(|node| fleet.load(*node)[0]).sum();
+        let moving = nodes.iter().map(|node| fleet.stops[*node].passengers.len()).sum::<usize>();
+        (Reverse(weight), moving, cpu, Reverse(nodes.clone()))
     });
     let mut places_left = MOST_PLACES;
     for nodes in sets {
@@ -53,16 +54,9 @@ pub(super) fn remove_heaviest(
 
 /// Whether all other nodes together have room for the pods of these.
 fn may_fit(fleet: &Fleet<'_>, nodes: &[usize]) -> bool {
-    let mut left = [0; 2];
-    for node in (0..fleet.stops.len()).filter(|node| fleet.takes_pods(*node) && !nodes.contains(node)) {
-        let room = fleet.room(node);
-        (0..2).for_each(|kind| left[kind] += room[kind]);
-    }
-    for passenger in nodes.iter().flat_map(|node| &fleet.stops[*node].passengers) {
-        let asked = fleet.requests(passenger.class);
-        (0..2).for_each(|kind| left[kind] -= asked[kind]);
-    }
-    left.iter().all(|left| *left >= 0)
+    let others = (0..fleet.stops.len()).filter(|node| fleet.takes_pods(*node) && !nodes.contains(node));
+    let room = others.map(|node| fleet.room(node)).fold([0; 2], plus);
+    is_enough(room, nodes.iter().map(|node| fleet.load(*node)).fold([0; 2], plus))
 }
 
 /// Where the pods of these nodes could be once they are gone; those with rules about others come first, or last. The fleet is

@@ -3,6 +3,21 @@
 /// Room of one place: CPU and memory, in the simulation's units.
 pub(super) type Room = [i64; 2];
 
+/// Both together.
+pub(super) fn plus(one: Room, other: Room) -> Room {
+    [one[0] + other[0], one[1] + other[1]]
+}
+
+/// What is left of the one without the other.
+pub(super) fn minus(one: Room, other: Room) -> Room {
+    [one[0] - other[0], one[1] - other[1]]
+}
+
+/// Whether there is so much of each.
+pub(super) fn is_enough(room: Room, asked: Room) -> bool {
+    room.iter().zip(&asked).all(|(room, asked)| asked <= room)
+}
+
 /// A place that takes nothing.
 pub(super) const CLOSED: Room = [-1; 2];
 
@@ -53,8 +68,7 @@ impl FirstFit {
 
     /// In the subtree at `at`, whose leaves are `count` places from `start`.
     fn first_below(&self, at: usize, start: usize, count: usize, from: usize, asked: Room) -> Option<usize> {
-        let has_room = self.largest[at].iter().zip(&asked).all(|(room, asked)| asked <= room);
-        if !has_room || start + count <= from {
+        if !is_enough(self.largest[at], asked) || start + count <= from {
             return None;
         }
         if count == 1 {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::first_fit::{CLOSED, FirstFit, Room};
+use super::first_fit::{CLOSED, FirstFit, Room, plus};
 use super::{BlockReason, Blocker, NodePlan};
 use crate::feasibility::{ClassId, NodeId, Refusal, Rule, Simulation};
 use crate::model::{Pod, key};
@@ -122,6 +122,12 @@ impl<'a> Fleet<'a> {
             }
         }
         asked
+    }
+
+    /// What the passengers of a node request.
+    pub(super) fn load(&self, node: usize) -> Room {
+        let requests = self.stops[node].passengers.iter().map(|passenger| self.requests(passenger.class));
+        requests.fold([0; 2], plus)
     }
 
     pub(super) fn takes_pods(&self, node: usize) -> bool {

@@ -5,9 +5,9 @@
 //! pods need in all ([`Keeping`]); all others go at once, and their pods are packed onto the rest. Nodes come back one by
 //! one as long as some pod has no place, and then each node that stays is tried once more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::first_fit::Room;
+use super::first_fit::{Room, is_enough, minus, plus};
 use super::fleet::{Fleet, Passenger};
 use crate::provision::{dual_prices, place_until_nothing_changes};
 
@@ -102,17 +102,9 @@ impl Packing<'_, '_> {
 
     /// The node of least weight that has room for all that wait; else the one that is best to keep.
     fn best_to_restore(&self, going: &mut Vec<usize>) -> Option<usize> {
-        let mut asked = [0; 2];
-        for seat in &self.waiting {
-            add(&mut asked, self.fleet.requests(self.passenger(*seat).class));
-        }
-        let holds = |node: &usize| {
-            let stop = &self.fleet.stops[*node];
-            let own = stop.passengers.iter().map(|each| self.fleet.requests(each.class));
-            let own = own.fold([0; 2], |sum, each| [sum[0] + each[0], sum[1] + each[1]]);
-            let room = self.fleet.room(*node);
-            (0..2).all(|kind| own[kind] + asked[kind] <= room[kind])
-        };
+        let waiting = self.waiting.iter().map(|seat| self.fleet.requests(self.passenger(*seat).class));
+        let asked = waiting.fold([0; 2], plus);
+        let holds = |node: &usize| is_enough(minus(self.fleet.room(*node), self.fleet.load(*node)), asked);
         let enough = (0..going.len()).filter(|at| holds(&going[*at])).min_by_key(|at| self.weights[going[*at]]);
         let at = enough.or_else(|| going.len().checked_sub(1))?;
         Some(going.remove(at))
@@ -190,12 +182,6 @@ impl Packing<'_, '_> {
     }
 }
 
-fn add(sum: &mut Room, more: Room) {
-    for (sum, more) in sum.iter_mut().zip(more) {
-        *sum += more;
-    }
-}
-
 /// Which candidates stay, by room and weight alone.
 struct Keeping {
     /// The others, the best to keep last.
@@ -206,42 +192,25 @@ struct Keeping {
 
 impl Keeping {
     fn of(fleet: &Fleet<'_>, candidates: &[usize], weights: &[u64]) -> Self {
-        let load = |node: usize| {
-            let passengers = fleet.stops[node].passengers.iter();
-            passengers.fold([0; 2], |mut sum, each| {
-                add(&mut sum, fleet.requests(each.class));
-                sum
-            })
-        };
-        let loads: BTreeMap<usize, Room> = candidates.iter().map(|node| (*node, load(*node))).collect();
-        let mut needed = [0; 2];
-        for load in loads.values() {
-            add(&mut needed, *load);
-        }
-        for node in (0..fleet.stops.len()).filter(|node| !loads.contains_key(node) && fleet.takes_pods(*node)) {
-            let room = fleet.room(node);
-            (0..2).for_each(|kind| needed[kind] -= room[kind]);
-        }
-        let offered = |node: usize| {
-            let mut room = fleet.room(node);
-            add(&mut room, loads[&node]);
-            room
-        };
+        let loads: BTreeMap<usize, Room> = candidates.iter().map(|node| (*node, fleet.load(*node))).collect();
+        let others = (0..fleet.stops.len()).filter(|node| !loads.contains_key(node) && fleet.takes_pods(*node));
+        let elsewhere = others.map(|node| fleet.room(node)).fold([0; 2], plus);
+        let mut needed = minus(loads.values().copied().fold([0; 2], plus), elsewhere);
+        let offered = |node: usize| plus(fleet.room(node), loads[&node]);
         let by_worth = by_worth(candidates, &offered, needed, weights, &loads);
         let mut going = Vec::new();
         for (at, node) in by_worth.iter().enumerate() {
-            if needed.iter().all(|needed| *needed <= 0) {
+            if is_enough([0; 2], needed) {
                 going.push(*node);
                 continue;
             }
-            let last = |node: &&usize| (0..2).all(|kind| offered(**node)[kind] >= needed[kind]);
+            let last = |node: &&usize| is_enough(offered(**node), needed);
             let lightest = by_worth[at..].iter().filter(last).min_by_key(|node| weights[**node]);
             if let Some(lightest) = lightest.filter(|lightest| weights[**lightest] < weights[*node]) {
                 going.extend(by_worth[at..].iter().filter(|other| *other != lightest));
                 break;
             }
-            let room = offered(*node);
-            (0..2).for_each(|kind| needed[kind] -= room[kind]);
+            needed = minus(needed, offered(*node));
         }
         // Some node must be left for what comes next.
         while !going.is_empty() && fleet.are_last(&going) {
@@ -254,7 +223,7 @@ impl Keeping {
     /// Pods are sent to nodes that stay whatever happens first, then to those that are best to keep, and to those of the
     /// control plane last.
     fn order(&self, fleet: &Fleet<'_>, candidates: &[usize]) -> Vec<usize> {
-        let is_candidate: std::collections::BTreeSet<usize> = candidates.iter().copied().collect();
+        let is_candidate: BTreeSet<usize> = candidates.iter().copied().collect();
         let mut others: Vec<usize> = (0..fleet.stops.len()).filter(|node| !is_candidate.contains(node)).collect();
         others.sort_by_key(|node| (fleet.preference(*node), *node));
         let last = others.iter().position(|node| fleet.preference(*node).0).unwrap_or(others.len());

@@ -74,7 +74,7 @@ pub fn explain_running_pod(pod: &Pod, nodes: &NodeVerdicts) -> String {
             "has no node".to_owned()
         }
     };
-    if pod.is_daemon() || pod.mirror {
+    if pod.ends_with_its_node() {
         return format!("Pod {}: {place}, and goes with it\n", pod.name) + &asked(pod);
     }
     let bare = pod.owner.is_none() && pod.occupied_node().is_some();

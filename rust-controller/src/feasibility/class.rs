@@ -95,7 +95,7 @@ fn is_there(pod: &Pod) -> bool {
 
 /// Whether a pod runs, or is about to, on a node that it will not leave for another: nobody asks where else it could.
 pub(super) fn stays(pod: &Pod) -> bool {
-    pod.occupied_node().is_some() && (pod.mirror || pod.is_daemon())
+    pod.occupied_node().is_some() && pod.ends_with_its_node()
 }
 
 impl Classes {

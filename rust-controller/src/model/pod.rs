@@ -91,6 +91,12 @@ impl Pod {
         }
     }
 
+    /// Whether it lives and dies with its node, and needs no other.
+    #[must_use]
+    pub fn ends_with_its_node(&self) -> bool {
+        self.mirror || self.is_daemon()
+    }
+
     /// Whether a `DaemonSet` made it: there is one for each node that suits it.
     #[must_use]
     pub fn is_daemon(&self) -> bool {

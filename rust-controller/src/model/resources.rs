@@ -129,6 +129,13 @@ impl Resources {
     }
 }
 
+/// An amount in cores, bytes or whole units: what prices in certificates are of.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "amounts are far below 2^53; bounds are rounded to the safe side")]
+pub fn in_units(resource: &str, amount: u64) -> f64 {
+    if resource == "cpu" { amount as f64 / 1000.0 } else { amount as f64 }
+}
+
 /// An amount of a resource in the unit of [`Resources::amounts`], as Kubernetes prints it.
 #[must_use]
 pub fn printed_amount(resource: &str, amount: u64) -> String {
