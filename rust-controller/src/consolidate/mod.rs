@@ -25,7 +25,7 @@ pub use obstacles::{Obstacle, obstacles};
 
 use crate::feasibility::{Refusal, Rule, Simulation};
 use crate::model::{Catalog, Node, ObjectName, Pod, PodName, Resources};
-use crate::provision::place_on_existing;
+use crate::provision::{place_on_existing, place_until_nothing_changes};
 use crate::snapshot::Snapshot;
 use crate::units::{Cpu, Memory, Money};
 use evictions::Evictions;
@@ -325,21 +325,19 @@ impl Removing<'_> {
 
     /// Nodes that got no pods are tried once more, as long as that helps: one that went may have been what refused.
     fn remove_more(&mut self, mut candidates: Vec<usize>) {
-        loop {
-            let busy: BTreeSet<usize> = self.steps.iter().flat_map(Step::nodes).collect();
-            candidates.retain(|node| !busy.contains(node));
-            let before = self.steps.len();
-            for node in &candidates {
-                let received = self.steps[before..].iter().flat_map(Step::nodes).any(|busy| busy == *node);
-                if received || self.fleet.are_last(&[*node]) {
-                    continue;
-                }
-                self.steps.extend(replay::empty(&mut self.fleet, *node, &[]).ok());
+        let mut busy: BTreeSet<usize> = self.steps.iter().flat_map(Step::nodes).collect();
+        candidates.retain(|node| !busy.contains(node));
+        place_until_nothing_changes(&mut candidates, |node| {
+            if busy.contains(node) {
+                return true;
             }
-            if self.steps.len() == before {
-                return;
-            }
-        }
+            let step =
+                if self.fleet.are_last(&[*node]) { None } else { replay::empty(&mut self.fleet, *node, &[]).ok() };
+            busy.extend(step.iter().flat_map(Step::nodes));
+            let goes = step.is_some();
+            self.steps.extend(step);
+            goes
+        });
     }
 
     fn finish(
@@ -355,18 +353,28 @@ impl Removing<'_> {
             }
         }
         self.explain(&senders);
-        let name = |node: usize| self.plans[node].node.name.clone();
-        let names: Vec<Vec<String>> =
-            senders.values().map(|nodes| nodes.iter().map(|node| name(*node)).collect()).collect();
-        let removals: Vec<String> = self.steps.iter().map(|step| name(step.node)).collect();
-        for (node, names) in senders.keys().zip(names) {
-            if is_candidate(&self.plans[*node]) {
-                self.plans[*node].verdict = Verdict::Keep(Keep::ReceivesPods(names));
+        let name = |node: &usize| self.plans[*node].node.name.clone();
+        let removals: Vec<String> = self.steps.iter().map(|step| name(&step.node)).collect();
+        let receivers: Vec<(usize, Vec<String>)> =
+            senders.iter().map(|(to, nodes)| (*to, nodes.iter().map(name).collect())).collect();
+        for (to, names) in receivers {
+            if is_candidate(&self.plans[to]) {
+                self.plans[to].verdict = Verdict::Keep(Keep::ReceivesPods(names));
             }
         }
+        Consolidation { nodes: self.with_moves(&reserved, evictions, requested_of), removals, reserved, bound: None }
+    }
+
+    /// The plans of all nodes, those that go with what becomes of their pods.
+    fn with_moves(
+        self,
+        reserved: &[(Arc<Pod>, String)],
+        evictions: &Evictions<'_>,
+        requested_of: &dyn Fn(&str) -> Resources,
+    ) -> Vec<NodePlan> {
         let Self { fleet, mut plans, steps, .. } = self;
         let mut waves = evictions.budgets.waves();
-        let mut requested = Requested::new(&reserved, requested_of);
+        let mut requested = Requested::new(reserved, requested_of);
         for Step { node, moves } in &steps {
             let place = |(seat, to): &(usize, usize)| {
                 let Passenger { pod, class } = fleet.stops[*node].passengers[*seat];
@@ -383,7 +391,7 @@ impl Removing<'_> {
             plan.destinations = destinations;
             plan.moves = moves;
         }
-        Consolidation { nodes: plans, removals, reserved, bound: None }
+        plans
     }
 
     /// Says of each candidate that stays without getting pods what keeps it.
