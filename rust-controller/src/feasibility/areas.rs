@@ -67,8 +67,40 @@ impl Simulation {
 
     /// Numbers of the affinity groups that look for pods of a class on their host.
     pub fn host_groups_finding(&self, class: ClassId) -> impl Iterator<Item = usize> {
-        let finding = &self.classes.seen_by[self.classes.class(class).seen_by].affinity;
-        finding.iter().copied().filter(|group| self.is_on_host(*group))
+        self.groups_finding(class).filter(|group| self.is_on_host(*group))
+    }
+
+    /// The number of the affinity group by which pods of a class must be near others in something wider than a host, and
+    /// whether no such pod runs anywhere.
+    #[must_use]
+    pub fn wide_group(&self, class: ClassId) -> Option<(usize, bool)> {
+        let (group, _) = self.classes.class(class).rules.affinity?;
+        let is_wide = self.classes.affinity[group].terms.iter().any(|(_, key)| self.is_wide(*key));
+        is_wide.then(|| (group, self.affinity[group].is_empty()))
+    }
+
+    /// Numbers of the affinity groups that look for pods of a class.
+    pub fn groups_finding(&self, class: ClassId) -> impl Iterator<Item = usize> {
+        self.classes.seen_by[self.classes.class(class).seen_by].affinity.iter().copied()
+    }
+
+    /// Whether no anti-affinity keeps pods of two classes off each other's host.
+    #[must_use]
+    pub fn may_share_host(&self, one: ClassId, other: ClassId) -> bool {
+        let keeps_off = |carrier: ClassId, other: ClassId| {
+            let seen_by = &self.classes.seen_by[self.classes.class(other).seen_by];
+            let terms = self.classes.class(carrier).rules.anti_affinity.iter();
+            let mut on_host = terms.filter(|term| !self.is_wide(self.classes.anti_affinity[**term].key));
+            on_host.any(|term| seen_by.anti_affinity.contains(term) || seen_by.kept_away.contains(term))
+        };
+        !keeps_off(one, other) && !keeps_off(other, one)
+    }
+
+    /// Whether pods of a class must be near others of which pods of another class are some.
+    #[must_use]
+    pub fn awaits(&self, class: ClassId, other: ClassId) -> bool {
+        let group = self.classes.class(class).rules.affinity;
+        group.is_some_and(|(group, _)| self.groups_finding(other).any(|finding| finding == group))
     }
 
     fn is_on_host(&self, group: usize) -> bool {

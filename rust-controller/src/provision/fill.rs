@@ -138,7 +138,7 @@ fn sizes(lots: &[Lot], requests: &[f64], resources: usize) -> Vec<usize> {
         let size: Vec<i32> = requests.iter().map(quarter).collect();
         let shared: Vec<usize> = lot.seats.iter().copied().filter(|seat| wanted_by[seat] > 1).collect();
         let next = numbers.len();
-        of_lot.push(*numbers.entry((lot.needs, shared, lot.area, size)).or_insert(next));
+        of_lot.push(*numbers.entry((&lot.needs, shared, lot.area, size)).or_insert(next));
     }
     of_lot
 }

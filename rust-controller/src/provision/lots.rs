@@ -15,8 +15,8 @@ const FEW_NODES: u32 = 8;
 pub(super) struct Lot {
     /// By number of the resource.
     pub(super) requests: Vec<i64>,
-    /// Number of what they need of a node by itself.
-    pub(super) needs: usize,
+    /// Numbers of what they need of a node by itself: more than one for pods that must be together and need different things.
+    pub(super) needs: Vec<usize>,
     /// Numbers of the seats that each takes.
     pub(super) seats: Vec<usize>,
     /// Number of the area that they must go to; none for any.
@@ -60,11 +60,12 @@ impl Lots {
         let mut lots: Vec<Lot> = Vec::new();
         let mut lot_of = |unit: &Unit<'_>, lots: &mut Vec<Lot>| {
             let Unit { class, area, bundle, .. } = *unit;
-            let needs = market.needs(class).unwrap_or(usize::MAX);
+            let own = || vec![market.needs(class).unwrap_or(usize::MAX)];
+            let needs = bundle.map_or_else(own, |bundle| bundle.needs.clone());
             let taken = seats.of(&simulation.seats(class));
             let alone = || dense(simulation.requests(class), simulation.resources().len());
             let requests = bundle.map_or_else(alone, |bundle| bundle.requests.clone());
-            *numbers.entry((requests.clone(), needs, taken.clone(), area)).or_insert_with(|| {
+            *numbers.entry((requests.clone(), needs.clone(), taken.clone(), area)).or_insert_with(|| {
                 lots.push(Lot { requests, needs, seats: taken, area, pods: Vec::new() });
                 lots.len() - 1
             })

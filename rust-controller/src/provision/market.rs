@@ -55,6 +55,8 @@ pub(super) struct Market<'a> {
     parts: Parts,
     /// By class, the number of what it needs of a node beside room.
     needs: BTreeMap<ClassId, usize>,
+    /// The same for pods that must share their host with others, if its labels may be more than they ask for.
+    in_company: BTreeMap<ClassId, usize>,
     areas: Vec<Place<'a>>,
     /// By needs, the launches that meet them, with the number of their area.
     suiting: Vec<Vec<(NodeId, usize)>>,
@@ -86,8 +88,9 @@ impl<'a> Market<'a> {
         areas.sort();
         areas.dedup();
         let area_of = |place: &Place<'a>| areas.binary_search(place).unwrap_or_default();
-        let met = met_needs(&examples, launches, simulation);
-        let mut suiting = vec![Vec::new(); examples.len()];
+        let mut met = met_needs(&examples, launches, simulation);
+        let in_company = meet_in_company(&mut met, examples.len(), (classes, launches), simulation);
+        let mut suiting = vec![Vec::new(); examples.len() + in_company.len()];
         // By type, the needs for which any of its launches has the right labels.
         let mut of_type: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
         for ((launch, area), met) in all.iter().zip(&of_launch).zip(&met) {
@@ -113,6 +116,7 @@ impl<'a> Market<'a> {
             zone_of_area: areas.iter().map(|(_, zone)| number(zone)).collect(),
             zone_count: zones.len(),
             needs,
+            in_company,
             areas,
             suiting,
             unpriced_types: unpriced_types(launches),
@@ -126,10 +130,23 @@ impl<'a> Market<'a> {
         self.needs(class).is_some_and(|needs| self.met[launch.position].labels.contains(needs))
     }
 
+    /// Numbers of what pods of these classes need together of one node. Where they need different things, the node may have
+    /// labels that only some of them ask for.
+    pub(super) fn needs_together(&self, classes: &[ClassId]) -> Vec<usize> {
+        let own = |class: &ClassId| self.needs(*class).unwrap_or(usize::MAX);
+        let equal = classes.windows(2).all(|pair| own(&pair[0]) == own(&pair[1]));
+        let in_company = |class: &ClassId| self.in_company.get(class).copied().unwrap_or_else(|| own(class));
+        let mut needs: Vec<usize> =
+            if equal { classes.iter().map(own).collect() } else { classes.iter().map(in_company).collect() };
+        needs.sort_unstable();
+        needs.dedup();
+        needs
+    }
+
     /// Whether some node that meets these needs has room for so much.
-    pub(super) fn may_hold(&self, needs: Option<usize>, requests: &[i64]) -> bool {
+    pub(super) fn may_hold(&self, needs: &[usize], requests: &[i64]) -> bool {
         let holds = |offer: &Offer<'_>| {
-            needs.is_some_and(|needs| offer.meets.contains(needs))
+            needs.iter().all(|needs| offer.meets.contains(*needs))
                 && requests.iter().zip(&offer.room).all(|(asked, room)| *asked == 0 || asked <= room)
         };
         self.offers.iter().any(holds)
@@ -157,12 +174,26 @@ impl<'a> Market<'a> {
         (0..self.offers.len()).filter(move |other| twin_key(&self.offers[*other]) == twin_key(own))
     }
 
-    /// The part of the market where these needs are met; none where nobody asks.
-    pub(super) fn part_of(&self, needs: usize) -> Option<usize> {
-        self.parts.of_needs.get(needs).copied()
+    /// The parts of the market where all of these needs are met: one part for what pods of one class need.
+    pub(super) fn parts_of(&self, needs: &[usize]) -> BTreeSet<usize> {
+        let own = |needs: &usize| self.parts.of_needs.get(*needs).copied();
+        if let [needs] = needs
+            && let Some(part) = own(needs)
+        {
+            return BTreeSet::from([part]);
+        }
+        let holds = |offer: &&usize| needs.iter().all(|needs| self.offers[**offer].meets.contains(*needs));
+        let holding = self.parts.offers.iter().map(|offers| offers.iter().any(|offer| holds(&offer)));
+        holding.enumerate().filter(|(_, holds)| *holds).map(|(part, _)| part).collect()
     }
 
-    /// Positions of its offers, in their order. Whatever they may hold, no other offer may.
+    /// How many parts there are.
+    pub(super) fn part_count(&self) -> usize {
+        self.parts.offers.len()
+    }
+
+    /// Positions of a part's offers, in their order. Whatever they may hold, no other offer may, but for pods that must share
+    /// their host and need different things.
     pub(super) fn offers_of_part(&self, part: usize) -> &[usize] {
         &self.parts.offers[part]
     }
@@ -247,6 +278,10 @@ impl Parts {
             }
             of_needs.push(own);
         }
+        // Labels for which nobody asks just so may be those of a node for several pods.
+        for offer in offers {
+            of_labels.entry(&offer.launch.template_labels).or_insert_with(|| groups.add());
+        }
         let mut numbers = BTreeMap::new();
         let mut part_of = |group: usize| {
             let next = numbers.len();
@@ -267,18 +302,23 @@ impl Parts {
 
 /// Things that are joined to groups.
 #[derive(Default)]
-struct Groups {
+pub(super) struct Groups {
     /// Another of the same group that comes before, or the thing itself.
     before: Vec<usize>,
 }
 
 impl Groups {
+    /// So many things, each by itself.
+    pub(super) fn of(things: usize) -> Self {
+        Self { before: (0..things).collect() }
+    }
+
     fn add(&mut self) -> usize {
         self.before.push(self.before.len());
         self.before.len() - 1
     }
 
-    fn first(&mut self, mut thing: usize) -> usize {
+    pub(super) fn first(&mut self, mut thing: usize) -> usize {
         while self.before[thing] != thing {
             self.before[thing] = self.before[self.before[thing]];
             thing = self.before[thing];
@@ -286,7 +326,7 @@ impl Groups {
         thing
     }
 
-    fn join(&mut self, one: usize, other: usize) {
+    pub(super) fn join(&mut self, one: usize, other: usize) {
         let (one, other) = (self.first(one), self.first(other));
         self.before[one.max(other)] = one.min(other);
     }
@@ -349,6 +389,42 @@ fn different<'a>(launches: &[&'a Launch<'a>], simulation: &Simulation) -> Vec<&'
     let key =
         |launch: &Launch<'a>| (launch.kind.name.as_str(), launch.offering.price_per_hour, simulation.room(launch.node));
     launches.iter().copied().filter(|launch| known.insert(key(launch))).collect()
+}
+
+/// Numbers beyond the others for what classes with company need, met by every launch that has the labels which they ask for,
+/// be they all that its `NodePool` adds or not. None where no launch has other labels than another.
+fn meet_in_company(
+    met: &mut [Met],
+    first_number: usize,
+    (classes, launches): (&BTreeMap<ClassId, &Pod>, &Launches<'_>),
+    simulation: &Simulation,
+) -> BTreeMap<ClassId, usize> {
+    let label_sets: BTreeSet<&Labels> = launches.all().map(|launch| &*launch.template_labels).collect();
+    let groups: BTreeSet<usize> =
+        classes.keys().filter_map(|class| simulation.host_group(*class)).map(|(group, _)| group).collect();
+    if groups.is_empty() || label_sets.len() < 2 {
+        return BTreeMap::new();
+    }
+    let has_company = |class: ClassId| {
+        simulation.host_group(class).is_some()
+            || simulation.host_groups_finding(class).any(|group| groups.contains(&group))
+    };
+    let in_company = classes.iter().filter(|(class, _)| has_company(**class));
+    let numbered = in_company.zip(first_number..).map(|((class, pod), number)| {
+        for shape in launches.shapes(pod).unwrap_or_default() {
+            let has_labels = |launch: &&Launch<'_>| {
+                shape.shape.template_labels.iter().all(|(key, value)| launch.template_labels.get(key) == Some(value))
+            };
+            let suits = |launch: &&Launch<'_>| {
+                shape.is_of(simulation, launch.node) && simulation.meets_needs(*class, launch.node)
+            };
+            for launch in launches.all().filter(has_labels).filter(suits) {
+                Arc::make_mut(&mut met[launch.position].all).insert(number);
+            }
+        }
+        (*class, number)
+    });
+    numbered.collect()
 }
 
 /// A launch is an offer if it meets the needs of somebody, and no other of its stall beats it.

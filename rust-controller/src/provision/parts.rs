@@ -1,19 +1,19 @@
 //! The market in parts that have nothing to do with one another.
 //!
-//! A node has the labels of one `NodePool`, so pods that ask for different ones never share a node. They are served apart:
-//! prices, fillings and mergers then cost what each set of labels costs by itself, not the product of sets and pods.
+//! A node has the labels of one `NodePool`, so pods that ask for different ones share no node unless they must. They are served
+//! apart: prices, fillings and mergers then cost what each set of labels costs by itself, not the product of sets and pods.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::lots::{Lot, Lots};
-use super::market::Market;
+use super::market::{Groups, Market};
 use super::mixture::Batch;
 
 /// Offers, and all the lots that they may hold.
 pub(super) struct Part<'l> {
     /// Positions among the market's.
-    pub(super) offers: &'l [usize],
+    pub(super) offers: Cow<'l, [usize]>,
     pub(super) lots: Cow<'l, Lots>,
     /// By number of the lot here, its number among all; none where they are the same.
     numbers: Option<Vec<usize>>,
@@ -29,23 +29,46 @@ impl Part<'_> {
     }
 }
 
-/// The parts of the market that somebody needs, each with its lots. O(lots + seats they take).
+/// The parts of the market that somebody needs, each with its lots. Parts between which pods that must be together could
+/// choose are one. O(lots + seats they take), and O(offers) more for each lot of pods that need different things.
 pub(super) fn parts<'l>(market: &'l Market<'_>, lots: &'l Lots) -> Vec<Part<'l>> {
-    let mut of_part: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut groups = Groups::of(market.part_count());
+    let mut any_part = Vec::new();
     for (number, lot) in lots.all.iter().enumerate() {
-        if let Some(part) = market.part_of(lot.needs) {
-            of_part.entry(part).or_default().push(number);
+        let parts = market.parts_of(&lot.needs);
+        let Some(first) = parts.first().copied() else { continue };
+        for part in parts {
+            groups.join(first, part);
         }
+        any_part.push((number, first));
+    }
+    let mut of_part: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (number, part) in any_part {
+        of_part.entry(groups.first(part)).or_default().push(number);
+    }
+    let mut joined: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for part in 0..market.part_count() {
+        joined.entry(groups.first(part)).or_default().push(part);
     }
     let is_whole = |numbers: &Vec<usize>| numbers.len() == lots.all.len();
     let part = |(part, numbers): (usize, Vec<usize>)| {
-        let offers = market.offers_of_part(part);
+        let offers = offers(market, &joined[&part]);
         if is_whole(&numbers) {
             return Part { offers, lots: Cow::Borrowed(lots), numbers: None };
         }
         Part { offers, lots: Cow::Owned(some(lots, &numbers)), numbers: Some(numbers) }
     };
     of_part.into_iter().map(part).collect()
+}
+
+/// Those of some parts of the market, in its order.
+fn offers<'l>(market: &'l Market<'_>, parts: &[usize]) -> Cow<'l, [usize]> {
+    if let [part] = parts {
+        return Cow::Borrowed(market.offers_of_part(*part));
+    }
+    let mut offers: Vec<usize> = parts.iter().flat_map(|part| market.offers_of_part(*part)).copied().collect();
+    offers.sort_unstable();
+    Cow::Owned(offers)
 }
 
 /// Some of the lots, with the seats that they take.

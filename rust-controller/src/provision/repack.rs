@@ -317,7 +317,11 @@ impl<'s, 'l, 'a> Search<'s, 'l, 'a> {
     fn holds(&self, offer: usize, group: &Group) -> bool {
         let offer = &self.market.offers[offer];
         group.requests.iter().zip(&offer.room).all(|(asked, room)| *asked == 0 || asked <= room)
-            && group.items.iter().all(|item| offer.meets.contains(self.items[*item].lot.needs))
+            && group
+                .items
+                .iter()
+                .flat_map(|item| &self.items[*item].lot.needs)
+                .all(|needs| offer.meets.contains(*needs))
     }
 
     /// All units that are placed and to which areas matter, each with a node of its area, in order.
