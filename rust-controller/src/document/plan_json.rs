@@ -375,7 +375,8 @@ pub(super) fn types_of<'v>(verdict: &'v Verdict, alone: Option<&'v Choice>) -> B
     match verdict {
         Verdict::Planned { .. } => alone.map(|fit| fit.instance_type.as_str()).collect(),
         Verdict::Unplaceable(unplaceable) => match &**unplaceable {
-            Unplaceable::NoType(NearestMiss { instance_type, .. }) => BTreeSet::from([instance_type.as_str()]),
+            Unplaceable::NoType(NearestMiss { instance_type, .. })
+            | Unplaceable::Hindered(NearestMiss { instance_type, .. }) => BTreeSet::from([instance_type.as_str()]),
             Unplaceable::Shape { .. } | Unplaceable::NoTypes | Unplaceable::Devices => BTreeSet::new(),
         },
         Verdict::FitsExisting { .. } | Verdict::Ignored(_) => BTreeSet::new(),
@@ -392,6 +393,12 @@ pub(super) fn reason(verdict: &Verdict) -> String {
             Unplaceable::NoType(NearestMiss { instance_type, refusal, .. }) => {
                 format!("no node type fits; the nearest, {instance_type}: {refusal}")
             }
+            Unplaceable::Hindered(NearestMiss { instance_type, refusal, .. }) => {
+                format!(
+                    "other pods that wait stand in the way: {} refuses, on the nearest type, {instance_type}: {refusal}",
+                    refusal.rule()
+                )
+            }
             Unplaceable::NoTypes => "the options leave no node type to choose from".to_owned(),
             Unplaceable::Devices => "DRA not supported: it claims devices, and where they are is not known".to_owned(),
         },
@@ -401,13 +408,16 @@ pub(super) fn reason(verdict: &Verdict) -> String {
 fn nearest_miss(verdict: &Verdict) -> Option<NearestMissEntry<'_>> {
     let Verdict::Unplaceable(unplaceable) = verdict else { return None };
     match &**unplaceable {
-        Unplaceable::NoType(NearestMiss { instance_type, zone, refusal, refused_types }) => Some(NearestMissEntry {
-            instance_type,
-            zone: Some(zone),
-            rule: refusal.rule(),
-            reason: refusal.to_string(),
-            refused_types: Some(refused_types),
-        }),
+        Unplaceable::NoType(NearestMiss { instance_type, zone, refusal, refused_types })
+        | Unplaceable::Hindered(NearestMiss { instance_type, zone, refusal, refused_types }) => {
+            Some(NearestMissEntry {
+                instance_type,
+                zone: Some(zone),
+                rule: refusal.rule(),
+                reason: refusal.to_string(),
+                refused_types: Some(refused_types),
+            })
+        }
         Unplaceable::Shape { error, nearest } => Some(NearestMissEntry {
             instance_type: nearest.as_ref()?,
             zone: None,

@@ -10,14 +10,14 @@ use super::target::{PlacementRule, RULES, Target};
 use crate::model::{NodeSelectorTerm, Operator, Placement, Requirement, Taint, TaintEffect};
 
 /// What rules look at on nodes: label keys, and of their values those that some rule names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Attention {
     keys: BTreeMap<String, Values>,
     /// Node names that some rule names.
     names: BTreeSet<String>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Values {
     /// The key's place among all.
     number: usize,
@@ -95,7 +95,7 @@ impl Attention {
 }
 
 /// The shape of each node, and a node that stands for each shape.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Shapes {
     seen: Interner<Seen>,
     /// By node.
@@ -131,7 +131,7 @@ pub(super) type RefusingRules = u8;
 const UNASKED: RefusingRules = RefusingRules::MAX;
 
 /// What the rules about a node by itself say, by placement or volume, and by shape. Filled in as it is asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ShapeVerdicts {
     /// By shape. Where pods ask for many labels, most placements meet few of the shapes.
     placements: Vec<RefCell<Vec<RefusingRules>>>,

@@ -36,13 +36,13 @@ pub struct NewNode {
 /// Pods are looked at by class, nodes by shape: the rules that look at one node by itself are asked once for each class
 /// and shape. The rules that count pods keep their counts for each domain. [`Simulation::may_run`] therefore takes O(1)
 /// for a class without rules about other pods, and O(its terms) for any other; so do [`Simulation::place`] and
-/// [`Simulation::take`], for the terms of others that find the class.
-#[derive(Debug)]
+/// [`Simulation::take`], for the terms of others that find the class. What pods ask for is shared by all clones.
+#[derive(Clone, Debug)]
 pub struct Simulation {
     /// The snapshot's, by namespace and name.
     pods: Arc<[Arc<Pod>]>,
     /// Of the snapshot's pods, then of those given on top.
-    pub(super) classes: Classes,
+    pub(super) classes: Arc<Classes>,
     pub(super) nodes: Vec<Site>,
     /// How many of them are the cluster's, by name.
     existing: usize,
@@ -70,7 +70,7 @@ pub struct Simulation {
     affinity_changed: Vec<u64>,
     pub(super) anti_affinity: Vec<AntiCounts>,
     pub(super) mounts: Mounts,
-    pub(super) storage: Storage,
+    pub(super) storage: Arc<Storage>,
 }
 
 /// What is known of volumes, by number.
@@ -149,9 +149,9 @@ impl Simulation {
             anti_affinity: vec![AntiCounts::default(); classes.anti_affinity.len()],
             mounts: Mounts::default(),
             pods: snapshot.shared_pods(),
-            classes,
+            classes: Arc::new(classes),
             domains,
-            storage,
+            storage: Arc::new(storage),
         };
         sites.for_each(|site| simulation.add(site));
         simulation.settle();

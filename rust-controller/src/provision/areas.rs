@@ -1,5 +1,6 @@
 //! Which area each pod goes to, of those with rules that areas decide.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::existing::{Waiting, place_until_nothing_changes};
@@ -10,7 +11,10 @@ use crate::feasibility::{ClassId, NodeId, Simulation};
 pub(super) type Settled = Vec<(usize, usize)>;
 
 /// Which area a pod prefers: the smallest.
-type Preference = (u64, i64, usize);
+type Preference = (Reverse<usize>, u64, i64, usize);
+
+/// A class of pods that wait for others to be near, and how many they are.
+type Followers = (ClassId, usize);
 
 /// What has been sent where.
 struct Settling<'m, 'a> {
@@ -21,14 +25,19 @@ struct Settling<'m, 'a> {
     alike: BTreeMap<(usize, usize), u64>,
     /// By area, what those pods request of the first resource.
     load: Vec<i64>,
+    /// By affinity group, those that may be nowhere before a pod that the group looks for has come to an area of theirs.
+    waiting_for: BTreeMap<usize, Vec<Followers>>,
     settled: Settled,
 }
 
-/// Sends each pod to an area where the rules about other pods allow it: where the fewest pods are that look the same to
-/// others, so that those who count them find them evenly spread; then where least has been sent. Pods that may go nowhere
-/// are asked again as long as that helps, and left out in the end. The simulation is as before when this returns.
+/// Sends each pod to an area where the rules about other pods allow it: where most of those that wait for it could follow;
+/// then where the fewest pods are that look the same to others, so that those who count them find them evenly spread; then
+/// where least has been sent. Of pods with one priority those come first that fewest areas suit, since the others can give
+/// way. Pods that may go nowhere are asked again as long as that helps, and left out in the end. The simulation is as before
+/// when this returns.
 ///
-/// Where there is one area, nothing is decided: O(pods × areas × terms).
+/// Where there is one area, nothing is decided: O(pods × areas × terms), and as much for each class that waits for others
+/// which have not come.
 pub(super) fn settle(
     positions: &[usize],
     pods: &[Waiting<'_>],
@@ -38,17 +47,19 @@ pub(super) fn settle(
     if market.area_count() < 2 {
         return Settled::new();
     }
-    let load = vec![0; market.area_count()];
-    let mut settling =
-        Settling { market, suiting: BTreeMap::new(), alike: BTreeMap::new(), load, settled: Settled::new() };
+    let mut settling = Settling::new(market);
     let with_class = positions.iter().map(|pod| (*pod, pods[*pod].class));
     let mut waiting: Vec<(usize, ClassId)> =
         with_class.filter(|(_, class)| simulation.depends_on_area(*class)).collect();
+    settling.find_suiting(&waiting, simulation);
+    settling.find_followers(&waiting, simulation);
+    settling.sort(&mut waiting, pods);
     let mut counted: Vec<(ClassId, NodeId)> = Vec::new();
     place_until_nothing_changes(&mut waiting, |(pod, class)| {
         let Some((area, node)) = settling.choose(*class, simulation) else { return false };
         simulation.count_in_area(*class, node, true);
         settling.send(*pod, *class, area, simulation);
+        settling.forget_reached(*class, simulation);
         counted.push((*class, node));
         true
     });
@@ -58,17 +69,82 @@ pub(super) fn settle(
     settling.settled
 }
 
-impl Settling<'_, '_> {
-    fn choose(&mut self, class: ClassId, simulation: &Simulation) -> Option<(usize, NodeId)> {
-        let market = self.market;
-        let suiting = self.suiting.entry(class).or_insert_with(|| market.suiting_by_area(class, simulation));
+impl<'m, 'a> Settling<'m, 'a> {
+    fn new(market: &'m Market<'a>) -> Self {
+        let load = vec![0; market.area_count()];
+        let (suiting, alike, waiting_for) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { market, suiting, alike, load, waiting_for, settled: Settled::new() }
+    }
+
+    fn find_suiting(&mut self, waiting: &[(usize, ClassId)], simulation: &Simulation) {
+        for (_, class) in waiting {
+            let suiting = || self.market.suiting_by_area(*class, simulation);
+            self.suiting.entry(*class).or_insert_with(suiting);
+        }
+    }
+
+    /// Those whose group has nobody yet, or nobody in an area of theirs.
+    fn find_followers(&mut self, waiting: &[(usize, ClassId)], simulation: &Simulation) {
+        let mut pods_of: BTreeMap<ClassId, usize> = BTreeMap::new();
+        for (_, class) in waiting {
+            *pods_of.entry(*class).or_default() += 1;
+        }
+        for (class, pods) in pods_of {
+            let Some((group, is_empty)) = simulation.wide_group(class) else { continue };
+            if is_empty || !self.may_go_somewhere(class, simulation) {
+                self.waiting_for.entry(group).or_default().push((class, pods));
+            }
+        }
+    }
+
+    /// Those that fewest areas suit come first, among those of one priority; who is urgent stays before them.
+    fn sort(&self, waiting: &mut [(usize, ClassId)], pods: &[Waiting<'_>]) {
+        let areas = |class: ClassId| self.suiting[&class].iter().flatten().count();
+        let first = waiting.iter().position(|(pod, _)| !pods[*pod].urgent).unwrap_or(waiting.len());
+        waiting[first..].sort_by_key(|(pod, class)| (Reverse(pods[*pod].pod.priority), areas(*class)));
+    }
+
+    fn may_go_somewhere(&self, class: ClassId, simulation: &Simulation) -> bool {
+        self.suiting[&class].iter().flatten().any(|node| simulation.may_be_in_area(class, *node))
+    }
+
+    fn choose(&self, class: ClassId, simulation: &mut Simulation) -> Option<(usize, NodeId)> {
+        let suiting = self.suiting[&class].iter().enumerate();
+        let allowed = suiting.filter_map(|(area, node)| Some((area, (*node)?)));
+        let allowed: Vec<(usize, NodeId)> =
+            allowed.filter(|(_, node)| simulation.may_be_in_area(class, *node)).collect();
         let look = simulation.look(class);
-        let preference = |area: usize| -> Preference {
-            (self.alike.get(&(look, area)).copied().unwrap_or(0), self.load[area], area)
+        let waiting_for = simulation.groups_finding(class).filter_map(|group| self.waiting_for.get(&group));
+        let followers: Vec<Followers> = waiting_for.flatten().copied().collect();
+        let mut preference = |area: usize, node: NodeId| -> Preference {
+            let reached = self.reached(&followers, (class, node), simulation);
+            let alike = self.alike.get(&(look, area)).copied().unwrap_or(0);
+            (Reverse(reached), alike, self.load[area], area)
         };
-        let allowed = suiting.iter().enumerate().filter_map(|(area, node)| Some((area, (*node)?)));
-        let allowed = allowed.filter(|(_, node)| simulation.may_be_in_area(class, *node));
-        allowed.min_by_key(|(area, _)| preference(*area))
+        allowed.into_iter().min_by_key(|(area, node)| preference(*area, *node))
+    }
+
+    /// How many of the pods that wait could go somewhere if a pod of the class came to the area of the node.
+    fn reached(&self, followers: &[Followers], (class, node): (ClassId, NodeId), simulation: &mut Simulation) -> usize {
+        if followers.is_empty() {
+            return 0;
+        }
+        simulation.count_in_area(class, node, true);
+        let could = followers.iter().filter(|(follower, _)| self.may_go_somewhere(*follower, simulation));
+        let reached = could.map(|(_, pods)| pods).sum();
+        simulation.count_in_area(class, node, false);
+        reached
+    }
+
+    /// Those that may go somewhere, now that a pod of the class has come, wait no longer.
+    fn forget_reached(&mut self, class: ClassId, simulation: &Simulation) {
+        for group in simulation.groups_finding(class) {
+            let Some(mut followers) = self.waiting_for.remove(&group) else { continue };
+            followers.retain(|(follower, _)| !self.may_go_somewhere(*follower, simulation));
+            if !followers.is_empty() {
+                self.waiting_for.insert(group, followers);
+            }
+        }
     }
 
     fn send(&mut self, pod: usize, class: ClassId, area: usize, simulation: &Simulation) {

@@ -23,6 +23,11 @@ impl Effort {
         Self { steps_left: Cell::new(u64::MAX), cut_short: Cell::new(false) }
     }
 
+    /// As much as what is tried in any case takes.
+    pub(super) fn none() -> Self {
+        Self::of(Duration::ZERO)
+    }
+
     pub(super) fn of(budget: Duration) -> Self {
         let steps = budget.as_micros().saturating_mul(STEPS_PER_SECOND) / 1_000_000;
         Self { steps_left: Cell::new(u64::try_from(steps).unwrap_or(u64::MAX)), ..Self::unlimited() }

@@ -28,6 +28,8 @@ pub struct Waiting<'a> {
     pub pod: &'a Arc<Pod>,
     /// Its class in the simulation.
     pub class: ClassId,
+    /// Whether it comes before all others, whatever their priority, since an earlier try has left it out.
+    pub urgent: bool,
 }
 
 /// Why no existing node takes a pod.
@@ -43,26 +45,86 @@ pub struct ExistingMisses {
 ///
 /// A pod for which some rule cannot be checked is placed nowhere: the scheduler, which checks it, has refused every node.
 pub fn place_on_existing<'a>(snapshot: &'a Snapshot, simulation: &mut Simulation) -> OnExisting<'a> {
-    let of_class = |position: usize| {
-        Some(Waiting { position, pod: &snapshot.pods()[position], class: simulation.class_at(position)? })
-    };
-    let mut waiting: Vec<Waiting<'_>> = waiting_pods(snapshot).into_iter().filter_map(of_class).collect();
+    place_urgent_first(snapshot, &[], simulation, |_, _| Vec::new())
+}
+
+/// The same, but some pods, by their position in the snapshot, come before all others. Those that fit nowhere get nodes that
+/// could join, as long as the others are placed, so that nobody takes a place that keeps them away.
+pub(super) fn place_urgent_first<'a>(
+    snapshot: &'a Snapshot,
+    urgent: &[usize],
+    simulation: &mut Simulation,
+    reserve: impl FnOnce(&[Waiting<'a>], &mut Simulation) -> Vec<(ClassId, NodeId)>,
+) -> OnExisting<'a> {
+    let all = in_order(snapshot, urgent, simulation);
+    let (mut first, mut waiting): (Vec<Waiting<'_>>, Vec<Waiting<'_>>) = all.iter().partition(|pod| pod.urgent);
     let mut usable = usable_nodes(snapshot, simulation);
-    let mut searches: BTreeMap<ClassId, Search> = BTreeMap::new();
     let mut fitting = Vec::new();
-    place_until_nothing_changes(&mut waiting, |waiting| {
+    place_all(&mut first, &mut fitting, &usable, simulation);
+    let reserved = reserve(&first, simulation);
+    place_all(&mut waiting, &mut fitting, &usable, simulation);
+    for (class, node) in reserved.iter().rev() {
+        simulation.take(*class, *node);
+        simulation.remove_joined(*node);
+    }
+    if !reserved.is_empty() {
+        place_again(&mut fitting, simulation);
+    }
+    let fits: BTreeSet<usize> = fitting.iter().map(|(waiting, _)| waiting.position).collect();
+    let rest: Vec<Waiting<'_>> = all.into_iter().filter(|waiting| !fits.contains(&waiting.position)).collect();
+    usable.sort_unstable();
+    on_existing(snapshot, &mut fitting, &rest, &usable, simulation);
+    OnExisting { fitting, rest }
+}
+
+/// The pods that need a node, the urgent ones first.
+fn in_order<'a>(snapshot: &'a Snapshot, urgent: &[usize], simulation: &Simulation) -> Vec<Waiting<'a>> {
+    let known: BTreeSet<usize> = urgent.iter().copied().collect();
+    let waiting = |(position, urgent): (usize, bool)| {
+        let class = simulation.class_at(position)?;
+        Some(Waiting { position, pod: &snapshot.pods()[position], class, urgent })
+    };
+    let others = waiting_pods(snapshot).into_iter().filter(|position| !known.contains(position));
+    let urgent = urgent.iter().map(|position| (*position, true));
+    urgent.chain(others.map(|position| (position, false))).filter_map(waiting).collect()
+}
+
+/// Places what fits existing nodes; what does not stays.
+fn place_all<'a>(
+    waiting: &mut Vec<Waiting<'a>>,
+    fitting: &mut Vec<(Waiting<'a>, String)>,
+    usable: &[NodeId],
+    simulation: &mut Simulation,
+) {
+    let mut searches: BTreeMap<ClassId, Search> = BTreeMap::new();
+    place_until_nothing_changes(waiting, |waiting| {
         let class = waiting.class;
         if !simulation.unchecked_rules(class).is_empty() {
             return false;
         }
-        let Some(node) = searches.entry(class).or_default().next(simulation, class, &usable) else { return false };
+        let Some(node) = searches.entry(class).or_default().next(simulation, class, usable) else { return false };
         simulation.place(class, node);
         fitting.push((*waiting, simulation.name(node).to_owned()));
         true
     });
-    usable.sort_unstable();
-    on_existing(snapshot, &mut fitting, &waiting, &usable, simulation);
-    OnExisting { fitting, rest: waiting }
+}
+
+/// Without those that found their place only beside pods for which nodes were reserved.
+fn place_again(fitting: &mut Vec<(Waiting<'_>, String)>, simulation: &mut Simulation) {
+    take_back(fitting, simulation);
+    fitting.retain(|(waiting, name)| {
+        let node = simulation.node(name).filter(|node| simulation.may_run(waiting.class, *node));
+        node.inspect(|node| simulation.place(waiting.class, *node)).is_some()
+    });
+}
+
+/// As if nobody had been placed.
+pub(super) fn take_back(fitting: &[(Waiting<'_>, String)], simulation: &mut Simulation) {
+    for (waiting, name) in fitting.iter().rev() {
+        if let Some(node) = simulation.node(name) {
+            simulation.take(waiting.class, node);
+        }
+    }
 }
 
 /// Positions of the unschedulable pods in the snapshot. Higher priority first, since room may run out; then those that ask for
@@ -118,7 +180,7 @@ impl Search {
 }
 
 /// Nodes that take pods: not those that go, nor those with a pod that could not be read, whose room is unknown.
-fn usable_nodes(snapshot: &Snapshot, simulation: &Simulation) -> Vec<NodeId> {
+pub(super) fn usable_nodes(snapshot: &Snapshot, simulation: &Simulation) -> Vec<NodeId> {
     let unreadable = snapshot.unreadable_nodes();
     let usable = |node: &Node| !node.deleting && !unreadable.contains(node.name.as_str());
     let nodes = simulation.existing_nodes().zip(snapshot.nodes()).filter(|(_, node)| usable(node));

@@ -48,7 +48,7 @@ pub(super) struct Demands<'a> {
 pub(super) struct Launches<'a> {
     /// By the labels that the `NodePool` adds; each list in the catalog's order.
     by_labels: ByLabels<'a>,
-    demands: Demands<'a>,
+    demands: &'a Demands<'a>,
 }
 
 type ByLabels<'a> = BTreeMap<Arc<Labels>, Vec<Launch<'a>>>;
@@ -92,7 +92,7 @@ impl<'a> Demands<'a> {
     /// What could be launched for some of the pods: each type in each offering, without labels and with each set that one of
     /// these pods asks for. Pods for which there is room already would only make launches that nobody needs.
     pub(super) fn launches<'p>(
-        self,
+        &'a self,
         pods: impl IntoIterator<Item = &'p Pod>,
         (catalog, options): (&'a Catalog, &Options),
         simulation: &mut Simulation,

@@ -155,6 +155,16 @@ impl<'a> Ranking<'a> {
         self.suiting.iter().enumerate().filter(move |(_, candidate)| admits(candidate)).map(|(position, _)| position)
     }
 
+    /// Whether some launch suits the class, whatever the pods elsewhere.
+    pub(super) fn suits(&self) -> bool {
+        !self.suiting.is_empty()
+    }
+
+    /// Whether some launch admits a pod of the class now.
+    pub(super) fn admits(&self, simulation: &Simulation) -> bool {
+        self.admitting(simulation).next().is_some()
+    }
+
     /// Positions of the launches that admit a pod of the class now, the cheapest first; among those that cost the same, the
     /// one with the least waste.
     pub(super) fn cheapest_admitting(&self, simulation: &Simulation) -> Vec<usize> {

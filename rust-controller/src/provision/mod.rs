@@ -3,10 +3,12 @@
 //! Existing nodes come first: a pod that fits one as it is needs no other. All other pods are planned together: equal pods
 //! are one lot (`lots`), lots that must go to a zone are sent there (`areas`), a mixture of nodes is bought for all
 //! (`mixture`), and pod after pod takes a seat there if the rules about its neighbours allow it (`bins`). What is left is
-//! placed one by one (`singles`). Soft rules come last, where they cost nothing (`preferences`).
+//! placed one by one (`singles`). Where pods are left out for the sake of others that wait, all is planned again with those
+//! first (`attempt`). Soft rules come last, where they cost nothing (`preferences`).
 
 mod alone;
 mod areas;
+mod attempt;
 mod bins;
 mod bound;
 mod bundles;
@@ -54,6 +56,7 @@ use crate::feasibility::{ClassId, Rule, Simulation, Unmet};
 use crate::model::{Catalog, Pod, PodName, Resources};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
+use attempt::{Attempt, Attempts};
 use bins::Bin;
 use effort::Effort;
 use launch::{Launch, Launches};
@@ -126,6 +129,8 @@ pub enum Unplaceable {
     },
     /// Every node type is too small or of the wrong labels.
     NoType(NearestMiss),
+    /// Some node type would do, were it not for other pods that wait: what refuses on the one that comes nearest.
+    Hindered(NearestMiss),
     /// The options leave no node type at all.
     NoTypes,
     /// It claims devices through Dynamic Resource Allocation, and nothing here can judge where they are.
@@ -193,22 +198,27 @@ pub fn plan_within_budget(snapshot: &Snapshot, catalog: &Catalog, options: &Opti
 
 fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: &Effort) -> Plan {
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
+    let from = (catalog, options);
     let (mut simulation, demands) = launch::simulate(snapshot, &shaper);
-    let OnExisting { fitting, rest } = place_on_existing(snapshot, &mut simulation);
-    let mut drafts = Drafts::of(snapshot, &rest, &simulation);
-    let launches = demands.launches(rest.iter().map(|waiting| &**waiting.pod), (catalog, options), &mut simulation);
-    let mut packed = pack::pack(&rest, &launches, (options, effort), &mut simulation);
-    let unmet = preferences::on_planned(
-        snapshot,
-        &fitting,
-        &rest,
-        &mut packed,
-        (&launches, (options, effort)),
-        &mut simulation,
-    );
+    let on_existing = place_on_existing(snapshot, &mut simulation);
+    let launches = demands.launches(on_existing.rest.iter().map(|waiting| &**waiting.pod), from, &mut simulation);
+    let wider;
+    let attempts = Attempts { snapshot, launches: &launches, options, at_once: &Effort::none() };
+    let mut best = attempts.first(on_existing, &mut simulation);
+    if best.hinders_somebody() {
+        // Others may be left over for new nodes.
+        let all_pods = best.pods().map(|waiting| &**waiting.pod);
+        wider = demands.launches(all_pods, from, &mut simulation);
+        best = Attempts { launches: &wider, ..attempts }.better(best, &mut simulation, effort);
+    }
+    best = attempts.longer(best, &simulation, effort);
+    let Attempt { fitting, rest, mut packed, launches, on_existing, mut simulation, .. } = best;
+    let mut drafts = Drafts::of(snapshot, &rest, &on_existing);
+    let unmet =
+        preferences::on_planned(snapshot, &fitting, &rest, &mut packed, (launches, (options, effort)), &mut simulation);
     let fewest_nodes = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_nodes);
     let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, fewest_nodes, (snapshot, catalog));
-    let nodes = nodes(&packed.bins, pool_of, &rest, &launches);
+    let nodes = nodes(&packed.bins, pool_of, &rest, launches);
 
     let on_planned = packed.order.iter().map(|pod| rest[*pod].position);
     let order: Vec<usize> = fitting.iter().map(|(waiting, _)| waiting.position).chain(on_planned).collect();

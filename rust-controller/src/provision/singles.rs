@@ -115,7 +115,7 @@ impl<'a, 'm> Singles<'a, 'm> {
 }
 
 /// A new node for a pod of the class. One that its own daemon pods close again is given up, and why is told.
-fn join(like: NodeId, class: ClassId, simulation: &mut Simulation) -> Result<NodeId, Refusal> {
+pub(super) fn join(like: NodeId, class: ClassId, simulation: &mut Simulation) -> Result<NodeId, Refusal> {
     let joined = simulation.join(like);
     simulation.wake(joined);
     match simulation.refusal(class, joined) {

@@ -1,0 +1,171 @@
+//! Pods that can be placed are placed, whatever other pods that wait would rather have.
+
+#![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
+
+use std::time::Duration;
+
+use mini_karpenter::check::check_plan;
+use mini_karpenter::model::Catalog;
+use mini_karpenter::provision::{Options, Plan, Verdict, plan, plan_within_budget};
+use mini_karpenter::{catalog, lower};
+
+const TYPES: &str = "
+version: 1
+nodeClassRef: {group: g.example.com, kind: Class, name: default}
+types:
+- {name: small, arch: amd64, allocatable: {cpu: 2, memory: 4Gi, pods: 20}, zones: [a, b, c], pricePerHour: {on-demand: 0.1}}
+- {name: large, arch: amd64, allocatable: {cpu: 8, memory: 16Gi, pods: 40}, zones: [a, b, c], pricePerHour: {on-demand: 0.38}}
+";
+
+const ZONE: &str = "topology.kubernetes.io/zone";
+const HOST: &str = "kubernetes.io/hostname";
+
+fn pod(name: &str, app: &str, cpu: &str, spec: &str) -> String {
+    format!(
+        "---\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {app}}}}}\nspec: {{{spec} containers: [{{name: c, resources: \
+         {{requests: {{cpu: {cpu}, memory: 1Gi}}}}}}]}}\n"
+    )
+}
+
+fn rule(kind: &str, topology: &str, selector: &str) -> String {
+    format!(
+        "affinity: {{{kind}: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: {topology}, labelSelector: \
+         {{{selector}}}}}]}}}},"
+    )
+}
+
+fn near(topology: &str, app: &str) -> String {
+    rule("podAffinity", topology, &format!("matchLabels: {{app: {app}}}"))
+}
+
+fn apart(topology: &str, app: &str) -> String {
+    rule("podAntiAffinity", topology, &format!("matchLabels: {{app: {app}}}"))
+}
+
+fn in_zone(zone: &str) -> String {
+    format!("nodeSelector: {{{ZONE}: {zone}}},")
+}
+
+fn types() -> Catalog {
+    catalog::parse("test", TYPES).unwrap()
+}
+
+/// Plans that the judge has nothing against, with and without time to look for better ones, whatever the order of the pods.
+fn plans(manifest: &str) -> Vec<Plan> {
+    let mut backwards: Vec<&str> = manifest.split("---\n").collect();
+    backwards.reverse();
+    let (types, options) = (types(), Options::default());
+    let hasty = Options { budget: Duration::ZERO, ..Options::default() };
+    let mut plans = Vec::new();
+    for text in [manifest, &backwards.join("---\n")] {
+        let snapshot = lower::parse_manifest(text).unwrap().into_snapshot();
+        for plan in [plan(&snapshot, &types, &options), plan_within_budget(&snapshot, &types, &hasty)] {
+            let wrong = check_plan(&snapshot, &types, &options, &plan);
+            assert_eq!(wrong.iter().map(ToString::to_string).collect::<Vec<String>>(), Vec::<String>::new());
+            plans.push(plan);
+        }
+    }
+    assert_eq!(plans[0], plans[2], "the order of the pods matters");
+    plans
+}
+
+/// Names of the pods that get no node.
+fn left_out(plan: &Plan) -> Vec<&str> {
+    let left_out = plan.pods.iter().filter(|planned| matches!(planned.verdict, Verdict::Unplaceable(_)));
+    left_out.map(|planned| planned.pod.name.name.as_str()).collect()
+}
+
+fn all_get_nodes(manifest: &str) {
+    for plan in plans(manifest) {
+        assert_eq!(left_out(&plan), Vec::<&str>::new(), "{:#?}", plan.nodes);
+    }
+}
+
+#[test]
+fn a_free_pod_goes_to_the_zone_of_the_pod_that_must_be_near_it() {
+    for priority in [0, 1000] {
+        let spec = format!("{} {} priority: {priority},", near(ZONE, "l"), in_zone("b"));
+        all_get_nodes(&(pod("l", "l", "1", "") + &pod("f", "f", "1", &spec)));
+    }
+}
+
+#[test]
+fn pods_that_must_be_together_go_to_the_zone_where_all_of_them_may_be() {
+    let together = near(ZONE, "g");
+    let volume = "kind: PersistentVolume
+apiVersion: v1
+metadata: {name: pv}
+spec:
+  claimRef: {name: data, namespace: default}
+  capacity: {storage: 1Gi}
+  csi: {driver: d, volumeHandle: v}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: topology.kubernetes.io/zone, operator: In, values: [c]}]}]}}
+---
+kind: PersistentVolumeClaim
+apiVersion: v1
+metadata: {name: data, namespace: default, annotations: {pv.kubernetes.io/bind-completed: 'yes'}}
+spec: {volumeName: pv, resources: {requests: {storage: 1Gi}}}
+status: {phase: Bound}
+";
+    let members: String = (0..3).map(|number| pod(&format!("g{number}"), "g", "1", &together)).collect();
+    let pinned = format!("{together} volumes: [{{name: d, persistentVolumeClaim: {{claimName: data}}}}],");
+    all_get_nodes(&(volume.to_owned() + &members + &pod("pinned", "g", "500m", &pinned)));
+}
+
+#[test]
+fn a_free_pod_leaves_the_zone_to_a_pinned_one_that_keeps_off_it() {
+    for zone in ["a", "b", "c"] {
+        for priority in [0, 1000] {
+            let free = pod("a", "a", "2", &format!("priority: {priority},"));
+            all_get_nodes(&(free + &pod("b", "b", "1", &(apart(ZONE, "a") + &in_zone(zone)))));
+        }
+    }
+}
+
+#[test]
+fn replicas_apart_by_zone_leave_the_zone_of_a_pinned_one() {
+    let free = pod("x0", "x", "2", &apart(ZONE, "x")) + &pod("x1", "x", "2", &apart(ZONE, "x"));
+    for zone in ["a", "b", "c"] {
+        all_get_nodes(&(free.clone() + &pod("pinned", "x", "1", &(apart(ZONE, "x") + &in_zone(zone)))));
+    }
+}
+
+#[test]
+fn a_pod_shares_a_host_that_has_the_labels_of_the_pod_that_must_be_beside_it() {
+    let spec = format!("{} nodeSelector: {{team: x}},", near(HOST, "l"));
+    all_get_nodes(&(pod("l", "l", "1", "") + &pod("f", "f", "1", &spec)));
+    let spec = near(HOST, "l") + &in_zone("c");
+    all_get_nodes(&(pod("l", "l", "1", "") + &pod("f", "f", "1", &spec)));
+}
+
+#[test]
+fn a_pod_that_keeps_all_others_off_its_host_leads_nobody() {
+    let alone = rule("podAntiAffinity", HOST, "") + " priority: 100,";
+    let pods = pod("alone", "l", "500m", &alone) + &pod("leader", "l", "1", "") + &pod("f", "f", "1", &near(HOST, "l"));
+    all_get_nodes(&pods);
+}
+
+#[test]
+fn an_existing_node_is_left_empty_where_a_pod_on_it_would_keep_another_away() {
+    let node = "kind: Node
+metadata: {name: n, labels: {kubernetes.io/hostname: n, kubernetes.io/arch: amd64, kubernetes.io/os: linux, topology.kubernetes.io/zone: a}}
+status: {allocatable: {cpu: 2, memory: 4Gi, pods: 20}, conditions: [{type: Ready, status: 'True'}]}
+";
+    let high = format!("{} {} priority: 1000,", apart(ZONE, "l"), in_zone("a"));
+    all_get_nodes(&(node.to_owned() + &pod("low", "l", "1", "") + &pod("high", "h", "4", &high)));
+}
+
+#[test]
+fn of_pods_that_cannot_all_be_placed_those_of_the_highest_priority_are() {
+    let replica =
+        |number: usize| pod(&format!("x{number}"), "x", "1", &format!("{} priority: {number},", apart(ZONE, "x")));
+    let pods: String = (0..5).map(replica).collect();
+    for plan in plans(&pods) {
+        assert_eq!(left_out(&plan), ["x0", "x1"]);
+    }
+    // A pinned one of lower priority gives way, too.
+    let pinned = pod("y", "x", "1", &(apart(ZONE, "x") + &in_zone("a")));
+    for plan in plans(&((1..4).map(replica).collect::<String>() + &pinned)) {
+        assert_eq!(left_out(&plan), ["y"]);
+    }
+}
