@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mini_karpenter::check::{check_consolidation, check_plan};
 use mini_karpenter::consolidate::{self, Consolidation, Move, NodePlan, consolidate};
 use mini_karpenter::model::{Catalog, Labels, Operator, PodName, Requirement, Resources, TaintEffect, key};
-use mini_karpenter::provision::{Ignored, Options, Plan, PlannedNode, PodPlan, Verdict, plan};
+use mini_karpenter::provision::{Ignored, Options, Plan, PlannedNode, PodPlan, Unplaceable, Verdict, plan};
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::{Cpu, Money};
 use mini_karpenter::{catalog, lower};
@@ -176,6 +176,36 @@ fn a_plan_with_a_pod_in_the_wrong_place_does_not_pass() {
         }),
     ];
     assert_eq!(unnoticed(&good_plan(), &spoilers, complaints_about), Vec::<&str>::new());
+}
+
+/// The plan without a pod, of which it says that there is no node for it.
+fn leave_out(plan: &mut Plan, left_out: &str) {
+    let at = plan.pods.iter().position(|planned| planned.pod.name == name(left_out)).unwrap();
+    plan.pods[at].verdict = Verdict::Unplaceable(Arc::new(Unplaceable::NoTypes));
+    plan.placements.retain(|position| *position != at);
+    plan.nodes.iter_mut().for_each(|node| node.pods.retain(|listed| *listed != name(left_out)));
+    plan.nodes.retain(|node| !node.pods.is_empty());
+    plan.bound = None;
+}
+
+#[test]
+fn a_plan_that_leaves_out_a_pod_for_which_there_is_a_node_does_not_pass() {
+    for (left_out, node) in [
+        ("one", "a new large in a"),
+        ("labelled", "a new large in a"),
+        ("existing", "free"),
+        ("two", "a new large in a"),
+    ] {
+        let mut plan = good_plan();
+        leave_out(&mut plan, left_out);
+        let complaints = complaints_about(&plan);
+        assert_eq!(complaints, [format!("default/{left_out}: gets no node, and {node} would take it")]);
+    }
+    let mut plan = good_plan();
+    for each in ["one", "two", "labelled", "existing"] {
+        leave_out(&mut plan, each);
+    }
+    assert_eq!(complaints_about(&plan).len(), 4, "{:#?}", complaints_about(&plan));
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn offers(
 type Placements<'a> = BTreeMap<Option<(&'a String, &'a String)>, Vec<Placement>>;
 
 /// What a pod asks of a new node, with what is asked for it where it says nothing of that.
-fn with_defaults(own: &Placement, defaults: &[Requirement]) -> Placement {
+pub(super) fn with_defaults(own: &Placement, defaults: &[Requirement]) -> Placement {
     let mut placement = own.clone();
     let terms = placement.node_affinity.get_or_insert_with(|| vec![NodeSelectorTerm::default()]);
     for term in terms {

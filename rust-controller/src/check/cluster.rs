@@ -9,7 +9,7 @@ use super::site::{Site, SiteId};
 use super::spread::{EligibleNodes, Spreads};
 use super::storage::Storage;
 use super::topology::{Change, Topology};
-use crate::feasibility::{Rule, placement_refusal};
+use crate::feasibility::{Rule, placement_admits, placement_refusal};
 use crate::model::HostPort;
 use crate::snapshot::Snapshot;
 use crate::units::FastMap;
@@ -96,12 +96,8 @@ impl<'a> Cluster<'a> {
         self.pods[id].as_deref().unwrap_or_default()
     }
 
-    /// The nodes that are planned come, without pods.
-    pub(super) fn join_planned(&mut self) {
-        self.join((0..self.sites.len()).filter(|id| self.sites[*id].is_planned()).collect());
-    }
-
-    fn join(&mut self, ids: Vec<SiteId>) {
+    /// Nodes that are planned come, without pods.
+    pub(super) fn join(&mut self, ids: Vec<SiteId>) {
         self.spreads.nodes(&ids, Change::Comes);
         for id in ids {
             self.pods[id] = Some(Vec::new());
@@ -117,6 +113,19 @@ impl<'a> Cluster<'a> {
         }
         self.spreads.nodes(&[id], Change::Goes);
         pods
+    }
+
+    /// Nodes that are there, with the pods on them.
+    pub(super) fn there(&self) -> impl Iterator<Item = (SiteId, &Site<'a>)> {
+        self.sites.iter().enumerate().filter(|(id, _)| self.pods[*id].is_some())
+    }
+
+    /// Whether no rule has anything against the pod on the node; what is most often against it is asked first.
+    pub(super) fn takes(&self, arrival: Arrival<'a>, id: SiteId) -> bool {
+        let (kind, site) = (&self.kinds[arrival.guest.kind], &self.sites[id]);
+        placement_admits(&kind.example.placement, &site.target())
+            && self.room.check(&kind.requests, id, site).is_ok()
+            && self.objections(arrival, id).is_empty()
     }
 
     /// What each rule has against the pod on the node, as things are.

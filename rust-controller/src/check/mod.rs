@@ -14,6 +14,7 @@ mod consolidation;
 mod daemons;
 mod fleet_bound;
 mod kinds;
+mod left_out;
 mod lookup;
 mod mounts;
 mod objection;

@@ -6,11 +6,13 @@ use super::certificate::certificate;
 use super::cluster::{Arrival, Cluster};
 use super::daemons::daemon_pods;
 use super::kinds::{Guest, Kinds};
+use super::left_out::{LeftOut, Probe, left_out};
 use super::planned_node::{LaunchId, Launches};
 use super::roster::Roster;
+use super::site::{Site, SiteId};
 use super::zones::zones;
 use super::{Unchecked, Violation, needs_node, violations};
-use crate::model::{Catalog, Pod, PodName};
+use crate::model::{Catalog, Labels, Pod, PodName};
 use crate::provision::{Options, Plan, PlannedNode, PodPlan, Verdict};
 use crate::snapshot::Snapshot;
 use crate::units::{FastMap, FastSet};
@@ -18,7 +20,8 @@ use crate::units::{FastMap, FastSet};
 /// Everything that is wrong with a plan, sorted; nothing, for a plan that may be shown.
 ///
 /// What a plan says of pods, nodes and types is not believed: it is held against the snapshot and the catalog. Then the
-/// plan is done, pod by pod, and each must be allowed on its node at its turn.
+/// plan is done, pod by pod, and each must be allowed on its node at its turn. In the end nothing may be there, or for sale,
+/// that would take a pod which gets no node.
 #[must_use]
 pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, plan: &Plan) -> Vec<Violation> {
     let roster = Roster::new(snapshot.pods(), &plan.pods);
@@ -40,7 +43,13 @@ pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, pla
             Err(violation) => found.push(violation),
         }
     }
-    found.extend(Replay::new(snapshot, &roster, plan, &launches, &obtainable, &daemons).run());
+    let get_no_node = |(position, planned): (usize, &PodPlan)| {
+        let left_out = matches!(planned.verdict, Verdict::Unplaceable(_));
+        roster.pod(position).filter(|_| left_out)
+    };
+    let left_out =
+        left_out(plan.pods.iter().enumerate().filter_map(get_no_node), &daemons, snapshot, (catalog, options));
+    found.extend(Replay::new(snapshot, &roster, plan, (&launches, &obtainable), &daemons, &left_out).run());
     found.sort();
     found
 }
@@ -155,16 +164,26 @@ fn names(snapshot: &Snapshot, plan: &Plan) -> Vec<Violation> {
 /// The plan, done.
 struct Replay<'a> {
     plan: &'a Plan,
+    /// Planned nodes that can be had.
+    obtainable: Vec<&'a PlannedNode>,
     /// By position in the plan, the pods that get a node.
     guests: Vec<Option<Guest<'a>>>,
     /// Names of nodes that are being deleted.
     going: BTreeSet<&'a str>,
+    /// Names of nodes whose room nobody knows.
+    unknown: BTreeSet<&'a str>,
     cluster: Cluster<'a>,
     /// A pod for each `DaemonSet`.
     daemons: Vec<Guest<'a>>,
     /// By node, positions of the daemon pods of those that are planned and still empty.
     waiting: Vec<Option<&'a [usize]>>,
     planned_nodes_are_there: bool,
+    /// How many nodes exist, and how many are planned; those that nobody plans come after them.
+    counts: (usize, usize),
+    /// Pods that get no node.
+    left_out: Vec<(&'a LeftOut<'a>, Guest<'a>)>,
+    /// Existing nodes that would have taken one of them before planned nodes came, by its number there.
+    taking: BTreeSet<(usize, SiteId)>,
 }
 
 impl<'a> Replay<'a> {
@@ -172,32 +191,107 @@ impl<'a> Replay<'a> {
         snapshot: &'a Snapshot,
         roster: &Roster<'a>,
         plan: &'a Plan,
-        launches: &'a Launches<'a>,
-        obtainable: &[(&'a PlannedNode, LaunchId)],
+        (launches, obtainable): (&'a Launches<'a>, &[(&'a PlannedNode, LaunchId)]),
         daemons: &'a [Pod],
+        left_out: &'a [LeftOut<'a>],
     ) -> Self {
         let mut kinds = Kinds::default();
         let placed = |(position, planned)| node_of(planned).and_then(|_| roster.pod(position));
         let guests = plan.pods.iter().enumerate().map(placed).map(|pod| Some(kinds.coming(pod?)));
         let guests: Vec<Option<Guest<'a>>> = guests.collect();
         let daemons: Vec<Guest<'a>> = daemons.iter().map(|daemon| kinds.coming(daemon)).collect();
-        let coming: Vec<Guest<'a>> = guests.iter().flatten().chain(&daemons).copied().collect();
-        let sites = obtainable.iter().map(|(node, launch)| launches.site(node, *launch)).collect();
+        let left_out: Vec<(&LeftOut<'_>, Guest<'a>)> =
+            left_out.iter().map(|left| (left, kinds.coming(left.pod))).collect();
+        let coming = guests.iter().flatten().chain(&daemons).chain(left_out.iter().map(|(_, guest)| guest));
+        let coming: Vec<Guest<'a>> = coming.copied().collect();
+        let sites = obtainable.iter().map(|(node, launch)| launches.site(node, *launch));
+        let probes = left_out.iter().flat_map(|(left, _)| left.probes.iter().map(Probe::site));
+        let sites = sites.chain(probes).collect();
         let waiting = obtainable.iter().map(|(_, launch)| Some(launches.daemons(*launch)));
         let going = snapshot.nodes().iter().filter(|node| node.deleting);
         Self {
             plan,
+            obtainable: obtainable.iter().map(|(node, _)| *node).collect(),
             guests,
             going: going.map(|node| node.name.as_str()).collect(),
+            unknown: snapshot.unreadable_nodes(),
             cluster: Cluster::new(snapshot, sites, kinds, &coming),
             daemons,
             waiting: std::iter::repeat_n(None, snapshot.nodes().len()).chain(waiting).collect(),
             planned_nodes_are_there: false,
+            counts: (snapshot.nodes().len(), obtainable.len()),
+            left_out,
+            taking: BTreeSet::new(),
         }
     }
 
     fn run(mut self) -> Vec<Violation> {
-        self.plan.placements.iter().flat_map(|position| self.step(*position)).collect()
+        let mut found: Vec<Violation> = self.plan.placements.iter().flat_map(|position| self.step(*position)).collect();
+        if !self.planned_nodes_are_there {
+            self.join_planned();
+        }
+        for number in 0..self.left_out.len() {
+            found.extend(self.place_for(number));
+        }
+        found
+    }
+
+    fn join_planned(&mut self) {
+        let (existing, planned) = self.counts;
+        self.taking = self.takers();
+        self.cluster.join((existing..existing + planned).collect());
+        self.planned_nodes_are_there = true;
+    }
+
+    /// Existing nodes that take one of the pods that get no node.
+    fn takers(&self) -> BTreeSet<(usize, SiteId)> {
+        let is_usable = |site: &Site<'_>| !self.going.contains(site.name) && !self.unknown.contains(site.name);
+        let usable = self.cluster.there().filter(|(_, site)| is_usable(site)).map(|(id, _)| id);
+        let usable: Vec<SiteId> = usable.collect();
+        let left_out = self.left_out.iter().enumerate();
+        let takes = |guest: &Guest<'a>, id: SiteId| self.cluster.takes(Arrival { guest: *guest, made_anew: false }, id);
+        let of_pod = |(number, (_, guest)): (usize, &(&LeftOut<'_>, Guest<'a>))| {
+            let taking: Vec<SiteId> = usable.iter().copied().filter(|id| takes(guest, *id)).collect();
+            taking.into_iter().map(move |id| (number, id))
+        };
+        left_out.flat_map(of_pod).collect()
+    }
+
+    /// A node for a pod that gets none, now that all others are where they are to be: an existing one that would have taken it
+    /// before planned nodes came, too; a planned one; or a new one.
+    fn place_for(&mut self, number: usize) -> Option<Violation> {
+        let (left, guest) = self.left_out[number];
+        let arrival = Arrival { guest, made_anew: false };
+        let is_asked = |id: SiteId, site: &Site<'_>| match self.pool_labels_of(id) {
+            Some(labels) => left.asks_for(site, labels),
+            None => self.taking.contains(&(number, id)),
+        };
+        let asked = self.cluster.there().filter(|(id, site)| is_asked(*id, site));
+        let taker =
+            asked.filter(|(id, _)| self.cluster.takes(arrival, *id)).map(|(_, site)| site.name.to_owned()).next();
+        let taker = taker.or_else(|| self.new_node_for(number, arrival));
+        taker.map(|node| Violation::new(&guest.pod.name, format_args!("gets no node, and {node} would take it")))
+    }
+
+    /// Labels that the `NodePool` of a planned node adds.
+    fn pool_labels_of(&self, id: SiteId) -> Option<&'a Labels> {
+        let node = self.obtainable.get(id.checked_sub(self.counts.0)?)?;
+        self.plan.pools.get(&node.pool).map(|pool| &pool.labels)
+    }
+
+    fn new_node_for(&mut self, number: usize, arrival: Arrival<'a>) -> Option<String> {
+        let before: usize = self.left_out[..number].iter().map(|(left, _)| left.probes.len()).sum();
+        let first = self.counts.0 + self.counts.1 + before;
+        let left = self.left_out[number].0;
+        (first..).zip(&left.probes).find_map(|(id, probe)| {
+            self.cluster.join(vec![id]);
+            for daemon in &probe.daemons {
+                self.cluster.put(self.daemons[*daemon], id);
+            }
+            let takes = self.cluster.takes(arrival, id);
+            self.cluster.remove(id);
+            takes.then(|| probe.name.clone())
+        })
     }
 
     fn step(&mut self, position: usize) -> Vec<Violation> {
@@ -205,8 +299,7 @@ impl<'a> Replay<'a> {
         let (Some(guest), Some((node, exists))) = (self.guests[position], node_of(planned)) else { return Vec::new() };
         let pod = &guest.pod.name;
         if !exists && !self.planned_nodes_are_there {
-            self.cluster.join_planned();
-            self.planned_nodes_are_there = true;
+            self.join_planned();
         }
         let Some(id) = self.cluster.find(node).filter(|_| !exists || !self.going.contains(node)) else {
             return vec![Violation::new(pod, format_args!("gets {node}, which does not exist, or not for long"))];
