@@ -139,6 +139,28 @@ fn a_pod_shares_a_host_that_has_the_labels_of_the_pod_that_must_be_beside_it() {
 }
 
 #[test]
+fn a_daemon_pod_that_a_pod_must_be_beside_comes_with_its_node() {
+    let daemon = "kind: Pod
+apiVersion: v1
+metadata: {name: agent-x, labels: {app: agent}, ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: agent, uid: u, controller: true}]}
+spec: {nodeName: gone, containers: [{name: c, resources: {requests: {cpu: 50m}}}]}
+status: {phase: Running}
+";
+    let affinity = |apart: &str| {
+        format!(
+            "affinity: {{podAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: {HOST}, labelSelector: \
+             {{matchLabels: {{app: agent}}}}}}]}}{apart}}},"
+        )
+    };
+    // By a rule that areas decide as well, no batch of nodes has a place for it.
+    let apart = ", podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: team, labelSelector: \
+                 {matchLabels: {app: q}}}]}";
+    for spec in [affinity(""), affinity(apart)] {
+        all_get_nodes(&(daemon.to_owned() + &pod("p", "p", "500m", &spec) + &pod("q", "q", "500m", "")));
+    }
+}
+
+#[test]
 fn a_pod_that_keeps_all_others_off_its_host_leads_nobody() {
     let alone = rule("podAntiAffinity", HOST, "") + " priority: 100,";
     let pods = pod("alone", "l", "500m", &alone) + &pod("leader", "l", "1", "") + &pod("f", "f", "1", &near(HOST, "l"));

@@ -19,9 +19,12 @@ use crate::snapshot::Snapshot;
 use crate::units::Money;
 
 /// How often pods that were left out come first.
-const ROUNDS: usize = 6;
+const TRIES: usize = 6;
 
-/// Where more pods wait than this, a try that leaves out as many as before is the last one, and none begins without effort.
+/// So many tries in a row that are no better are the last ones.
+const VAIN_TRIES: usize = 2;
+
+/// Where more pods wait than this, the first try that is no better is the last one, and none begins without effort.
 const FEW_PODS: usize = 500;
 
 /// So many pods at most come first.
@@ -53,50 +56,53 @@ pub(super) struct Attempts<'a, 'o> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) launches: &'a Launches<'a>,
     pub(super) options: &'o Options,
-    /// For what is tried in any case: none. Whoever asks it has more to try.
-    pub(super) at_once: &'o Effort,
 }
 
 impl<'a> Attempts<'a, '_> {
     /// The plan in which pods come in the usual order, and fit existing nodes so. The simulation is without any of them when
     /// this returns.
-    pub(super) fn first(&self, on_existing: OnExisting<'a>, simulation: &mut Simulation) -> Attempt<'a> {
+    pub(super) fn first(
+        &self,
+        on_existing: OnExisting<'a>,
+        effort: &Effort,
+        simulation: &mut Simulation,
+    ) -> Attempt<'a> {
         let with_fitting = simulation.clone();
         take_back(&on_existing.fitting, simulation);
-        self.pack((on_existing, with_fitting), self.at_once, simulation)
+        self.pack((on_existing, with_fitting), effort, simulation)
     }
 
-    /// The best plan that is found with those first that others keep from their place. Each try is made without effort, so
-    /// that no plan is worse for more of it. The simulation is that without any of the pods.
+    /// The best plan that is found with those first that others keep from their place. Tries are made without effort; what
+    /// there is goes into the one that is kept. The simulation is that without any of the pods.
     pub(super) fn better(&self, first: Attempt<'a>, simulation: &mut Simulation, effort: &Effort) -> Attempt<'a> {
         let few = first.rest.len() <= FEW_PODS;
         let mut urgent: Vec<usize> = Vec::new();
         let mut hindered = first.hindered.clone();
-        let mut best = first;
-        for _ in 0..ROUNDS {
+        let most_vain = if few { VAIN_TRIES } else { 1 };
+        let (mut best, mut is_first, mut vain) = (first, true, 0);
+        for _ in 0..TRIES {
             hindered.truncate(MOST_URGENT);
-            if hindered.is_empty() || hindered == urgent || (!few && effort.is_spent()) {
+            if vain == most_vain || hindered.is_empty() || hindered == urgent || (!few && effort.is_spent()) {
                 break;
             }
             urgent.retain(|position| !hindered.contains(position));
             urgent.splice(0..0, hindered.drain(..));
             let next = self.attempt(&urgent, simulation);
             hindered.clone_from(&next.hindered);
+            vain += 1;
             if next.badness() < best.badness() {
-                best = next;
-            } else if !few {
-                break;
+                (best, is_first, vain) = (next, false, 0);
             }
         }
-        best
+        if is_first { best } else { self.longer(best, simulation, effort) }
     }
 
     /// The same pods on the same existing nodes, with as much effort as there is, if that is no worse.
-    pub(super) fn longer(&self, best: Attempt<'a>, simulation: &Simulation, effort: &Effort) -> Attempt<'a> {
-        if !self.at_once.was_cut_short() || effort.is_spent() {
+    fn longer(&self, best: Attempt<'a>, simulation: &Simulation, effort: &Effort) -> Attempt<'a> {
+        if effort.is_spent() {
             return best;
         }
-        let longer = Self { launches: best.launches, ..*self }.pack(best.ground(), effort, simulation);
+        let longer = self.pack(best.ground(), effort, simulation);
         if longer.badness() <= best.badness() { longer } else { best }
     }
 
@@ -104,7 +110,7 @@ impl<'a> Attempts<'a, '_> {
     fn attempt(&self, urgent: &[usize], simulation: &mut Simulation) -> Attempt<'a> {
         let reserve = |pods: &[Waiting<'a>], simulation: &mut Simulation| self.reserve(pods, simulation);
         let on_existing = place_urgent_first(self.snapshot, urgent, simulation, reserve);
-        self.first(on_existing, simulation)
+        self.first(on_existing, &Effort::none(), simulation)
     }
 
     fn pack(

@@ -10,7 +10,7 @@ use super::mixture::Batch;
 use crate::feasibility::{ClassId, NodeId, Simulation};
 
 /// A planned node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Bin<'a> {
     pub(super) launch: &'a Launch<'a>,
     /// The node in the simulation.

@@ -54,21 +54,28 @@ pub(super) fn place_urgent_first<'a>(
     snapshot: &'a Snapshot,
     urgent: &[usize],
     simulation: &mut Simulation,
-    reserve: impl FnOnce(&[Waiting<'a>], &mut Simulation) -> Vec<(ClassId, NodeId)>,
+    reserve: impl Fn(&[Waiting<'a>], &mut Simulation) -> Vec<(ClassId, NodeId)>,
 ) -> OnExisting<'a> {
     let all = in_order(snapshot, urgent, simulation);
     let (mut first, mut waiting): (Vec<Waiting<'_>>, Vec<Waiting<'_>>) = all.iter().partition(|pod| pod.urgent);
     let mut usable = usable_nodes(snapshot, simulation);
-    let mut fitting = Vec::new();
-    place_all(&mut first, &mut fitting, &usable, simulation);
-    let reserved = reserve(&first, simulation);
-    place_all(&mut waiting, &mut fitting, &usable, simulation);
-    for (class, node) in reserved.iter().rev() {
-        simulation.take(*class, *node);
-        simulation.remove_joined(*node);
-    }
-    if !reserved.is_empty() {
-        place_again(&mut fitting, simulation);
+    let mut fitting: Vec<(Waiting<'_>, String)> = Vec::new();
+    loop {
+        let before = fitting.len();
+        place_all(&mut first, &mut fitting, &usable, simulation);
+        let reserved = reserve(&first, simulation);
+        place_all(&mut waiting, &mut fitting, &usable, simulation);
+        for (class, node) in reserved.iter().rev() {
+            simulation.take(*class, *node);
+            simulation.remove_joined(*node);
+        }
+        if !reserved.is_empty() {
+            waiting.extend(place_again(&mut fitting, simulation));
+        }
+        // An urgent one may have waited for one of the others.
+        if first.is_empty() || fitting.len() <= before {
+            break;
+        }
     }
     let fits: BTreeSet<usize> = fitting.iter().map(|(waiting, _)| waiting.position).collect();
     let rest: Vec<Waiting<'_>> = all.into_iter().filter(|waiting| !fits.contains(&waiting.position)).collect();
@@ -109,13 +116,19 @@ fn place_all<'a>(
     });
 }
 
-/// Without those that found their place only beside pods for which nodes were reserved.
-fn place_again(fitting: &mut Vec<(Waiting<'_>, String)>, simulation: &mut Simulation) {
+/// Takes out those that found their place only beside pods for which nodes were reserved, and returns them.
+fn place_again<'a>(fitting: &mut Vec<(Waiting<'a>, String)>, simulation: &mut Simulation) -> Vec<Waiting<'a>> {
     take_back(fitting, simulation);
+    let mut out = Vec::new();
     fitting.retain(|(waiting, name)| {
         let node = simulation.node(name).filter(|node| simulation.may_run(waiting.class, *node));
-        node.inspect(|node| simulation.place(waiting.class, *node)).is_some()
+        match node {
+            Some(node) => simulation.place(waiting.class, node),
+            None => out.push(*waiting),
+        }
+        node.is_some()
     });
+    out
 }
 
 /// As if nobody had been placed.

@@ -151,7 +151,7 @@ impl<'a> Ranking<'a> {
 
     /// Positions of the launches that admit a pod of the class now, the best first.
     fn admitting(&self, simulation: &Simulation) -> impl Iterator<Item = usize> {
-        let admits = |candidate: &Candidate<'_>| simulation.may_run(self.class, candidate.launch.node);
+        let admits = |candidate: &Candidate<'_>| simulation.may_run_beside_held(self.class, candidate.launch.node);
         self.suiting.iter().enumerate().filter(move |(_, candidate)| admits(candidate)).map(|(position, _)| position)
     }
 

@@ -203,15 +203,14 @@ fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: 
     let on_existing = place_on_existing(snapshot, &mut simulation);
     let launches = demands.launches(on_existing.rest.iter().map(|waiting| &**waiting.pod), from, &mut simulation);
     let wider;
-    let attempts = Attempts { snapshot, launches: &launches, options, at_once: &Effort::none() };
-    let mut best = attempts.first(on_existing, &mut simulation);
+    let attempts = Attempts { snapshot, launches: &launches, options };
+    let mut best = attempts.first(on_existing, effort, &mut simulation);
     if best.hinders_somebody() {
         // Others may be left over for new nodes.
         let all_pods = best.pods().map(|waiting| &**waiting.pod);
         wider = demands.launches(all_pods, from, &mut simulation);
         best = Attempts { launches: &wider, ..attempts }.better(best, &mut simulation, effort);
     }
-    best = attempts.longer(best, &simulation, effort);
     let Attempt { fitting, rest, mut packed, launches, on_existing, mut simulation, .. } = best;
     let mut drafts = Drafts::of(snapshot, &rest, &on_existing);
     let unmet =

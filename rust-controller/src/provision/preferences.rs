@@ -59,12 +59,45 @@ pub(super) fn on_existing<'a>(
 /// that get a node.
 ///
 /// Where some zone has fewer nodes than it should, nothing changes: a pod that has its node for itself may be the only one
-/// that could have one there, and would be so no longer with another.
+/// that could have one there, and would be so no longer with another. Nor does anything change where that would make room for
+/// a pod which gets no node.
 pub(super) fn on_planned<'a>(
     snapshot: &'a Snapshot,
     fitting: &Fitting<'a>,
     pods: &[Waiting<'a>],
     packed: &mut Packed<'a>,
+    (launches, within): (&'a Launches<'a>, (&Options, &Effort)),
+    simulation: &mut Simulation,
+) -> Unmet {
+    let may_change = packed.zones_are_full;
+    let before = (may_change && !packed.unplaceable.is_empty()).then(|| (packed.bins.clone(), simulation.clone()));
+    let unmet = change_places(snapshot, fitting, pods, (packed, may_change), (launches, within), simulation);
+    let Some((bins, unchanged)) = before else { return unmet };
+    let mut left_out = packed.unplaceable.iter().map(|(pod, _)| &pods[*pod]);
+    if !left_out.any(|waiting| may_be_placed(waiting, &packed.bins, launches, simulation)) {
+        return unmet;
+    }
+    packed.bins = bins;
+    *simulation = unchanged;
+    change_places(snapshot, fitting, pods, (packed, false), (launches, within), simulation)
+}
+
+/// Whether a planned node, or another new one, takes the pod now.
+fn may_be_placed(waiting: &Waiting<'_>, bins: &[Bin<'_>], launches: &Launches<'_>, simulation: &Simulation) -> bool {
+    let mut planned = bins.iter().map(|bin| (bin.node, bin.launch.node));
+    let mut new = launches.all().map(|launch| (launch.node, launch.node));
+    let takes = |(node, like): (NodeId, NodeId)| {
+        simulation.may_run(waiting.class, node) && launches.suits(waiting, like, simulation)
+    };
+    !waiting.pod.claims_devices && (planned.any(takes) || new.any(takes))
+}
+
+/// Counts what is unmet, and before that lets pods and nodes change, if they may.
+fn change_places<'a>(
+    snapshot: &'a Snapshot,
+    fitting: &Fitting<'a>,
+    pods: &[Waiting<'a>],
+    (packed, may_change): (&mut Packed<'a>, bool),
     (launches, (options, effort)): (&'a Launches<'a>, (&Options, &Effort)),
     simulation: &mut Simulation,
 ) -> Unmet {
@@ -84,7 +117,7 @@ pub(super) fn on_planned<'a>(
     }
     let spots: Vec<Spot> = bins.iter().map(|bin| spot(bin, pods, &mut wishes, simulation)).collect();
     let mut exchange = Exchange::new(pods, spots, &mut wishes, simulation).within(launches);
-    if packed.zones_are_full {
+    if may_change {
         exchange.improve(ROUNDS);
         // With nodes elsewhere, pods may find better places among them.
         if !effort.is_spent() && relaunch(bins, &mut exchange, &on_existing, launches, limits) {
