@@ -13,6 +13,7 @@ mod cluster;
 mod consolidation;
 mod daemons;
 mod fleet_bound;
+mod free_volumes;
 mod kinds;
 mod left_out;
 mod lookup;

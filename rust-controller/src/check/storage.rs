@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::free_volumes::FreeVolumes;
 use super::objection::Objection;
 use super::site::{Site, SiteId};
-use crate::feasibility::{requirement_matches, selects};
+use crate::feasibility::requirement_matches;
 use crate::model::{
     Claim, Labels, NodeSelectorTerm, ObjectName, Pod, PodVolume, Requirement, StorageClass, Volume, key, normalized_key,
 };
@@ -24,10 +25,11 @@ const BETWEEN_ZONES: &str = "__";
 #[derive(Debug)]
 pub(super) struct Storage<'a> {
     pub(super) extras: &'a Extras,
-    /// By storage class, the smallest first, then by name.
-    volumes_of_class: BTreeMap<&'a str, Vec<&'a Volume>>,
-    /// Volumes that pods have come to, with the claim that each is for.
-    taken: BTreeMap<&'a str, ObjectName>,
+    free: FreeVolumes<'a>,
+    /// Volumes that say which claim they are for, by that claim.
+    meant: BTreeMap<&'a ObjectName, Vec<&'a Volume>>,
+    /// Volumes that pods have come to, by the claim that each is for.
+    taken: BTreeMap<ObjectName, Vec<&'a Volume>>,
     /// Claims whose volumes are made for pods that have come to a node.
     made_at: BTreeMap<ObjectName, SiteId>,
 }
@@ -46,7 +48,7 @@ pub(super) struct Use<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source<'a> {
     /// This one, which is there.
-    Found(&'a str),
+    Found(&'a Volume),
     /// One is made there.
     Made,
 }
@@ -56,14 +58,13 @@ pub(super) type Bindings<'a> = Vec<(ObjectName, Source<'a>)>;
 
 impl<'a> Storage<'a> {
     pub(super) fn new(extras: &'a Extras) -> Self {
-        let mut volumes_of_class: BTreeMap<&str, Vec<&Volume>> = BTreeMap::new();
-        for volume in extras.volumes.iter().flatten().map(|(_, volume)| &**volume) {
-            volumes_of_class.entry(volume.storage_class.as_deref().unwrap_or_default()).or_default().push(volume);
+        let mut meant: BTreeMap<&ObjectName, Vec<&Volume>> = BTreeMap::new();
+        for volume in extras.volumes.iter().flat_map(BTreeMap::values) {
+            if let Some((claim, _)) = &volume.claim {
+                meant.entry(claim).or_default().push(volume);
+            }
         }
-        for volumes in volumes_of_class.values_mut() {
-            volumes.sort_by_key(|volume| (volume.capacity, &volume.name));
-        }
-        Self { extras, volumes_of_class, taken: BTreeMap::new(), made_at: BTreeMap::new() }
+        Self { extras, free: FreeVolumes::new(extras), meant, taken: BTreeMap::new(), made_at: BTreeMap::new() }
     }
 
     /// The claims that a pod uses, in the order of its spec.
@@ -178,7 +179,7 @@ impl<'a> Storage<'a> {
         for claim in free {
             match self.matching_volume(claim, &chosen, site)? {
                 Some(volume) => {
-                    chosen.insert(volume);
+                    chosen.insert(volume.name.as_str());
                     bindings.push((claim.name.clone(), Source::Found(volume)));
                 }
                 None => promised.push(claim),
@@ -198,39 +199,31 @@ impl<'a> Storage<'a> {
         claim: &Claim,
         chosen: &BTreeSet<&str>,
         site: &Site<'_>,
-    ) -> Result<Option<&'a str>, Objection> {
+    ) -> Result<Option<&'a Volume>, Objection> {
         if self.extras.volumes.is_none() {
             return Err(Objection::Unread("PersistentVolume"));
         }
-        let of_class = self.volumes_of_class.get(claim.storage_class.as_deref().unwrap_or_default());
-        let suits = |volume: &&&Volume| {
-            volume.capacity >= claim.size
+        match self.own_volume(claim, chosen) {
+            Some(own) => Ok(Some(own).filter(|own| attaches(own, site.labels))),
+            None => Ok(self.free.smallest(claim, chosen, site.labels)),
+        }
+    }
+
+    /// The smallest volume that is kept for this claim, by its own word or since a pod came.
+    fn own_volume(&self, claim: &Claim, chosen: &BTreeSet<&str>) -> Option<&'a Volume> {
+        let is_this =
+            |volume: &&&Volume| volume.claim.as_ref().is_some_and(|(_, uid)| uid.is_empty() || *uid == claim.uid);
+        let meant = self.meant.get(&claim.name).into_iter().flatten().filter(is_this);
+        let taken = self.taken.get(&claim.name).into_iter().flatten();
+        let class = claim.storage_class.as_deref().unwrap_or_default();
+        let suits = |volume: &&Volume| {
+            volume.storage_class.as_deref().unwrap_or_default() == class
+                && volume.capacity >= claim.size
                 && volume.block == claim.block
                 && !volume.deleting
                 && !chosen.contains(volume.name.as_str())
         };
-        let candidates: Vec<&'a Volume> = of_class.into_iter().flatten().filter(suits).copied().collect();
-        if let Some(own) = candidates.iter().find(|volume| self.is_for(volume, claim)) {
-            return Ok(attaches(own, site.labels).then_some(own.name.as_str()));
-        }
-        let free = |volume: &&&Volume| {
-            volume.claim.is_none()
-                && !self.taken.contains_key(volume.name.as_str())
-                && volume.available
-                && claim.selector.as_ref().is_none_or(|selector| selects(selector, &volume.labels))
-                && claim.access_modes.is_subset(&volume.access_modes)
-                && attaches(volume, site.labels)
-        };
-        Ok(candidates.iter().find(free).map(|volume| volume.name.as_str()))
-    }
-
-    /// Whether the volume is kept for this claim, by its own word or since a pod came.
-    fn is_for(&self, volume: &Volume, claim: &Claim) -> bool {
-        let said = volume
-            .claim
-            .as_ref()
-            .is_some_and(|(name, uid)| *name == claim.name && (uid.is_empty() || *uid == claim.uid));
-        said || self.taken.get(volume.name.as_str()) == Some(&claim.name)
+        meant.chain(taken).copied().filter(suits).min_by_key(|volume| (volume.capacity, &volume.name))
     }
 
     /// Whether the claim's storage class can make a volume for this node.
@@ -252,7 +245,10 @@ impl<'a> Storage<'a> {
     pub(super) fn take(&mut self, bindings: Bindings<'a>, site: SiteId) {
         for (claim, source) in bindings {
             match source {
-                Source::Found(volume) => drop(self.taken.insert(volume, claim)),
+                Source::Found(volume) => {
+                    self.free.remove(volume);
+                    self.taken.entry(claim).or_default().push(volume);
+                }
                 // A claim that is made anew has one pod only: no other will look for it.
                 Source::Made if self.exists(&claim) => drop(self.made_at.insert(claim, site)),
                 Source::Made => {}
@@ -311,7 +307,7 @@ fn unusable(claim: &Claim) -> Option<&'static str> {
 }
 
 /// Whether a node with these labels can attach the volume.
-fn attaches(volume: &Volume, node: &Labels) -> bool {
+pub(super) fn attaches(volume: &Volume, node: &Labels) -> bool {
     volume.node_affinity.as_ref().is_none_or(|terms| any_term_matches(terms, node))
 }
 

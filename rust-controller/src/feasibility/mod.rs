@@ -23,6 +23,7 @@ mod shape;
 mod sights;
 mod simulation;
 mod spread;
+mod stock;
 mod taints;
 mod target;
 mod verdict;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::volumes::Attachments;
 use crate::model::{Disk, DiskKind};
+use crate::units::FastMap;
 
 /// What the volumes of the pods take, on each node and in the whole cluster.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +17,10 @@ pub(super) struct Mounts {
     of_others: BTreeMap<usize, Vec<usize>>,
     /// Claims for one pod only: how many pods use each.
     exclusive: BTreeMap<usize, u32>,
-    /// Volumes that pods placed here have been promised.
-    promised: BTreeSet<usize>,
+    /// By shelf, volumes that no pod placed here has been promised.
+    free: Vec<BTreeSet<usize>>,
+    /// The shelf of each volume that was free at the start.
+    shelf_of: FastMap<usize, usize>,
     /// By class and node, pod by pod.
     promises: BTreeMap<(usize, usize), Vec<Promise>>,
     /// By claim that several pods use, where each of these has come to it, and the volume that it was promised.
@@ -34,6 +37,14 @@ struct Promise {
 }
 
 impl Mounts {
+    /// Nothing is in use, and all these volumes are free, by shelf.
+    pub(super) fn new(free: Vec<BTreeSet<usize>>) -> Self {
+        let on_shelf = |(shelf, volumes): (usize, &BTreeSet<usize>)| {
+            volumes.iter().map(move |volume| (*volume, shelf)).collect::<Vec<_>>()
+        };
+        Self { shelf_of: free.iter().enumerate().flat_map(on_shelf).collect(), free, ..Self::default() }
+    }
+
     pub(super) fn add_disks(&mut self, node: usize, disks: &[Disk]) {
         if !disks.is_empty() {
             self.disks.entry(node).or_default().extend(disks.iter().cloned());
@@ -140,13 +151,23 @@ impl Mounts {
         }
     }
 
-    pub(super) fn is_promised(&self, volume: usize) -> bool {
-        self.promised.contains(&volume)
+    /// The free volumes of a shelf from this number on.
+    pub(super) fn free(&self, shelf: usize, from: usize) -> impl Iterator<Item = usize> {
+        self.free[shelf].range(from..).copied()
+    }
+
+    /// The shelf of a volume; none for one that was never free.
+    pub(super) fn shelf_of(&self, volume: usize) -> Option<usize> {
+        self.shelf_of.get(&volume).copied()
     }
 
     /// Keeps volumes for the next pod of a class on a node, which comes there or was there.
     pub(super) fn promise(&mut self, class: usize, node: usize, comes: bool, volumes: Vec<usize>) {
-        self.promised.extend(&volumes);
+        for volume in &volumes {
+            if let Some(shelf) = self.shelf_of(*volume) {
+                self.free[shelf].remove(volume);
+            }
+        }
         self.promises.entry((class, node)).or_default().push(Promise { came: comes, volumes });
     }
 
@@ -154,7 +175,9 @@ impl Mounts {
     pub(super) fn release(&mut self, class: usize, node: usize) -> bool {
         let Promise { came, volumes } = self.promises.get_mut(&(class, node)).and_then(Vec::pop).unwrap_or_default();
         for volume in volumes {
-            self.promised.remove(&volume);
+            if let Some(shelf) = self.shelf_of(volume) {
+                self.free[shelf].insert(volume);
+            }
         }
         came
     }

@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Rule;
 use super::interner::Interner;
 use super::node_selector::term_matches;
 use super::target::{PlacementRule, RULES, Target};
 use crate::model::{NodeSelectorTerm, Operator, Placement, Requirement, Taint, TaintEffect};
+use crate::units::FastMap;
 
 /// What rules look at on nodes: label keys, and of their values those that some rule names.
 #[derive(Clone, Debug, Default)]
@@ -136,11 +138,17 @@ pub(super) struct ShapeVerdicts {
     /// By shape. Where pods ask for many labels, most placements meet few of the shapes.
     placements: Vec<RefCell<Vec<RefusingRules>>>,
     volumes: Vec<RefCell<Vec<Option<bool>>>>,
+    /// By set of shelves and by shape, the shelves of which a node of that shape can attach the volumes.
+    shelves: RefCell<FastMap<(usize, usize), Arc<[usize]>>>,
 }
 
 impl ShapeVerdicts {
     pub(super) fn new(placements: usize, volumes: usize) -> Self {
-        Self { placements: vec![RefCell::default(); placements], volumes: vec![RefCell::default(); volumes] }
+        Self {
+            placements: vec![RefCell::default(); placements],
+            volumes: vec![RefCell::default(); volumes],
+            shelves: RefCell::default(),
+        }
     }
 
     /// Which rules refuse a placement on a shape.
@@ -159,6 +167,11 @@ impl ShapeVerdicts {
                 |(at, (_, rule)): (usize, &(Rule, PlacementRule))| u8::from(rule(placement, &target).is_some()) << at;
             put(&mut row, shape, RULES.iter().enumerate().map(refuses).sum(), UNASKED)
         })
+    }
+
+    /// The shelves of a set of which a shape can attach the volumes.
+    pub(super) fn reached_shelves(&self, set: usize, shape: usize, find: impl FnOnce() -> Vec<usize>) -> Arc<[usize]> {
+        Arc::clone(self.shelves.borrow_mut().entry((set, shape)).or_insert_with(|| find().into()))
     }
 
     /// Whether a shape has the labels that one of the terms asks for.

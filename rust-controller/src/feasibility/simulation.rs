@@ -1,5 +1,6 @@
 //! The nodes with the pods on them: what may run where, and what changes when a pod comes or goes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::affinity::{AffinityCounts, AntiCounts};
@@ -9,6 +10,7 @@ use super::mounts::Mounts;
 use super::numbering::signed;
 use super::shape::{Attention, ShapeVerdicts, Shapes};
 use super::spread::{Eligibility, SpreadCounts, SpreadDomains};
+use super::stock::Shelved;
 use super::taints::Taints;
 use super::target::{AFFINITY, TAINTS, Target};
 use super::volumes::VolumeSpace;
@@ -77,8 +79,12 @@ pub struct Simulation {
 #[derive(Debug)]
 pub(super) struct Storage {
     pub(super) terms: Vec<Vec<NodeSelectorTerm>>,
-    /// Node affinity of each volume, by number of the terms; none for a volume that every node can attach.
-    pub(super) volume_terms: Vec<Option<usize>>,
+    /// By number of the set, shelves of free volumes.
+    pub(super) shelf_sets: Vec<Vec<usize>>,
+    /// Node affinity of the volumes of each shelf, by number of the terms; none where every node can attach them.
+    pub(super) shelf_terms: Vec<Option<usize>>,
+    /// The same of volumes that are meant for a claim.
+    pub(super) terms_of_meant: BTreeMap<usize, Option<usize>>,
     pub(super) claims: Vec<ObjectName>,
     pub(super) drivers: Vec<String>,
     /// By node, how many volumes of each driver it can attach; none for no limit.
@@ -125,7 +131,7 @@ impl Simulation {
         let mut space = VolumeSpace::new(snapshot.extras(), &all);
         let taints = Taints::of(snapshot.nodes().iter().map(|node| &**node));
         let classes = Classes::of(&all, (taints, snapshot.extras()), &mut space, &mut domains);
-        let storage = Storage::of(space, snapshot);
+        let (storage, free_volumes) = Storage::of(space, snapshot);
         let attention = Attention::of(&classes.placements, node_requirements(&classes.placements, &storage.terms));
         let verdicts = ShapeVerdicts::new(classes.placements.len(), storage.terms.len());
         let sites = snapshot.nodes().iter().map(|node| Site::Existing(Arc::clone(node)));
@@ -147,7 +153,7 @@ impl Simulation {
             spread_changed: vec![0; classes.spread.len()],
             affinity_changed: vec![0; classes.affinity.len()],
             anti_affinity: vec![AntiCounts::default(); classes.anti_affinity.len()],
-            mounts: Mounts::default(),
+            mounts: Mounts::new(free_volumes),
             pods: snapshot.shared_pods(),
             classes: Arc::new(classes),
             domains,
@@ -513,9 +519,10 @@ impl Simulation {
 }
 
 impl Storage {
-    fn of(mut space: VolumeSpace<'_>, snapshot: &Snapshot) -> Self {
-        let volume_terms = space.volume_terms();
-        let (claims, terms, drivers) = space.into_parts();
+    /// And the volumes that are free at the start, by shelf.
+    fn of(space: VolumeSpace<'_>, snapshot: &Snapshot) -> (Self, Vec<BTreeSet<usize>>) {
+        let (claims, terms, drivers, shelved) = space.into_parts();
+        let Shelved { sets: shelf_sets, terms: shelf_terms, volumes: free, terms_of_meant } = shelved;
         let limits = snapshot.extras().attach_limits.as_ref();
         let volumes = |node: &Arc<Node>| Some(&limits?.get(&node.name)?.volumes);
         let of_node = |node: &Arc<Node>| match volumes(node) {
@@ -525,6 +532,6 @@ impl Storage {
         let limited = |node: &Arc<Node>| volumes(node).is_some_and(|volumes| !volumes.is_empty());
         let limited = snapshot.nodes().iter().map(limited).collect();
         let limits = snapshot.nodes().iter().map(of_node).collect();
-        Self { terms, volume_terms, claims, drivers, limits, limited }
+        (Self { terms, shelf_sets, shelf_terms, terms_of_meant, claims, drivers, limits, limited }, free)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::class::ClassId;
 use super::simulation::{NodeId, Simulation};
+use super::stock::Choice;
 use super::volumes::{Made, UnboundClaim};
 use super::{Refusal, Rule, node_selector};
 use crate::model::{NodeSelectorTerm, key, normalized_key};
@@ -87,7 +88,7 @@ impl Simulation {
     }
 
     fn bind_one(&self, claim: &UnboundClaim, node: NodeId, bound: &[Option<usize>]) -> Result<Option<usize>, Refusal> {
-        let reached = |volume: &usize| self.storage.volume_terms[*volume].is_none_or(|terms| self.reaches(terms, node));
+        let reached = |volume: &usize| self.reaches_volume(*volume, node);
         // The same claim a second time in one pod: the scheduler looks for another volume for it.
         let again = |volume: Option<usize>| volume.is_some() && bound.contains(&volume);
         let shared = claim.shared.and_then(|claim| self.mounts.shared(claim));
@@ -104,10 +105,7 @@ impl Simulation {
             }
             (Some(_), _) => None,
             (None, Some(volume)) if !bound.contains(&Some(volume)) => Some(volume).filter(reached),
-            (None, _) => {
-                let free = |volume: &usize| !bound.contains(&Some(*volume)) && !self.mounts.is_promised(*volume);
-                claim.candidates.iter().copied().find(|volume| free(volume) && reached(volume))
-            }
+            (None, _) => claim.choice.and_then(|choice| self.first_free(choice, node, bound)),
         };
         let made = match claim.made {
             None => false,
@@ -115,6 +113,25 @@ impl Simulation {
             Some(Made::Where(terms)) => self.reaches(terms, node),
         };
         if found.is_some() || made { Ok(found) } else { Err(Refusal::NoVolume(claim.storage_class.clone())) }
+    }
+
+    /// Whether a node can attach a volume, be it free or meant for a claim.
+    fn reaches_volume(&self, volume: usize, node: NodeId) -> bool {
+        let terms = match self.mounts.shelf_of(volume) {
+            Some(shelf) => self.storage.shelf_terms[shelf],
+            None => self.storage.terms_of_meant.get(&volume).copied().flatten(),
+        };
+        terms.is_none_or(|terms| self.reaches(terms, node))
+    }
+
+    /// The first free volume that would do for a claim, can be attached to the node, and is none of these.
+    fn first_free(&self, choice: Choice, node: NodeId, but: &[Option<usize>]) -> Option<usize> {
+        let reached = |shelf: &usize| self.storage.shelf_terms[*shelf].is_none_or(|terms| self.reaches(terms, node));
+        let all = &self.storage.shelf_sets[choice.shelves];
+        let find = || all.iter().copied().filter(reached).collect();
+        let shelves = self.verdicts.reached_shelves(choice.shelves, self.shapes.of(node.0), find);
+        let first = |shelf: &usize| self.mounts.free(*shelf, choice.from).find(|volume| !but.contains(&Some(*volume)));
+        shelves.iter().filter_map(first).min()
     }
 
     fn shown_name(&self, node: NodeId) -> String {

@@ -6,11 +6,12 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::Rule;
 use super::interner::Interner;
 use super::refusal::ClaimProblem;
-use super::{Rule, selects};
+use super::stock::{Choice, Shelved, Stock, Terms, attachable};
 use crate::model::{Claim, Disk, NodeSelectorTerm, ObjectName, Pod, PodVolume, StorageClass, Volume, key};
 use crate::snapshot::Extras;
 
@@ -52,8 +53,8 @@ pub(super) struct UnboundClaim {
     pub(super) selected_node: Option<String>,
     /// A volume that is meant for it.
     pub(super) prebound: Option<usize>,
-    /// Volumes that would do, smaller ones first.
-    pub(super) candidates: Vec<usize>,
+    /// Volumes that would do.
+    pub(super) choice: Option<Choice>,
     /// Where a volume can be made; `None` for nowhere.
     pub(super) made: Option<Made>,
 }
@@ -72,13 +73,11 @@ pub(super) struct VolumeSpace<'a> {
     extras: &'a Extras,
     /// Drivers of which some node can attach a limited count.
     limited_drivers: BTreeSet<&'a str>,
-    /// Volumes of each storage class, smaller ones first.
-    by_class: BTreeMap<&'a str, Vec<&'a Volume>>,
+    stock: Stock<'a>,
     pods: &'a [&'a Pod],
     /// Claims that more than one pod uses. Found once some pod has a claim that gets its volume with it.
     shared: OnceCell<BTreeSet<ObjectName>>,
-    volumes: Interner<&'a str>,
-    terms: Interner<Vec<NodeSelectorTerm>>,
+    terms: Terms,
     claims: Interner<ObjectName>,
     drivers: Interner<&'a str>,
     handles: Interner<String>,
@@ -102,20 +101,12 @@ enum Resolved<'a> {
 impl<'a> VolumeSpace<'a> {
     pub(super) fn new(extras: &'a Extras, pods: &'a [&'a Pod]) -> Self {
         let limits = extras.attach_limits.iter().flatten();
-        let mut by_class: BTreeMap<&str, Vec<&Volume>> = BTreeMap::new();
-        for volume in extras.volumes.iter().flatten().map(|(_, volume)| &**volume) {
-            by_class.entry(volume.storage_class.as_deref().unwrap_or("")).or_default().push(volume);
-        }
-        for volumes in by_class.values_mut() {
-            volumes.sort_by_key(|volume| (volume.capacity, &volume.name));
-        }
         Self {
             extras,
             limited_drivers: limits.flat_map(|(_, limits)| limits.volumes.keys()).map(String::as_str).collect(),
-            by_class,
+            stock: Stock::new(extras),
             pods,
             shared: OnceCell::new(),
-            volumes: Interner::default(),
             terms: Interner::default(),
             claims: Interner::default(),
             drivers: Interner::default(),
@@ -123,18 +114,10 @@ impl<'a> VolumeSpace<'a> {
         }
     }
 
-    /// Claims, terms and CSI drivers, each at its number.
-    pub(super) fn into_parts(self) -> (Vec<ObjectName>, Vec<Vec<NodeSelectorTerm>>, Vec<String>) {
+    /// What has been numbered: claims, terms and CSI drivers, each at its number, and free volumes.
+    pub(super) fn into_parts(self) -> (Vec<ObjectName>, Vec<Vec<NodeSelectorTerm>>, Vec<String>, Shelved) {
         let drivers = self.drivers.into_values().into_iter().map(str::to_owned).collect();
-        (self.claims.into_values(), self.terms.into_values(), drivers)
-    }
-
-    /// Node affinity of each volume, by its number.
-    pub(super) fn volume_terms(&mut self) -> Vec<Option<usize>> {
-        let names: Vec<&str> = self.volumes.values().to_vec();
-        let volumes = self.extras.volumes.as_ref();
-        let affinity = |name: &str| attachable(volumes?.get(name)?);
-        names.into_iter().map(|name| affinity(name).map(|terms| self.terms.number(terms))).collect()
+        (self.claims.into_values(), self.terms.into_values(), drivers, self.stock.into_shelved())
     }
 
     /// The rules that cannot be checked for a pod with claims, since nobody could read what they look at.
@@ -316,13 +299,13 @@ impl<'a> VolumeSpace<'a> {
     /// Where a claim that gets its volume with the pod can get it.
     fn unbound(&mut self, claim: &Claim) -> Option<UnboundClaim> {
         let class = self.storage_class(claim)?;
-        let of_class = self.by_class.get(class.name.as_str()).map_or(&[][..], Vec::as_slice);
         // Where the class does not wait, the claim is bound before the pod comes, and nobody knows to which volume.
-        let fitting = || of_class.iter().filter(|volume| class.waits_for_pod && holds(volume, claim));
-        let prebound = fitting().find(|volume| volume.claim.as_ref().is_some_and(|meant| is_meant(meant, claim)));
-        let candidates: Vec<&str> =
-            fitting().filter(|volume| is_free(volume, claim)).map(|volume| volume.name.as_str()).collect();
-        let prebound = prebound.map(|volume| self.volumes.number(&volume.name));
+        let (prebound, choice) = if class.waits_for_pod {
+            let prebound = self.stock.meant_for(claim, &class.name, &mut self.terms);
+            (prebound, self.stock.choice(claim, &class.name, &mut self.terms))
+        } else {
+            (None, None)
+        };
         let made = match class.provisioner.as_str() {
             "" | "kubernetes.io/no-provisioner" => None,
             _ if class.allowed_topologies.is_empty() => Some(Made::Anywhere),
@@ -335,7 +318,7 @@ impl<'a> VolumeSpace<'a> {
             shared,
             selected_node: claim.selected_node.clone(),
             prebound,
-            candidates: candidates.into_iter().map(|name| self.volumes.number(name)).collect(),
+            choice,
             made,
         })
     }
@@ -352,20 +335,6 @@ enum Zone<'a> {
     Refused(ClaimProblem),
     Of(&'a Volume),
     Any,
-}
-
-/// Labels of the nodes that can attach a volume; `None` for every node. The scheduler asks without the node's name, so
-/// that requirements on it always hold.
-fn attachable(volume: &Volume) -> Option<Vec<NodeSelectorTerm>> {
-    let mut terms = volume.node_affinity.clone()?;
-    let only_names = |term: &NodeSelectorTerm| term.labels.is_empty() && !term.fields.is_empty();
-    if terms.iter().any(only_names) {
-        return None;
-    }
-    for term in &mut terms {
-        term.fields.clear();
-    }
-    Some(terms)
 }
 
 /// Claims that more than one pod uses. Those of ephemeral volumes are each one pod's own.
@@ -407,23 +376,6 @@ fn rules_of(problem: ClaimProblem, ephemeral: bool) -> impl Iterator<Item = Rule
         (Rule::VolumeZone, !ephemeral && problem == ClaimProblem::Missing),
     ];
     rules.into_iter().filter(|(_, looks)| *looks).map(|(rule, _)| rule)
-}
-
-/// Whether a volume would do for a claim, whoever it is meant for.
-fn holds(volume: &Volume, claim: &Claim) -> bool {
-    volume.capacity >= claim.size && volume.block == claim.block && !volume.deleting
-}
-
-fn is_meant((name, uid): &(ObjectName, String), claim: &Claim) -> bool {
-    *name == claim.name && (uid.is_empty() || *uid == claim.uid)
-}
-
-/// Whether a volume may be bound to a claim for which it was not meant.
-fn is_free(volume: &Volume, claim: &Claim) -> bool {
-    volume.claim.is_none()
-        && volume.available
-        && claim.selector.as_ref().is_none_or(|selector| selects(selector, &volume.labels))
-        && claim.access_modes.is_subset(&volume.access_modes)
 }
 
 /// Keys of zone and region on volumes, and their values: several ones stand in one label, with `__` between them.

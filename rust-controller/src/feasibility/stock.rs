@@ -1,0 +1,191 @@
+//! Volumes that no claim has yet, on shelves, so that the smallest one that will do is found without a search.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::interner::Interner;
+use super::selects;
+use crate::model::{Claim, LabelSelector, NodeSelectorTerm, ObjectName, Volume};
+use crate::snapshot::Extras;
+use crate::units::FastMap;
+
+/// Terms of node affinities, numbered.
+pub(super) type Terms = Interner<Vec<NodeSelectorTerm>>;
+
+/// The volumes of a snapshot. Their numbers go by storage class, size and name: of those that would do for a claim, the
+/// scheduler takes the one with the lowest number.
+#[derive(Debug)]
+pub(super) struct Stock<'a> {
+    volumes: Vec<&'a Volume>,
+    meant: FastMap<&'a ObjectName, Vec<usize>>,
+    /// Label keys that the selector of some claim names: no others tell one volume from another.
+    selected_keys: BTreeSet<&'a str>,
+    shelves: Vec<Shelf<'a>>,
+    /// Shelves of each storage class of which some claim has asked for a volume.
+    of_class: BTreeMap<&'a str, Range<usize>>,
+    suiting: FastMap<Wish, usize>,
+    sets: Interner<Vec<usize>>,
+    terms_of_meant: BTreeMap<usize, Option<usize>>,
+}
+
+/// Free volumes that differ in nothing that a claim or a node looks at but their size.
+#[derive(Debug)]
+struct Shelf<'a> {
+    example: &'a Volume,
+    terms: Option<usize>,
+    volumes: BTreeSet<usize>,
+}
+
+/// What tells shelves of one storage class apart: block device, access modes, labels that selectors name, node affinity.
+type Distinction<'a> = (bool, &'a BTreeSet<String>, Vec<Option<&'a str>>, Option<usize>);
+
+/// What a claim asks of a volume beside its size: storage class, block device, access modes and selector.
+type Wish = (String, bool, BTreeSet<String>, Option<LabelSelector>);
+
+/// The free volumes that would do for a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Choice {
+    /// Number of the set of shelves that they are on.
+    pub(super) shelves: usize,
+    /// The first one that is large enough.
+    pub(super) from: usize,
+}
+
+/// The stock once all claims have asked.
+#[derive(Debug)]
+pub(super) struct Shelved {
+    /// By number of the set, its shelves.
+    pub(super) sets: Vec<Vec<usize>>,
+    /// By shelf, the node affinity of its volumes.
+    pub(super) terms: Vec<Option<usize>>,
+    /// By shelf, the volumes on it.
+    pub(super) volumes: Vec<BTreeSet<usize>>,
+    /// Node affinity of volumes that are meant for a claim.
+    pub(super) terms_of_meant: BTreeMap<usize, Option<usize>>,
+}
+
+impl<'a> Stock<'a> {
+    pub(super) fn new(extras: &'a Extras) -> Self {
+        let mut volumes: Vec<&Volume> = extras.volumes.iter().flatten().map(|(_, volume)| &**volume).collect();
+        volumes.sort_by_key(|volume| (class_of(volume), volume.capacity, &volume.name));
+        let mut meant: FastMap<&ObjectName, Vec<usize>> = FastMap::default();
+        for (number, volume) in volumes.iter().enumerate() {
+            if let Some((claim, _)) = &volume.claim {
+                meant.entry(claim).or_default().push(number);
+            }
+        }
+        let selectors = extras.claims.iter().flatten().filter_map(|(_, claim)| claim.selector.as_ref());
+        let requirements = selectors.flat_map(|selector| match selector {
+            LabelSelector::Nothing => &[][..],
+            LabelSelector::Matching(requirements) => requirements,
+        });
+        Self {
+            selected_keys: requirements.map(|requirement| requirement.key.as_str()).collect(),
+            volumes,
+            meant,
+            shelves: Vec::new(),
+            of_class: BTreeMap::new(),
+            suiting: FastMap::default(),
+            sets: Interner::default(),
+            terms_of_meant: BTreeMap::new(),
+        }
+    }
+
+    /// The volume of a storage class that is meant for a claim and would do for it.
+    pub(super) fn meant_for(&mut self, claim: &Claim, class: &str, terms: &mut Terms) -> Option<usize> {
+        let is_meant = |number: &usize| {
+            let volume = self.volumes[*number];
+            class_of(volume) == class
+                && holds(volume, claim)
+                && volume.claim.as_ref().is_some_and(|(_, uid)| uid.is_empty() || *uid == claim.uid)
+        };
+        let number = self.meant.get(&claim.name)?.iter().copied().find(is_meant)?;
+        let of_volume = attachable(self.volumes[number]).map(|of_volume| terms.number(of_volume));
+        self.terms_of_meant.insert(number, of_volume);
+        Some(number)
+    }
+
+    /// The free volumes of a storage class that would do for a claim; none where no shelf has any.
+    pub(super) fn choice(&mut self, claim: &Claim, class: &'a str, terms: &mut Terms) -> Option<Choice> {
+        let wish = (class.to_owned(), claim.block, claim.access_modes.clone(), claim.selector.clone());
+        let shelves = match self.suiting.get(&wish) {
+            Some(shelves) => *shelves,
+            None => {
+                let all = self.shelves_of(class, terms);
+                let set = all.filter(|shelf| suits(self.shelves[*shelf].example, claim)).collect();
+                let shelves = self.sets.number(set);
+                self.suiting.insert(wish, shelves);
+                shelves
+            }
+        };
+        let too_small = |volume: &&Volume| (class_of(volume), volume.capacity) < (class, claim.size);
+        let from = self.volumes.partition_point(too_small);
+        (!self.sets.values()[shelves].is_empty()).then_some(Choice { shelves, from })
+    }
+
+    /// The shelves of a storage class, which are filled when they are first asked for: the node affinities of volumes that
+    /// nobody asks for make no difference between nodes.
+    fn shelves_of(&mut self, class: &'a str, terms: &mut Terms) -> Range<usize> {
+        if let Some(shelves) = self.of_class.get(class) {
+            return shelves.clone();
+        }
+        let first = self.shelves.len();
+        let mut known: FastMap<Distinction<'a>, usize> = FastMap::default();
+        let start = self.volumes.partition_point(|volume| class_of(volume) < class);
+        let of_class = (start..).zip(&self.volumes[start..]).take_while(|(_, volume)| class_of(volume) == class);
+        for (number, volume) in of_class.filter(|(_, volume)| is_free(volume)) {
+            let volume: &'a Volume = volume;
+            let labels = self.selected_keys.iter().map(|key| volume.labels.get(*key).map(String::as_str)).collect();
+            let of_volume = attachable(volume).map(|of_volume| terms.number(of_volume));
+            let shelves = &mut self.shelves;
+            let shelf = *known.entry((volume.block, &volume.access_modes, labels, of_volume)).or_insert_with(|| {
+                shelves.push(Shelf { example: volume, terms: of_volume, volumes: BTreeSet::new() });
+                shelves.len() - 1
+            });
+            shelves[shelf].volumes.insert(number);
+        }
+        let shelves = first..self.shelves.len();
+        self.of_class.insert(class, shelves.clone());
+        shelves
+    }
+
+    pub(super) fn into_shelved(self) -> Shelved {
+        let (terms, volumes) = self.shelves.into_iter().map(|shelf| (shelf.terms, shelf.volumes)).unzip();
+        Shelved { sets: self.sets.into_values(), terms, volumes, terms_of_meant: self.terms_of_meant }
+    }
+}
+
+/// Labels of the nodes that can attach a volume; `None` for every node. The scheduler asks without the node's name, so
+/// that requirements on it always hold.
+pub(super) fn attachable(volume: &Volume) -> Option<Vec<NodeSelectorTerm>> {
+    let mut terms = volume.node_affinity.clone()?;
+    let only_names = |term: &NodeSelectorTerm| term.labels.is_empty() && !term.fields.is_empty();
+    if terms.iter().any(only_names) {
+        return None;
+    }
+    for term in &mut terms {
+        term.fields.clear();
+    }
+    Some(terms)
+}
+
+fn class_of(volume: &Volume) -> &str {
+    volume.storage_class.as_deref().unwrap_or_default()
+}
+
+/// Whether a volume would do for a claim, whoever it is meant for.
+fn holds(volume: &Volume, claim: &Claim) -> bool {
+    volume.capacity >= claim.size && volume.block == claim.block && !volume.deleting
+}
+
+/// Whether a volume may be bound to a claim for which it was not meant.
+fn is_free(volume: &Volume) -> bool {
+    volume.claim.is_none() && volume.available && !volume.deleting
+}
+
+/// Whether a volume would do for a claim if it were free and large enough.
+fn suits(volume: &Volume, claim: &Claim) -> bool {
+    volume.block == claim.block
+        && claim.selector.as_ref().is_none_or(|selector| selects(selector, &volume.labels))
+        && claim.access_modes.is_subset(&volume.access_modes)
+}
