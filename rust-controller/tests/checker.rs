@@ -32,44 +32,54 @@ types:
 /// `one` and `two` fill a small node each, beside its daemon pod; `labelled` needs a node of its own kind; `existing`
 /// fits `free`, `nowhere` nothing.
 const PENDING: &str = "
+apiVersion: v1
 kind: Node
 metadata: {name: free, labels: {tier: old}}
 status: {allocatable: {cpu: 1, memory: 1Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: going, deletionTimestamp: '2026-01-01T00:00:00Z', labels: {tier: old}}
 status: {allocatable: {cpu: 1, memory: 1Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: tainted}
 spec: {taints: [{key: dedicated, effect: NoSchedule}]}
 status: {allocatable: {cpu: 1, memory: 1Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: daemon, ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: d, uid: u, controller: true}]}
 spec: {nodeName: free, containers: [{name: c, resources: {requests: {cpu: 200m}}}]}
 status: {phase: Running}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: one}
 spec: {containers: [{name: c, resources: {requests: {cpu: 1500m, memory: 3Gi}}}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: two}
 spec: {containers: [{name: c, resources: {requests: {cpu: 1600m, memory: 3Gi}}}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: labelled}
 spec: {nodeSelector: {team: x}, containers: [{name: c, resources: {requests: {cpu: 100m}}}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: existing}
 spec: {nodeSelector: {tier: old}, containers: [{name: c, resources: {requests: {cpu: 500m}}}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: nowhere}
 spec: {containers: [{name: c, resources: {requests: {cpu: 100}}}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: running}
 spec: {nodeName: tainted, containers: [{name: c, resources: {requests: {cpu: 100m}}}]}
@@ -267,66 +277,82 @@ fn a_plan_that_lies_about_what_it_was_made_from_does_not_pass() {
 
 /// `first` and `second` go, to `target`; `pinned` keeps its node, and nobody would make `bare` again.
 const IDLE: &str = "
+apiVersion: v1
 kind: Node
 metadata: {name: first}
 status: {allocatable: {cpu: 10, memory: 10Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: second}
 status: {allocatable: {cpu: 10, memory: 10Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: third, labels: {here: only}}
 status: {allocatable: {cpu: 10, memory: 10Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: fourth}
 status: {allocatable: {cpu: 10, memory: 10Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: target, labels: {big: only}}
 status: {allocatable: {cpu: 2, memory: 2Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: tainted}
 spec: {taints: [{key: dedicated, effect: NoSchedule}]}
 status: {allocatable: {cpu: 2, memory: 2Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: silent}
 status: {allocatable: {cpu: 2, memory: 2Gi, pods: 10}, conditions: [{type: Ready, status: Unknown}]}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: going, deletionTimestamp: '2026-01-01T00:00:00Z'}
 status: {allocatable: {cpu: 2, memory: 2Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: control, labels: {node-role.kubernetes.io/control-plane: ''}}
 status: {allocatable: {cpu: 2, memory: 2Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: List
 items:
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: a, ownerReferences: [&owner {apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: u, controller: true}]}
   spec: {nodeName: first, containers: [{name: c, resources: {requests: {cpu: 100m}}}]}
   status: &running {phase: Running}
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: b, ownerReferences: [*owner]}
   spec: {nodeName: second, containers: [{name: c, resources: {requests: {cpu: 150m}}}]}
   status: *running
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: pinned, ownerReferences: [*owner]}
   spec: {nodeName: third, nodeSelector: {here: only}, containers: [{name: c, resources: {requests: {cpu: 200m}}}]}
   status: *running
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: bare}
   spec: {nodeName: fourth, containers: [{name: c, resources: {requests: {cpu: 200m}}}]}
   status: *running
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: full, ownerReferences: [*owner]}
   spec: {nodeName: target, nodeSelector: {big: only}, containers: [{name: c, resources: {requests: {cpu: 1700m}}}]}
   status: *running
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: daemon, ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: d, uid: u, controller: true}]}
   spec: {nodeName: first, containers: [{name: c}]}
   status: *running
@@ -458,7 +484,7 @@ fn short_of_nodes(pods: &str) -> Vec<String> {
 fn a_zone_is_short_of_nodes_only_where_a_pod_could_have_one_there() {
     let pod = |name: &str, spec: &str| {
         format!(
-            "---\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {name}}}}}\nspec: {{{spec} containers: [{{name: c, \
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {name}}}}}\nspec: {{{spec} containers: [{{name: c, \
              resources: {{requests: {{cpu: 100m}}}}}}]}}\n"
         )
     };

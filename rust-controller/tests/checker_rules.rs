@@ -13,14 +13,17 @@ use mini_karpenter::{catalog, lower};
 
 /// One node in each of two zones, and one in none.
 const NODES: &str = "
+apiVersion: v1
 kind: Node
 metadata: {name: n-a, labels: {topology.kubernetes.io/zone: a, kubernetes.io/hostname: n-a}}
 status: {allocatable: {cpu: 8, memory: 8Gi, pods: 20}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: n-b, labels: {topology.kubernetes.io/zone: b, kubernetes.io/hostname: n-b}}
 status: {allocatable: {cpu: 8, memory: 8Gi, pods: 20}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: n-x}
 status: {allocatable: {cpu: 8, memory: 8Gi, pods: 20}}
@@ -29,14 +32,14 @@ status: {allocatable: {cpu: 8, memory: 8Gi, pods: 20}}
 /// A pod that waits, with these labels and more of a spec.
 fn waits(name: &str, labels: &str, spec: &str) -> String {
     format!(
-        "---\nkind: Pod\nmetadata: {{name: {name}, labels: {{{labels}}}}}\nspec: {{containers: [{{name: c}}], {spec}}}\n"
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{{labels}}}}}\nspec: {{containers: [{{name: c}}], {spec}}}\n"
     )
 }
 
 /// A pod that runs on a node.
 fn runs(name: &str, node: &str, labels: &str, spec: &str) -> String {
     format!(
-        "---\nkind: Pod\nmetadata: {{name: {name}, labels: {{{labels}}}}}\nspec: {{nodeName: {node}, containers: [{{name: \
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{{labels}}}}}\nspec: {{nodeName: {node}, containers: [{{name: \
          c}}], {spec}}}\nstatus: {{phase: Running}}\n"
     )
 }
@@ -171,7 +174,7 @@ fn spread_counts_living_pods_of_the_namespace_on_nodes_that_count() {
 #[test]
 fn domains_are_those_of_nodes_that_would_let_the_pod_in() {
     let running = [runs("r", "n-a", "app: w", ""), runs("t", "n-b", "app: w", "")];
-    let empty_zone = "---\nkind: Node\nmetadata: {name: n-c, labels: {topology.kubernetes.io/zone: c}}\nspec: {taints: [{key: t, \
+    let empty_zone = "---\napiVersion: v1\nkind: Node\nmetadata: {name: n-c, labels: {topology.kubernetes.io/zone: c}}\nspec: {taints: [{key: t, \
                       effect: NoSchedule}]}\nstatus: {allocatable: {cpu: 8, memory: 8Gi, pods: 20}}\n";
     let with =
         |more: &str, spec: &str| waits("p", "app: w", &format!("{}, {spec}", spread("matchLabels: {app: w}", more)));
@@ -253,7 +256,7 @@ fn anti_affinity_works_in_both_directions() {
 #[test]
 fn terms_look_into_the_namespaces_that_they_name() {
     let running = runs("r", "n-a", "app: db", "").replace("name: r,", "name: r, namespace: other,");
-    let namespaces = "---\nkind: Namespace\nmetadata: {name: other, labels: {team: x}}\n---\nkind: Namespace\nmetadata: \
+    let namespaces = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: other, labels: {team: x}}\n---\napiVersion: v1\nkind: Namespace\nmetadata: \
                       {name: default}\n";
     let away = |more: &str| waits("p", "", &terms("podAntiAffinity", &["app: db"], more));
     let selector = |team: &str| away(&format!("namespaceSelector: {{matchLabels: {{team: {team}}}}}"));
@@ -291,30 +294,36 @@ fn disks_are_shared_where_all_only_read() {
 /// Storage classes, what nodes can attach, and a volume that is nobody's in zone `b`.
 const STORAGE: &str = "
 ---
+apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: made}
 provisioner: d.example.com
 volumeBindingMode: WaitForFirstConsumer
 ---
+apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: made-in-a}
 provisioner: d.example.com
 volumeBindingMode: WaitForFirstConsumer
 allowedTopologies: [{matchLabelExpressions: [{key: topology.kubernetes.io/zone, values: [a]}]}]
 ---
+apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: by-hand}
 provisioner: kubernetes.io/no-provisioner
 volumeBindingMode: WaitForFirstConsumer
 ---
+apiVersion: storage.k8s.io/v1
 kind: StorageClass
 metadata: {name: at-once}
 provisioner: d.example.com
 ---
+apiVersion: storage.k8s.io/v1
 kind: CSINode
 metadata: {name: n-a}
 spec: {drivers: [{name: d.example.com, nodeID: x, allocatable: {count: 1}}]}
 ---
+apiVersion: v1
 kind: PersistentVolume
 metadata: {name: local}
 spec:
@@ -328,7 +337,7 @@ status: {phase: Available}
 /// A claim of a class; and one that is bound to the volume of its own name.
 fn claim(name: &str, class: &str, more: &str) -> String {
     format!(
-        "---\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{storageClassName: {class}, accessModes: \
+        "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{storageClassName: {class}, accessModes: \
          [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}, {more}}}\n"
     )
 }
@@ -337,7 +346,7 @@ fn bound(name: &str, labels: &str, more: &str) -> String {
     let claim = claim(name, "made", &format!("volumeName: {name}"));
     let claim = claim.replace("metadata: {", "metadata: {annotations: {pv.kubernetes.io/bind-completed: 'yes'}, ");
     format!(
-        "{claim}---\nkind: PersistentVolume\nmetadata: {{name: {name}, labels: {{{labels}}}}}\nspec: {{capacity: {{storage: \
+        "{claim}---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: {name}, labels: {{{labels}}}}}\nspec: {{capacity: {{storage: \
          1Gi}}, storageClassName: made, claimRef: {{namespace: default, name: {name}}}, {more}}}\nstatus: {{phase: Bound}}\n"
     )
 }

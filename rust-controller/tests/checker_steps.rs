@@ -27,57 +27,69 @@ types:
 /// `near` needs the zone of `db`, `pair-2` the node of `pair-1`; `alone` and the two of `spread` have a node each;
 /// `fits` goes to `free`. A daemon pod comes with each node.
 const PENDING: &str = "
+apiVersion: v1
 kind: Node
 metadata: {name: free, labels: {tier: old, topology.kubernetes.io/zone: z}}
 status: {allocatable: {cpu: 1, memory: 1Gi, pods: 10}}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: daemon, labels: {app: agent}, ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: d, uid: u, controller: true}]}
 spec: {nodeName: free, containers: [{name: c, ports: [{containerPort: 1, hostPort: 9100}], resources: {requests: {cpu: 100m}}}]}
 status: {phase: Running}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: second-daemon, ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: e, uid: u, controller: true}]}
 spec: {nodeName: free, containers: [{name: c, ports: [{containerPort: 1, hostPort: 9100}], resources: {requests: {cpu: 100m}}}]}
 status: {phase: Running}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: fits, labels: {app: fits}}
 spec: {nodeSelector: {tier: old}, containers: [{name: c, resources: {requests: {cpu: 500m}}}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: db, labels: {app: db}}
 spec: {priority: 10, containers: [{name: c, ports: [{containerPort: 1, hostPort: 80}], resources: {requests: {cpu: 1500m}}}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: near}
 spec:
   affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: db}}}]}}
   containers: [{name: c, resources: {requests: {cpu: 100m}}}]
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: alone}
 spec:
   affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: s}}}]}}
   containers: [{name: c, resources: {requests: {cpu: 1400m}}}]
 ---
+apiVersion: v1
 kind: List
 items:
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: pair-1, labels: {app: p}}
   spec: &pair
     affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: p}}}]}}
     containers: [{name: c, resources: {requests: {cpu: 100m}}}]
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: pair-2, labels: {app: p}}
   spec: *pair
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: spread-1, labels: {app: s}}
   spec: &spread
     topologySpreadConstraints: [{topologyKey: kubernetes.io/hostname, maxSkew: 1, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: s}}}]
     nodeSelector: {team: s}
     containers: [{name: c, resources: {requests: {cpu: 1100m}}}]
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: spread-2, labels: {app: s}}
   spec: *spread
 ";
@@ -226,39 +238,46 @@ fn a_planned_pod_says_which_rules_nobody_could_check() {
 /// `first` and `second` go; their pods move to `target`, of which `web` is spread over zones, and `waits` has room kept
 /// for it there.
 const IDLE: &str = "
+apiVersion: v1
 kind: List
 items:
-- {kind: Node, metadata: {name: first, labels: {zone: a}}, status: {allocatable: &large {cpu: 10, memory: 10Gi, pods: 10}}}
-- {kind: Node, metadata: {name: second, labels: {zone: a}}, status: {allocatable: *large}}
-- {kind: Node, metadata: {name: target, labels: {zone: a}}, status: {allocatable: &small {cpu: 2, memory: 2Gi, pods: 10}}}
-- {kind: Node, metadata: {name: zonal, labels: {zone: b}}, status: {allocatable: *small}}
-- kind: Pod
+- {apiVersion: v1, kind: Node, metadata: {name: first, labels: {zone: a}}, status: {allocatable: &large {cpu: 10, memory: 10Gi, pods: 10}}}
+- {apiVersion: v1, kind: Node, metadata: {name: second, labels: {zone: a}}, status: {allocatable: *large}}
+- {apiVersion: v1, kind: Node, metadata: {name: target, labels: {zone: a}}, status: {allocatable: &small {cpu: 2, memory: 2Gi, pods: 10}}}
+- {apiVersion: v1, kind: Node, metadata: {name: zonal, labels: {zone: b}}, status: {allocatable: *small}}
+- apiVersion: v1
+  kind: Pod
   metadata: {name: a, labels: {app: a}, ownerReferences: [&owner {apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: u, controller: true}]}
   spec: {nodeName: first, containers: [{name: c, ports: [{containerPort: 1, hostPort: 80}], resources: {requests: {cpu: 100m}}}]}
   status: &running {phase: Running}
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: b, labels: {app: b}, ownerReferences: [*owner]}
   spec:
     nodeName: second
     affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone, labelSelector: {matchLabels: {app: full}}}]}}
     containers: [{name: c, resources: {requests: {cpu: 110m}}}]
   status: *running
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: b2, labels: {app: b}, ownerReferences: [*owner]}
   spec: {nodeName: second, containers: [{name: c, resources: {requests: {cpu: 40m}}}]}
   status: *running
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: full, labels: {app: full}, ownerReferences: [*owner]}
   spec: {nodeName: target, containers: [{name: c, resources: {requests: {cpu: 1200m}}}]}
   status: *running
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: busy, labels: {app: busy}, ownerReferences: [*owner]}
   spec: {nodeName: zonal, containers: [{name: c, resources: {requests: {cpu: 1000m}}}]}
   status: *running
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: waits}
   spec: {nodeSelector: {zone: b}, containers: [{name: c, ports: [{containerPort: 1, hostPort: 81}], resources: {requests: {cpu: 100m}}}]}
-- {kind: PodDisruptionBudget, metadata: {name: one}, spec: {selector: {matchLabels: {app: b}}}, status: {disruptionsAllowed: 2}}
+- {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: one}, spec: {selector: {matchLabels: {app: b}}}, status: {disruptionsAllowed: 2}}
 ";
 
 fn complaints_about_removals(text: &str, consolidation: &Consolidation) -> Vec<String> {
@@ -375,8 +394,7 @@ fn budgets_are_kept_over_the_whole_plan() {
     assert_eq!(node_plan(&mut good_consolidation(&over_two_nodes), "second").wave, 2);
     node_plan(&mut in_waves, "second").wave = 3;
     complains(&complaints_about_removals(&over_two_nodes, &in_waves), "goes in wave 3, out of order");
-    let another =
-        "- {kind: PodDisruptionBudget, metadata: {name: two}, spec: {selector: {}}, status: {disruptionsAllowed: 9}}\n";
+    let another = "- {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: two}, spec: {selector: {}}, status: {disruptionsAllowed: 9}}\n";
     complains(&complaints_about_removals(&format!("{IDLE}{another}"), &good), "under two budgets");
     // Whoever does not run may be evicted at any time.
     let starting = allows_one.replace(
@@ -416,12 +434,14 @@ fn room_is_kept_for_pods_that_wait_and_fit() {
 
 /// `p` has an ephemeral volume on `first`, which does not go with it.
 const EPHEMERAL: &str = "
+apiVersion: v1
 kind: List
 items:
-- {kind: Node, metadata: {name: first, labels: {zone: a}}, status: {allocatable: &large {cpu: 10, memory: 10Gi, pods: 10}}}
-- {kind: Node, metadata: {name: target, labels: {zone: b}}, status: {allocatable: *large}}
-- {kind: StorageClass, metadata: {name: class}, provisioner: d.example.com, volumeBindingMode: WaitForFirstConsumer}
-- kind: PersistentVolume
+- {apiVersion: v1, kind: Node, metadata: {name: first, labels: {zone: a}}, status: {allocatable: &large {cpu: 10, memory: 10Gi, pods: 10}}}
+- {apiVersion: v1, kind: Node, metadata: {name: target, labels: {zone: b}}, status: {allocatable: *large}}
+- {apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: class}, provisioner: d.example.com, volumeBindingMode: WaitForFirstConsumer}
+- apiVersion: v1
+  kind: PersistentVolume
   metadata: {name: v}
   spec:
     capacity: {storage: 1Gi}
@@ -429,13 +449,15 @@ items:
     claimRef: {namespace: default, name: p-scratch}
     nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In, values: [a]}]}]}}
   status: {phase: Bound}
-- kind: PersistentVolumeClaim
+- apiVersion: v1
+  kind: PersistentVolumeClaim
   metadata:
     name: p-scratch
     annotations: {pv.kubernetes.io/bind-completed: 'yes'}
     ownerReferences: [{apiVersion: v1, kind: Pod, name: p, uid: u, controller: true}]
   spec: {storageClassName: class, volumeName: v, resources: {requests: {storage: 1Gi}}}
-- kind: Pod
+- apiVersion: v1
+  kind: Pod
   metadata: {name: p, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: u, controller: true}]}
   spec: {nodeName: first, volumes: [{name: scratch, ephemeral: {volumeClaimTemplate: {spec: {}}}}], containers: [{name: c, resources: {requests: {cpu: 100m}}}]}
   status: {phase: Running}

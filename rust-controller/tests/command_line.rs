@@ -17,9 +17,8 @@ use std::time::Duration;
 use program::{Outcome, run};
 use serde_json::Value;
 
-const POD: &str = "kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, resources: {requests: {cpu: 1}}}]}\n";
-const GIANT: &str =
-    "kind: Pod\nmetadata: {name: giant}\nspec: {containers: [{name: c, resources: {requests: {cpu: 9999}}}]}\n";
+const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, resources: {requests: {cpu: 1}}}]}\n";
+const GIANT: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: giant}\nspec: {containers: [{name: c, resources: {requests: {cpu: 9999}}}]}\n";
 
 /// A file of this test run.
 fn file(name: &str, contents: &[u8]) -> String {
@@ -63,8 +62,8 @@ fn the_exit_status_says_whether_every_pod_can_be_placed() {
 
 #[test]
 fn explain_finds_one_pod_or_node_by_its_name_or_says_which_there_are() {
-    let twins = "kind: Pod\nmetadata: {name: p, namespace: x}\nspec: {containers: []}\n---\nkind: Pod\nmetadata: {name: p}\n\
-                 spec: {containers: []}\n---\nkind: Node\nmetadata: {name: p}\n";
+    let twins = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: x}\nspec: {containers: []}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\n\
+                 spec: {containers: []}\n---\napiVersion: v1\nkind: Node\nmetadata: {name: p}\n";
     let explain = |name: &str| on_input(&["explain", name, "-f", "-"], twins);
     assert!(explain("x/p").stdout.starts_with("Pod x/p: planned on planned-0001, a new "), "{:?}", explain("x/p"));
     assert!(explain("pod/x/p").stdout.starts_with("Pod x/p: "));
@@ -90,14 +89,20 @@ fn wrong_json_and_yaml_are_named_by_file_document_and_field() {
         ("broken.yaml", "kind: [Pod\n", &["broken.yaml", "YAML", "line"]),
         ("words.yaml", "hello\n", &["words.yaml", "document 1", "not a Kubernetes object"]),
         ("no-kind.yaml", &format!("{POD}---\nmetadata: {{name: x}}\n"), &["no-kind.yaml", "document 2", "no kind"]),
+        ("no-version.yaml", "kind: Pod\nmetadata: {name: x}\n", &["no-version.yaml", "document 1", "no apiVersion"]),
+        (
+            "old-version.yaml",
+            "apiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: x}\n",
+            &["old-version.yaml", "Deployment x", "apiVersion", "extensions/v1beta1", "apps/v1"],
+        ),
         (
             "field.yaml",
-            &format!("{POD}---\nkind: Pod\nmetadata: {{name: bad}}\nspec: {{containers: {{}}}}\n"),
+            &format!("{POD}---\napiVersion: v1\nkind: Pod\nmetadata: {{name: bad}}\nspec: {{containers: {{}}}}\n"),
             &["field.yaml", "document 2", "Pod bad", "spec.containers", "sequence"],
         ),
         (
             "field.json",
-            r#"{"kind": "NodeList", "items": [{"metadata": {"name": "n"}, "spec": {"taints": [{"key": 5}]}}]}"#,
+            r#"{"apiVersion": "v1", "kind": "NodeList", "items": [{"metadata": {"name": "n"}, "spec": {"taints": [{"key": 5}]}}]}"#,
             &["field.json", "document 1", "Node n", "spec.taints[0].key", "string"],
         ),
     ] {
@@ -111,7 +116,7 @@ fn wrong_json_and_yaml_are_named_by_file_document_and_field() {
 #[test]
 fn a_bad_quantity_costs_its_object_and_no_other() {
     let bad_pod = POD.replace("name: p", "name: bad, namespace: x").replace("cpu: 1", "cpu: 1x");
-    let bad_node = "kind: Node\nmetadata: {name: odd}\nstatus: {allocatable: {memory: 1Gb}}\n";
+    let bad_node = "apiVersion: v1\nkind: Node\nmetadata: {name: odd}\nstatus: {allocatable: {memory: 1Gb}}\n";
     let input = format!("{bad_pod}---\n{bad_node}---\n{POD}");
     let outcome = on_input(&["plan", "-f", "-", "-o", "json"], &input);
     assert_eq!(outcome.status, Some(0));
@@ -129,6 +134,55 @@ fn a_bad_quantity_costs_its_object_and_no_other() {
 }
 
 #[test]
+fn a_file_of_which_nothing_can_be_read_is_bad_input() {
+    let bad = file("all-bad.yaml", POD.replace("cpu: 1", "cpu: 1x").as_bytes());
+    let fine = file("fine.yaml", POD.replace("name: p", "name: fine").as_bytes());
+    for files in [&["-f", bad.as_str()][..], &["-f", &fine, &bad]] {
+        for command in ["plan", "consolidate"] {
+            let words = ["all-bad.yaml", "document 1", "Pod default/p", "requests.cpu", "\"1x\""];
+            assert_fails(&on_input(&[&[command], files].concat(), ""), 2, &words);
+        }
+    }
+}
+
+#[test]
+fn two_objects_of_one_name_are_named_with_both_places() {
+    let first = file("first.yaml", format!("{GIANT}---\n{POD}").as_bytes());
+    let same = file("same.yaml", POD.replace("cpu: 1", "cpu: 1000m").as_bytes());
+    let other = file("other.yaml", POD.replace("cpu: 1", "cpu: 2").as_bytes());
+    let read = on_input(&["plan", "-f", &first, &same, "-o", "json"], "");
+    assert_eq!(document(&read)["totals"]["pods"], 2, "{read:?}");
+    let words = ["other.yaml: document 1: Pod default/p", "first.yaml, document 2", "leave one out"];
+    assert_fails(&on_input(&["plan", "-f", &first, &other], ""), 2, &words);
+}
+
+#[test]
+fn a_kind_of_another_group_is_not_taken_for_kubernetes_own() {
+    let rollout = "apiVersion: example.com/v1\nkind: Deployment\nmetadata: {name: web}\n\
+                   spec: {template: {spec: {containers: []}}}\n";
+    let outcome = on_input(&["plan", "-f", "-", "-o", "json"], &format!("{rollout}---\n{POD}"));
+    assert_eq!(document(&outcome)["totals"]["pods"], 1);
+    assert!(outcome.stderr.contains("1 of kind Deployment (example.com/v1) not read"), "{outcome:?}");
+}
+
+#[test]
+fn a_daemon_set_is_room_that_each_node_sets_aside_and_no_pod_that_waits() {
+    let agent = "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent}\nspec: {template: {spec: \
+                 {containers: [{name: c, resources: {requests: {cpu: 2}}}]}}}\n";
+    let files = format!("{POD}{agent}");
+    let plan = |text: &str| document(&on_input(&["plan", "-f", "-", "-o", "json"], text));
+    let (alone, beside) = (plan(POD), plan(&files));
+    for field in ["pods", "planned", "ignored", "nodes"] {
+        assert_eq!(alone["totals"][field], beside["totals"][field], "{field}");
+    }
+    assert_eq!(beside["pods"].as_array().unwrap().len(), 1);
+    assert!(beside["totals"]["costPerHour"].as_f64() > alone["totals"]["costPerHour"].as_f64());
+    let explained = on_input(&["explain", "agent", "-f", "-"], &files);
+    assert_eq!(explained.status, Some(0));
+    assert!(explained.stdout.contains("one for each node that suits it"), "{explained:?}");
+}
+
+#[test]
 fn wrong_options_are_refused_with_their_name_and_what_would_be_right() {
     let field = file("field.catalog", b"version: 1\nnodeClassRef: {group: g, kind: k, name: n}\ntypes:\n- {name: a, arch: amd64, allocatable: {cpu: 2x, memory: 1Gi}}\n");
     let words = file("words.catalog", b"hello");
@@ -141,6 +195,16 @@ fn wrong_options_are_refused_with_their_name_and_what_would_be_right() {
         (&["consolidate", "--threshold", "20", "-f", "-"], &["--threshold", "0 to 1", "0% to 100%"]),
         (&["consolidate", "--threshold", "some", "-f", "-"], &["--threshold", "0.2, 20%"]),
         (&["plan", "--capacity-type", "cheap", "-f", "-"], &["--capacity-type", "cheap", "on-demand, spot"]),
+        (&["plan", "--headroom", "100%", "-f", "-"], &["--headroom", "less than 100%"]),
+        (
+            &["plan", "--capacity-type", "spot", "--catalog", "aws", "-f", "-"],
+            &["--capacity-type spot", "catalog aws is offered as on-demand only", "--catalog: generic, gcp or a file"],
+        ),
+        (
+            &["explain", "p", "--capacity-type", "reserved", "--catalog", "gcp", "-f", "-"],
+            &["--capacity-type reserved", "on-demand or spot only", "--catalog: a file"],
+        ),
+        (&["--capacity-type", "spot", "--catalog", "azure"], &["--capacity-type spot", "azure"]),
         (&["plan", "-o", "xml", "-f", "-"], &["--output", "table, json, configmaps, nodepools"]),
         (&["consolidate", "-o", "nodepools", "-f", "-"], &["--output", "table, json, configmaps"]),
         (&["plan", "--nonsense"], &["--nonsense", "--help"]),
@@ -156,7 +220,8 @@ fn wrong_options_are_refused_with_their_name_and_what_would_be_right() {
 
 #[test]
 fn several_files_and_standard_input_are_read_as_one() {
-    let node = "kind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi, pods: 10}}\n";
+    let node =
+        "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi, pods: 10}}\n";
     let node = file("node.yaml", node.as_bytes());
     for files in [&["-f", &node, "-"][..], &["-f", "-", "-f", &node]] {
         let outcome = on_input(&[&["plan", "-o", "json"], files].concat(), POD);
@@ -184,7 +249,7 @@ fn every_option_can_be_set_by_its_environment_variable() {
     let environment = [("MINI_KARPENTER_NAMESPACE", "elsewhere"), ("MINI_KARPENTER_OUTPUT", "configmaps")];
     assert!(run(&["plan", "-f", "-"], &environment, POD).stdout.contains("namespace: elsewhere\n"));
 
-    let nodes = "kind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi}}\n---\n";
+    let nodes = "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi}}\n---\n";
     let half = format!("{nodes}{}", POD.replace("spec: {", "spec: {nodeName: n, "));
     let verdict = |threshold: &str| {
         let environment = [("MINI_KARPENTER_THRESHOLD", threshold), ("MINI_KARPENTER_OUTPUT", "json")];
@@ -192,6 +257,7 @@ fn every_option_can_be_set_by_its_environment_variable() {
     };
     assert_eq!([verdict("25%"), verdict("0.26")], [false, true]);
     assert_fails(&run(&["consolidate", "-f", "-"], &[("MINI_KARPENTER_THRESHOLD", "x")], POD), 2, &["threshold"]);
+    assert_fails(&run(&["plan", "-f", "-"], &[("MINI_KARPENTER_HEADROOM", "1")], POD), 2, &["headroom", "100%"]);
 }
 
 #[test]
@@ -208,7 +274,9 @@ fn every_item_of_a_long_list_is_read_and_a_wrong_one_is_named() {
     let item = |name: &str, more: &str| {
         format!("{{\"metadata\": {{\"name\": \"{name}\"{more}}}, \"spec\": {{\"containers\": []}}}}")
     };
-    let list = |items: &[String]| format!("{{\"items\": [{}], \"kind\": \"PodList\"}}", items.join(","));
+    let list = |items: &[String]| {
+        format!("{{\"items\": [{}], \"kind\": \"PodList\", \"apiVersion\": \"v1\"}}", items.join(","))
+    };
     let read = on_input(&["plan", "-f", "-", "-o", "json"], &list(&[item("a", ""), item("b", "")]));
     assert_eq!(document(&read)["totals"]["pods"], 2, "{read:?}");
     let wrong = on_input(&["plan", "-f", "-"], &list(&[item("a", ""), item("b", ", \"labels\": 1")]));
@@ -297,7 +365,7 @@ fn a_busy_address_is_named() {
 
 #[test]
 fn what_is_logged_to_a_file_has_no_colours() {
-    let service = "kind: Service\nmetadata: {name: s}\n";
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
     let outcome = on_input(&["plan", "-f", "-"], service);
     assert!(outcome.stderr.contains("Service"), "{outcome:?}");
     assert!(!outcome.stderr.contains('\u{1b}'), "{outcome:?}");

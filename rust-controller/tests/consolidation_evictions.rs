@@ -33,20 +33,20 @@ fn plan<'a>(consolidation: &'a Consolidation, node: &str) -> &'a NodePlan {
 
 fn node(name: &str, more: &str) -> String {
     format!(
-        "---\nkind: Node\nmetadata: {{name: {name}{more}}}\nstatus: {{allocatable: {{cpu: 4, memory: 8Gi, pods: 20}}}}\n"
+        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}{more}}}\nstatus: {{allocatable: {{cpu: 4, memory: 8Gi, pods: 20}}}}\n"
     )
 }
 
 fn pod(name: &str, node: &str, metadata: &str, spec: &str, status: &str) -> String {
     format!(
-        "---\nkind: Pod\nmetadata: {{name: {name}, {OWNER}{metadata}}}\nspec: {{nodeName: {node}, {spec} containers: [{{name: c, \
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, {OWNER}{metadata}}}\nspec: {{nodeName: {node}, {spec} containers: [{{name: c, \
          resources: {{requests: {{cpu: 100m}}}}}}]}}\nstatus: {{phase: Running{status}}}\n"
     )
 }
 
 /// A node `big` that stays, since nobody may evict `bare`, and nodes that hold one pod each.
 fn cluster(pods: &[(&str, &str, &str, &str)]) -> String {
-    let bare = "---\nkind: Pod\nmetadata: {name: bare}\nspec: {nodeName: big, containers: [{name: c}]}\nstatus: {phase: Running}\n";
+    let bare = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: bare}\nspec: {nodeName: big, containers: [{name: c}]}\nstatus: {phase: Running}\n";
     let each = pods.iter().enumerate().map(|(number, (name, metadata, spec, status))| {
         let on = format!("n{number}");
         node(&on, "") + &pod(name, &on, metadata, spec, status)
@@ -78,8 +78,8 @@ fn annotations_of_karpenter_and_of_the_autoscaler_keep_pods_and_nodes() {
 fn a_pod_with_a_disk_of_its_node_stays_with_it() {
     let volume = |source: &str| {
         format!(
-            "---\nkind: PersistentVolume\nmetadata: {{name: v}}\nspec: {{capacity: {{storage: 1Gi}}, {source}, claimRef: \
-             {{namespace: default, name: d}}}}\nstatus: {{phase: Bound}}\n---\nkind: PersistentVolumeClaim\nmetadata: {{name: d, \
+            "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: v}}\nspec: {{capacity: {{storage: 1Gi}}, {source}, claimRef: \
+             {{namespace: default, name: d}}}}\nstatus: {{phase: Bound}}\n---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: d, \
              annotations: {{pv.kubernetes.io/bind-completed: 'yes'}}}}\nspec: {{volumeName: v, resources: {{requests: {{storage: \
              1Gi}}}}}}\n"
         )
@@ -146,7 +146,7 @@ fn the_judge_minds_bounds() {
 
 fn budget(allowed: u32, more: &str) -> String {
     format!(
-        "---\nkind: PodDisruptionBudget\nmetadata: {{name: b}}\nspec: {{selector: {{}}{more}}}\nstatus: {{disruptionsAllowed: \
+        "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: b}}\nspec: {{selector: {{}}{more}}}\nstatus: {{disruptionsAllowed: \
          {allowed}, currentHealthy: 2, desiredHealthy: 3}}\n"
     )
 }

@@ -121,7 +121,7 @@ fn manifest(hosts: &[Host], guests: &[Guest]) -> String {
         let (name, [cpu, memory, pods], _) = SIZES[host.size];
         let _ = write!(
             text,
-            "---\nkind: Node\nmetadata: {{name: n{at}, labels: {{kubernetes.io/hostname: n{at}, topology.kubernetes.io/zone: {}, \
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{at}, labels: {{kubernetes.io/hostname: n{at}, topology.kubernetes.io/zone: {}, \
              node.kubernetes.io/instance-type: {name}}}}}\nstatus: {{allocatable: {{cpu: {cpu}m, memory: {memory}Gi, pods: {pods}}}}}\n",
             host.zone
         );
@@ -137,7 +137,7 @@ fn manifest(hosts: &[Host], guests: &[Guest]) -> String {
         let keeps_off = if apart.is_some() { keeps_off.as_str() } else { "" };
         let _ = write!(
             text,
-            "---\nkind: Pod\nmetadata: {{name: p{number}, labels: {{app: {app}}}, ownerReferences: [{{apiVersion: apps/v1, kind: \
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{number}, labels: {{app: {app}}}, ownerReferences: [{{apiVersion: apps/v1, kind: \
              ReplicaSet, name: r, uid: u, controller: true}}]}}\nspec: {{nodeName: n{host}, {zone}{keeps_off}containers: [{{name: c, \
              resources: {{requests: {{cpu: {cpu}m, memory: {memory}Gi}}}}}}]}}\nstatus: {{phase: Running}}\n"
         );

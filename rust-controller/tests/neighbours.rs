@@ -33,7 +33,7 @@ fn catalog(zones: &str) -> String {
 
 fn node(name: &str, zone: &str, cpu: &str) -> String {
     format!(
-        "---\nkind: Node\nmetadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}, \
+        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}, \
          topology.kubernetes.io/zone: {zone}}}}}\nstatus: {{allocatable: {{cpu: {cpu}, memory: 32Gi, pods: 50}}}}\n"
     )
 }
@@ -50,7 +50,7 @@ fn running(name: &str, node: &str, cpu: &str, spec: &str) -> String {
 fn owned(name: &str, kind: &str, cpu: &str, spec: &str, phase: &str) -> String {
     let app = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
     format!(
-        "---\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {app}}}, ownerReferences: [{{apiVersion: apps/v1, kind: \
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {app}}}, ownerReferences: [{{apiVersion: apps/v1, kind: \
          {kind}, name: {app}, uid: u, controller: true}}]}}\nspec: {{{spec} containers: [{{name: c, resources: {{requests: \
          {{cpu: {cpu}}}}}}}]}}\nstatus: {{phase: {phase}}}\n"
     )
@@ -164,14 +164,14 @@ fn the_nearest_type_is_nearest_when_the_pod_is_refused() {
     assert!(text.contains("none fits, NodeResourcesFit refuses 1, InterPodAffinity refuses 1\n"), "{text}");
 }
 
-const CLAIM: &str = "---\nkind: PersistentVolumeClaim\nmetadata: {name: data, annotations: \
+const CLAIM: &str = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data, annotations: \
                      {pv.kubernetes.io/bind-completed: \"yes\"}}\nspec: {volumeName: v, storageClassName: wait, \
                      accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n";
-const VOLUME: &str = "---\nkind: PersistentVolume\nmetadata: {name: v}\nspec: {storageClassName: wait, capacity: {storage: \
+const VOLUME: &str = "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {name: v}\nspec: {storageClassName: wait, capacity: {storage: \
                       1Gi}, accessModes: [ReadWriteOnce], claimRef: {name: data, namespace: default}, csi: {driver: d, \
                       volumeHandle: v}, nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: \
                       topology.kubernetes.io/zone, operator: In, values: [a]}]}]}}}\n";
-const LIMIT: &str = "---\nkind: CSINode\nmetadata: {name: n1}\nspec: {drivers: [{name: d, nodeID: n1, allocatable: {count: \
+const LIMIT: &str = "---\napiVersion: storage.k8s.io/v1\nkind: CSINode\nmetadata: {name: n1}\nspec: {drivers: [{name: d, nodeID: n1, allocatable: {count: \
                      1}}]}\n";
 const USES: &str = "volumes: [{name: v, persistentVolumeClaim: {claimName: data}}],";
 
@@ -184,7 +184,7 @@ fn attach_limits_are_unchecked_where_nobody_knows_whose_the_volumes_are() {
         let rules = plan["pods"][0]["uncheckedRules"].as_array().cloned().unwrap_or_default();
         rules.iter().any(|rule| rule == "NodeVolumeLimits")
     };
-    let class = "---\nkind: StorageClass\nmetadata: {name: wait}\nprovisioner: d\n";
+    let class = "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: wait}\nprovisioner: d\n";
     assert!(!unverified(&[CLAIM, VOLUME, LIMIT, class]), "all is read");
     assert!(unverified(&[CLAIM, LIMIT, class]));
     assert!(unverified(&[CLAIM, VOLUME, LIMIT]));
@@ -212,7 +212,8 @@ fn a_budget_that_does_not_say_what_it_allows_keeps_its_pods() {
     let objects =
         [node("n1", "a", "8"), node("n2", "a", "8"), running("web1", "n1", "100m", ""), running("x1", "n2", "4", "")];
     assert_eq!(removals(&consolidate(&objects)), ["n1"]);
-    let budget = "---\nkind: PodDisruptionBudget\nmetadata: {name: b}\nspec: {selector: {}}\n".to_owned();
+    let budget =
+        "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\nspec: {selector: {}}\n".to_owned();
     assert!(removals(&consolidate(&[&objects[..], &[budget]].concat())).is_empty());
 }
 

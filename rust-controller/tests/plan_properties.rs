@@ -596,7 +596,7 @@ fn in_its_own_words(text: &str) -> Case {
 }
 
 fn pod_with(name: &str, spec: &str) -> String {
-    format!("---\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: c}}], {spec}}}\n")
+    format!("---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: c}}], {spec}}}\n")
 }
 
 fn affinity(term: &str) -> String {
@@ -653,7 +653,7 @@ fn a_planned_node_carries_the_label_of_its_node_pool() {
     assert_eq!(verdicts, ["default/p unplaceable", "default/p planned", "default/p planned"]);
 }
 
-const DAEMON: &str = "---\nkind: Pod\nmetadata: {name: NAME, namespace: kube-system, ownerReferences: [{apiVersion: apps/v1, \
+const DAEMON: &str = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: NAME, namespace: kube-system, ownerReferences: [{apiVersion: apps/v1, \
                       kind: DaemonSet, name: ds, uid: u, controller: true}]}\nspec: {nodeName: n, nodeSelector: {SELECTOR}, \
                       containers: [{name: c, resources: {requests: {REQUESTS}}}]}\nstatus: {phase: Running}\n";
 
@@ -689,7 +689,9 @@ fn of_two_versions_of_a_daemon_set_the_larger_of_each_resource_counts() {
 #[test]
 fn no_two_config_maps_share_a_name() {
     let pod = |namespace: &str, name: &str| {
-        format!("---\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{containers: []}}\n")
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{containers: []}}\n"
+        )
     };
     let case = in_its_own_words(&(pod("a", "web") + &pod("b", "web") + &pod("c", "web-e813ae4d")));
     let maps = documents(&case).1;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 fn node(name: &str, zone: &str, more: &str) -> String {
     format!(
-        "---\nkind: Node\nmetadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}, \
+        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}, \
          topology.kubernetes.io/zone: {zone}}}}}\nspec: {{{more}}}\nstatus: {{allocatable: {{cpu: 4, memory: 32Gi, pods: \
          50}}}}\n"
     )
@@ -20,7 +20,7 @@ fn node(name: &str, zone: &str, more: &str) -> String {
 /// A Deployment in a file; `spec` are more fields of its pods.
 fn deployment(app: &str, replicas: usize, cpu: &str, spec: &str) -> String {
     format!(
-        "---\nkind: Deployment\nmetadata: {{name: {app}}}\nspec: {{replicas: {replicas}, template: {{metadata: {{labels: \
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {app}}}\nspec: {{replicas: {replicas}, template: {{metadata: {{labels: \
          {{app: {app}}}}}, spec: {{{spec} containers: [{{name: c, resources: {{requests: {{cpu: {cpu}, memory: \
          100Mi}}}}}}]}}}}}}\n"
     )
@@ -191,7 +191,7 @@ fn every_zone_keeps_as_many_nodes_as_it_shall_have() {
 fn daemon_pods_of_new_nodes_are_seen() {
     let agent = |node: &str| {
         format!(
-            "---\nkind: Pod\nmetadata: {{name: agent-{node}, labels: {{app: agent}}, ownerReferences: [{{apiVersion: \
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: agent-{node}, labels: {{app: agent}}, ownerReferences: [{{apiVersion: \
              apps/v1, kind: DaemonSet, name: agent, uid: u, controller: true}}]}}\nspec: {{nodeName: {node}, containers: \
              [{{name: c, resources: {{requests: {{cpu: 100m}}}}}}]}}\nstatus: {{phase: Running}}\n"
         )

@@ -97,7 +97,7 @@ fn of_pods_that_must_be_together_as_many_are_planned_as_one_node_holds() {
 /// Its pods are counted where the workload's are spread, and come to every new node.
 #[test]
 fn daemon_pods_that_a_spread_counts_are_counted_when_they_come() {
-    let daemon = "---\nkind: Pod\nmetadata: {name: agent-x, labels: {app: web}, ownerReferences: [{apiVersion: apps/v1, kind: \
+    let daemon = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: agent-x, labels: {app: web}, ownerReferences: [{apiVersion: apps/v1, kind: \
                   DaemonSet, name: agent, uid: u, controller: true}]}\nspec: {nodeName: gone, containers: [{name: c, resources: \
                   {requests: {cpu: 100m}}}]}\nstatus: {phase: Running}\n";
     let spread = "topologySpreadConstraints: [{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: \
@@ -183,7 +183,7 @@ fn a_plan_is_whole_when_there_is_no_time_to_improve_it() {
 fn what_few_existing_nodes_have_is_left_to_those_that_ask_for_it() {
     let node = |name: &str, more: &str| {
         format!(
-            "---\nkind: Node\nmetadata: {{name: {name}}}\nstatus: {{allocatable: {{cpu: 4, memory: 16Gi, pods: 10{more}}}, \
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}}}\nstatus: {{allocatable: {{cpu: 4, memory: 16Gi, pods: 10{more}}}, \
              conditions: [{{type: Ready, status: 'True'}}]}}\n"
         )
     };

@@ -109,6 +109,8 @@ fn path() -> String {
 }
 
 fn of_kind(kind: &str, mut object: Value) -> Value {
+    let api_version = if ["StorageClass", "CSINode"].contains(&kind) { "storage.k8s.io/v1" } else { "v1" };
+    object["apiVersion"] = Value::from(api_version);
     object["kind"] = Value::from(kind);
     object
 }

@@ -34,6 +34,9 @@ use tree::Tree;
 /// Names of the built-in catalogs, sorted.
 pub const BUILTIN_NAMES: [&str; 4] = ["aws", "azure", "gcp", "generic"];
 
+/// Names of the catalogs that are built in.
+pub const BUILT_IN: [&str; 4] = ["generic", "aws", "azure", "gcp"];
+
 /// A built-in catalog by its name; `None` for any other name.
 ///
 /// Prices are in USD per hour, those of the region and day in [`Catalog::price_source`]. The offerings are in the

@@ -1,5 +1,6 @@
 //! Arguments and their environment variables.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::files;
 use crate::catalog;
 use crate::consolidate::Millionths;
 use crate::loops::CatalogChoice;
+use crate::model::Catalog;
 use crate::provision::{self, TypeFilter, UNSUITED_TYPES};
 use crate::units::Cpu;
 
@@ -136,7 +138,7 @@ pub(super) struct TypeArguments {
     #[arg(long, env = "MINI_KARPENTER_MAX_NODE_CPU", value_name = "CPU")]
     pub(super) max_node_cpu: Option<Cpu>,
     /// Share of the CPU, memory and storage of each new node that is left free (0.1, 10%)
-    #[arg(long, env = "MINI_KARPENTER_HEADROOM", value_name = "SHARE", default_value = "0", value_parser = share)]
+    #[arg(long, env = "MINI_KARPENTER_HEADROOM", value_name = "SHARE", default_value = "0", value_parser = headroom)]
     pub(super) headroom: Millionths,
     /// Plan at least so many nodes in each zone, as far as there are pods for them
     #[arg(long, env = "MINI_KARPENTER_MIN_NODES_PER_ZONE", value_name = "NODES", default_value_t = 0)]
@@ -221,6 +223,35 @@ pub(super) fn catalog_choice(name: &str) -> anyhow::Result<CatalogChoice> {
     Ok(CatalogChoice::File(catalog))
 }
 
+/// That a catalog has a node that may be planned.
+///
+/// # Errors
+/// Where it offers none of the capacity types that are allowed.
+pub(super) fn check_capacity_types(catalog: &Catalog, options: &provision::Options) -> Result<(), BadInput> {
+    let allowed: Vec<&str> = options.capacity_types.iter().map(String::as_str).collect();
+    let offered = capacity_types(catalog);
+    if offered.is_empty() || allowed.iter().any(|allowed| offered.contains(allowed)) {
+        return Ok(());
+    }
+    let offers_them = |name: &&str| {
+        catalog::builtin(name)
+            .is_some_and(|other| allowed.iter().any(|allowed| capacity_types(&other).contains(allowed)))
+    };
+    let others: Vec<&str> = catalog::BUILT_IN.into_iter().filter(offers_them).collect();
+    let others = if others.is_empty() { "a file".to_owned() } else { format!("{} or a file", others.join(", ")) };
+    Err(BadInput(format!(
+        "--capacity-type {}: every node type of the catalog {} is offered as {} only; allow that, or name another catalog \
+         (--catalog: {others} with such offerings)",
+        allowed.join(","),
+        catalog.name,
+        offered.into_iter().collect::<Vec<_>>().join(" or "),
+    )))
+}
+
+fn capacity_types(catalog: &Catalog) -> BTreeSet<&str> {
+    catalog.types.iter().flat_map(|kind| &kind.offerings).map(|offering| offering.capacity_type.as_str()).collect()
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error} (examples: 500ms, 10s, 1m)"))
 }
@@ -229,6 +260,9 @@ fn interval(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
     if interval.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(interval) }
 }
+
+/// A share of everything.
+const WHOLE: Millionths = 1_000_000;
 
 fn share(text: &str) -> Result<Millionths, String> {
     let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
@@ -240,6 +274,15 @@ fn share(text: &str) -> Result<Millionths, String> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
     let millionths = (share * 1e6).round() as Millionths;
     Ok(millionths)
+}
+
+fn headroom(text: &str) -> Result<Millionths, String> {
+    match share(text)? {
+        headroom if headroom >= WHOLE => {
+            Err("nothing could run on a node that is left free: less than 100%".to_owned())
+        }
+        headroom => Ok(headroom),
+    }
 }
 
 #[cfg(test)]
@@ -258,6 +301,14 @@ mod tests {
         assert_eq!(share("12.5%"), Ok(125_000));
         for wrong in ["", "20", "-1%", "101%", "NaN", "a lot"] {
             assert!(share(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn some_of_each_node_is_for_pods() {
+        assert_eq!((headroom("99.9%"), headroom("0")), (Ok(999_000), Ok(0)));
+        for wrong in ["100%", "1", "0.9999999", "2"] {
+            assert!(headroom(wrong).is_err(), "{wrong}");
         }
     }
 

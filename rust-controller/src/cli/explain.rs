@@ -1,6 +1,6 @@
 //! `explain`: one pod, or one node.
 
-use super::arguments::{ExplainArguments, ThresholdArguments, catalog_choice};
+use super::arguments::{ExplainArguments, ThresholdArguments, catalog_choice, check_capacity_types};
 use super::offline::{WRITING, print, snapshot, wrong_plan};
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
@@ -76,6 +76,7 @@ fn explained_pod(
     pod: &Pod,
     progress: &Progress,
 ) -> anyhow::Result<(String, u8)> {
+    check_capacity_types(catalog, options)?;
     let nodes = verdicts_on_existing(snapshot, pod);
     let judged = checked_plan(snapshot, catalog, options, &|step| progress.step(step));
     let plan = judged.passed.ok_or_else(wrong_plan)?;

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::BadInput;
-use crate::lower::{Manifest, parse_manifest};
+use crate::lower::{Manifest, ManifestError, parse_file};
 use crate::snapshot::Snapshot;
 
 /// The text of a file.
@@ -23,11 +23,12 @@ pub(super) fn read_snapshot(paths: &[String]) -> Result<Snapshot, BadInput> {
     let mut all = Manifest::default();
     for path in paths {
         let text = read(path)?;
-        let manifest = parse_manifest(&text).map_err(|error| BadInput(format!("{path}: {error}")))?;
+        let wrong = |error: ManifestError| BadInput(format!("{path}: {error}"));
+        let manifest = parse_file(path, &text).map_err(wrong)?;
         for (kind, count) in &manifest.unread_kinds {
             tracing::warn!("{path}: {}", unread_warning(kind, *count));
         }
-        all.append(manifest);
+        all.append(manifest).map_err(wrong)?;
     }
     Ok(all.into_snapshot())
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 
 use super::arguments::{
-    CatalogArguments, ConsolidateArguments, ConsolidateOutput, FileArguments, PlanArguments, PlanOutput, catalog_choice,
+    CatalogArguments, ConsolidateArguments, ConsolidateOutput, FileArguments, PlanArguments, PlanOutput,
+    catalog_choice, check_capacity_types,
 };
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
@@ -30,6 +31,7 @@ pub(super) fn plan(arguments: &PlanArguments, line: &StatusLine) -> anyhow::Resu
     let choice = catalog_choice(&types.catalog)?;
     let (snapshot, progress) = snapshot(&input.files, line)?;
     let ResolvedCatalog { catalog, allocatable_seen } = choice.resolve(&snapshot);
+    check_capacity_types(&catalog, &options)?;
     let Judged { passed, planning, checking } =
         checked_plan(&snapshot, &catalog, &options, &|step| progress.step(step));
     let plan = passed.ok_or_else(wrong_plan)?;

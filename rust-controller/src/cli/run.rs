@@ -7,11 +7,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::arguments::{RunArguments, ThresholdArguments, catalog_choice};
+use super::arguments::{RunArguments, ThresholdArguments, catalog_choice, check_capacity_types};
 use super::{BadInput, PLANNED};
 use crate::cluster::{Publisher, Stores, connect, preflight};
 use crate::consolidate;
-use crate::loops::{Outlets, Settings, consolidation_loop, pending_loop};
+use crate::loops::{CatalogChoice, Outlets, Settings, consolidation_loop, pending_loop};
 use crate::web;
 
 pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
@@ -37,6 +37,10 @@ async fn control(arguments: RunArguments) -> anyhow::Result<()> {
         consolidate: consolidate::Options { threshold },
         max_plans,
     });
+    // Of `auto` the nodes decide, which nobody has seen yet.
+    if let CatalogChoice::BuiltIn(catalog) | CatalogChoice::File(catalog) = &settings.catalog {
+        check_capacity_types(catalog, &settings.provision)?;
+    }
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| BadInput(format!("--listen {listen}: {error}; name another address or port")))?;

@@ -74,6 +74,10 @@ pub fn explain_running_pod(pod: &Pod, nodes: &NodeVerdicts) -> String {
             "has no node".to_owned()
         }
     };
+    if pod.is_daemon() && pod.occupied_node().is_none() {
+        return format!("Pod {}: stands for those of its DaemonSet, one for each node that suits it\n", pod.name)
+            + &asked(pod);
+    }
     if pod.ends_with_its_node() {
         return format!("Pod {}: {place}, and goes with it\n", pod.name) + &asked(pod);
     }

@@ -165,7 +165,7 @@ mod tests {
             ),
         };
         format!(
-            "kind: Pod\nmetadata: {{name: {name}{owner}}}\nspec: {{containers: [{{name: c, resources: {{requests: {{cpu: \
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}{owner}}}\nspec: {{containers: [{{name: c, resources: {{requests: {{cpu: \
              {cpu}}}}}}}]}}\n---\n"
         )
     }
@@ -197,10 +197,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_placed_comes_last_and_by_its_reason() {
-        let gated = "kind: Pod\nmetadata: {name: gated}\nspec: {schedulingGates: [{name: g}], containers: []}\n---\n";
+        let gated = "apiVersion: v1\nkind: Pod\nmetadata: {name: gated}\nspec: {schedulingGates: [{name: g}], containers: []}\n---\n";
         let arch = |name: &str, arch: &str| {
             format!(
-                "kind: Pod\nmetadata: {{name: {name}}}\nspec: {{nodeSelector: {{kubernetes.io/arch: {arch}}}, containers: []}}\n---\n"
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{nodeSelector: {{kubernetes.io/arch: {arch}}}, containers: []}}\n---\n"
             )
         };
         let objects = [arch("a1", "sparc"), arch("a2", "mips"), gated.to_owned(), pod("z", "1", "")].concat();

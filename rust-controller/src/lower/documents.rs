@@ -16,10 +16,13 @@ const DEEPEST: usize = 64;
 pub(super) enum Document<'t> {
     Value(Value),
     /// A list in JSON, of which each item is read by itself: all items of a large cluster at once, with every field that
-    /// the planner leaves out, would take many times the room of the cluster. With the kind of its items where the list
-    /// is a typed one.
-    Items(Option<String>, Vec<&'t RawValue>),
+    /// the planner leaves out, would take many times the room of the cluster. With what its items are, as in
+    /// [`item_type`].
+    Items(ItemType, Vec<&'t RawValue>),
 }
+
+/// `kind` and `apiVersion` of the items of a typed list, which need not repeat them.
+pub(super) type ItemType = Option<(String, String)>;
 
 /// JSON where it looks like it and is; YAML otherwise, whose flow style looks like JSON.
 pub(super) fn documents(text: &str) -> Result<Vec<Document<'_>>, ManifestError> {
@@ -36,15 +39,19 @@ fn json_document(raw: &RawValue) -> serde_json::Result<Document<'_>> {
         return Ok(Document::Items(None, serde_json::from_str(raw.get())?));
     }
     let fields: BTreeMap<String, &RawValue> = serde_json::from_str(raw.get())?;
-    let kind: Option<String> = fields.get("kind").and_then(|kind| serde_json::from_str(kind.get()).ok());
-    let item_kind = kind.as_deref().and_then(|kind| kind.strip_suffix("List"));
-    match (item_kind, fields.get("items")) {
-        (Some(item_kind), Some(items)) if items.get().starts_with('[') => {
-            let item_kind = Some(item_kind.to_owned()).filter(|kind| !kind.is_empty());
-            Ok(Document::Items(item_kind, serde_json::from_str(items.get())?))
+    let text = |key: &str| fields.get(key).and_then(|text| serde_json::from_str::<String>(text.get()).ok());
+    match (text("kind"), text("apiVersion"), fields.get("items")) {
+        (Some(kind), Some(api_version), Some(items)) if kind.ends_with("List") && items.get().starts_with('[') => {
+            Ok(Document::Items(item_type(&kind, &api_version), serde_json::from_str(items.get())?))
         }
         _ => Ok(Document::Value(serde_json::from_str(raw.get())?)),
     }
+}
+
+/// What the items of a list are where it is a typed one; nothing where each says so itself.
+pub(super) fn item_type(kind: &str, api_version: &str) -> ItemType {
+    let item_kind = kind.strip_suffix("List").filter(|kind| !kind.is_empty())?;
+    Some((item_kind.to_owned(), api_version.to_owned()))
 }
 
 /// An item of a list.
@@ -79,16 +86,13 @@ fn yaml_documents(text: &str) -> Result<Vec<Document<'_>>, ManifestError> {
     Ok(values.into_iter().map(Document::Value).collect())
 }
 
-/// The items of a list, and their kind where the list is a typed one; nothing for any other object, such as a custom
-/// resource of kind `AllowList`.
-pub(super) fn list_items<'k>(kind: &'k str, object: &mut Map<String, Value>) -> Option<(Option<&'k str>, Vec<Value>)> {
-    let item_kind = kind.strip_suffix("List")?;
-    let items = match object.get_mut("items")? {
-        Value::Array(items) => mem::take(items),
-        Value::Null => Vec::new(),
-        _ => return None,
-    };
-    Some((Some(item_kind).filter(|kind| !kind.is_empty()), items))
+/// The items of a list; nothing for any other object, such as a custom resource of kind `AllowList`.
+pub(super) fn list_items(kind: &str, object: &mut Map<String, Value>) -> Option<Vec<Value>> {
+    match object.get_mut("items").filter(|_| kind.ends_with("List"))? {
+        Value::Array(items) => Some(mem::take(items)),
+        Value::Null => Some(Vec::new()),
+        _ => None,
+    }
 }
 
 /// `cpu: 2` is as good as `cpu: "2"` in a manifest; the typed objects take only the second.

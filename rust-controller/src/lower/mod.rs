@@ -5,9 +5,11 @@
 mod defaults;
 mod documents;
 mod extras;
+mod kinds;
 mod manifest;
 mod neighbours;
 mod node;
+mod object;
 mod placement;
 mod pod;
 mod policy;
@@ -26,7 +28,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as RawQuantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-pub use manifest::{Manifest, ManifestError, parse_manifest};
+pub use manifest::{Manifest, ManifestError, parse_file, parse_manifest};
 pub use node::lower_node;
 pub use pod::lower_pod;
 pub use policy::{lower_budget, lower_namespace};

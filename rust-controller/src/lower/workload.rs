@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::volumes::ephemeral_claim;
-use crate::model::{Claim, ObjectName, Phase, Pod, PodName, PodVolume};
+use crate::model::{Claim, ObjectName, Phase, Pod, PodName, PodVolume, SchedulingState};
 
 /// Kinds of controllers that are read.
 pub(super) const KINDS: [&str; 5] = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"];
@@ -27,7 +27,7 @@ pub(super) struct WorkloadName {
 }
 
 /// The pods that a controller asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Workload {
     /// How many.
     pub(super) count: usize,
@@ -38,7 +38,7 @@ pub(super) struct Workload {
 }
 
 /// A claim that is made with each pod.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct ClaimTemplate {
     /// The claim, under the name of its template.
     pub(super) claim: Claim,
@@ -137,16 +137,20 @@ impl Replicas {
 /// The pods that the controllers would still make: as many as each asks for, less those that it has. Their names,
 /// `web-deployment-0`, are those of no pod that there is. And the claims that come with these pods.
 pub(super) fn missing(workloads: &BTreeMap<WorkloadName, Option<Workload>>, pods: &[Arc<Pod>]) -> Missing {
-    // Of two pods with one name the last counts, as in the snapshot.
     let pods: BTreeMap<&PodName, &Pod> = pods.iter().map(|pod| (&pod.name, pod.as_ref())).collect();
     let live = live_pods(pods.values().copied());
     let taken: BTreeSet<&PodName> = pods.into_keys().collect();
     let mut missing = Missing::default();
-    for (name, workload) in workloads.iter().filter_map(|(name, workload)| Some((name, workload.as_ref()?))) {
-        let count = workload.count.saturating_sub(live.get(name).copied().unwrap_or(0));
-        let free_names = (0_usize..).map(|ordinal| name.pod(ordinal)).filter(|name| !taken.contains(name));
+    for (of, workload) in workloads.iter().filter_map(|(of, workload)| Some((of, workload.as_ref()?))) {
+        let count = workload.count.saturating_sub(live.get(of).copied().unwrap_or(0));
+        let free_names = (0_usize..).map(|ordinal| of.pod(ordinal)).filter(|name| !taken.contains(name));
         for name in free_names.take(count) {
             let mut pod = renamed(&workload.model, name);
+            if of.kind == "DaemonSet" {
+                // It stands for those that come with nodes: it waits for none, and runs on none.
+                pod.phase = Phase::Running;
+                pod.scheduling = SchedulingState::Unjudged;
+            }
             missing.claims.extend(workload.claims.iter().map(|template| template.claim_of(&mut pod)));
             missing.pods.push(Arc::new(pod));
         }
@@ -251,16 +255,15 @@ fn wrong(field: &'static str) -> FieldProblem {
 mod tests {
     use super::*;
     use crate::lower::parse_manifest;
-    use crate::lower::written::{names, pod, workload};
+    use crate::lower::written::{NODE, names, pod, workload};
     use crate::snapshot::Skipped;
 
     #[test]
     fn a_workload_that_cannot_be_planned_with_is_skipped_once() {
-        let manifest = parse_manifest(
-            "kind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3, template: {spec: {containers: [{name: c, \
-             resources: {requests: {memory: 1Gb}}}]}}}\n",
-        )
-        .unwrap();
+        let bad = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3, template: {spec: {containers: \
+                   [{name: c, resources: {requests: {memory: 1Gb}}}]}}}\n";
+        let mut manifest = parse_manifest(&format!("{NODE}---\n{bad}---\n{bad}")).unwrap();
+        manifest.append(parse_manifest(&format!("{NODE}---\n{bad}")).unwrap()).unwrap();
         let snapshot = manifest.into_snapshot();
         assert!(snapshot.pods().is_empty());
         let skipped: Vec<String> = snapshot.skipped().iter().map(Skipped::to_string).collect();
@@ -273,7 +276,7 @@ mod tests {
 
     #[test]
     fn claims_come_with_the_pods_where_files_say_anything_of_claims() {
-        let set = "kind: StatefulSet\nmetadata: {name: db}\nspec: {replicas: 2, template: {spec: {containers: [], volumes: [{name: \
+        let set = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec: {replicas: 2, template: {spec: {containers: [], volumes: [{name: \
                    scratch, ephemeral: {volumeClaimTemplate: {spec: {resources: {requests: {storage: 1}}}}}}]}}, \
                    volumeClaimTemplates: [{metadata: {name: data}, spec: {storageClassName: s, resources: {requests: {storage: \
                    5}}}}]}\n";
@@ -282,7 +285,8 @@ mod tests {
         let claim = |name: &str, ephemeral| PodVolume::Claim { name: name.to_owned(), ephemeral };
         let volumes = [claim("db-statefulset-1-scratch", true), claim("data-db-statefulset-1", false)];
         assert_eq!(unread.pods()[1].volumes, volumes);
-        let read = parse_manifest(&format!("{set}---\nkind: PersistentVolumeClaimList\nitems: []\n")).unwrap();
+        let read =
+            parse_manifest(&format!("{set}---\napiVersion: v1\nkind: PersistentVolumeClaimList\nitems: []\n")).unwrap();
         let claims = read.into_snapshot().extras().claims.clone().unwrap();
         let named: Vec<(&str, Option<&str>, Option<&str>)> = claims
             .values()
@@ -314,7 +318,7 @@ mod tests {
                 pod("other-1", owner_kind, others[1]),
                 pod("elsewhere", owner_kind, owner).replace("name: elsewhere", "name: elsewhere, namespace: x"),
                 pod("of-another-kind", "Other", owner),
-                // The second replaces the first.
+                // The same once more.
                 pod("live", owner_kind, owner),
                 workload(kind, "web", fields),
             ];
@@ -333,9 +337,13 @@ mod tests {
     }
 
     #[test]
-    fn one_pod_stands_for_a_daemon_set_that_has_none() {
+    fn one_pod_stands_for_a_daemon_set_that_has_none_and_waits_for_no_node() {
         let set = workload("DaemonSet", "agent", "");
-        assert_eq!(names(parse_manifest(&set).unwrap()), ["agent-daemonset-0"]);
+        let snapshot = parse_manifest(&set).unwrap().into_snapshot();
+        let [agent] = snapshot.pods() else { panic!("{:?}", snapshot.pods()) };
+        assert_eq!(agent.name.name, "agent-daemonset-0");
+        assert!(agent.is_daemon() && agent.occupied_node().is_none());
+        assert_eq!((agent.phase, &agent.scheduling), (Phase::Running, &SchedulingState::Unjudged));
         let text = pod("agent-x", "DaemonSet", "agent") + "---\n" + &set;
         assert_eq!(names(parse_manifest(&text).unwrap()), ["agent-x"]);
     }
@@ -385,15 +393,14 @@ mod tests {
     }
 
     #[test]
-    fn of_two_workloads_with_one_name_the_last_counts() {
-        let text = [workload("Deployment", "web", "replicas: 3"), workload("Deployment", "web", "replicas: 0")];
-        assert!(names(parse_manifest(&text.join("---\n")).unwrap()).is_empty());
+    fn a_workload_without_replicas_makes_no_pods() {
+        assert!(names(parse_manifest(&workload("Deployment", "web", "replicas: 0")).unwrap()).is_empty());
         assert!(names(parse_manifest(&workload("Job", "web", "suspend: true")).unwrap()).is_empty());
     }
 
     #[test]
     fn claims_of_ephemeral_volumes_are_called_after_their_pod() {
-        let text = "kind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2, template: {spec: {containers: [], \
+        let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2, template: {spec: {containers: [], \
                     volumes: [{name: scratch, ephemeral: {}}, {name: data, persistentVolumeClaim: {claimName: web-data}}]}}}\n";
         let snapshot = parse_manifest(text).unwrap().into_snapshot();
         let claims = |pod: &Pod| {

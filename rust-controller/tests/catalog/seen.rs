@@ -143,10 +143,10 @@ fn every_choice_of_a_catalog_is_resolved_with_what_is_seen() {
 /// A full node of this type with this memory, and a pod that asks for 3200Mi.
 fn cluster(instance_type: &str, memory: &str) -> String {
     format!(
-        "kind: Node\nmetadata: {{name: n, labels: {{node.kubernetes.io/instance-type: {instance_type}}}}}\n\
+        "apiVersion: v1\nkind: Node\nmetadata: {{name: n, labels: {{node.kubernetes.io/instance-type: {instance_type}}}}}\n\
          spec: {{unschedulable: true}}\n\
          status: {{allocatable: {{cpu: 1930m, memory: {memory}, pods: 29, ephemeral-storage: 17Gi}}}}\n---\n\
-         kind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: c, resources: {{requests: {{cpu: 1, memory: 3200Mi}}}}}}]}}\n"
+         apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: c, resources: {{requests: {{cpu: 1, memory: 3200Mi}}}}}}]}}\n"
     )
 }
 

@@ -13,18 +13,22 @@ fn priced() -> String {
 /// Two nodes that are hardly used, of which one could go, and two pods that wait: one can run on a type with a price,
 /// the other only on one without.
 const CLUSTER: &str = "
+apiVersion: v1
 kind: Node
 metadata: {name: n1, labels: {node.kubernetes.io/instance-type: c6a.large, topology.kubernetes.io/zone: us-east-1a}}
 status: {allocatable: {cpu: 1930m, memory: 3114Mi, pods: 29, ephemeral-storage: 17Gi}}
 ---
+apiVersion: v1
 kind: Node
 metadata: {name: n2, labels: {node.kubernetes.io/instance-type: c6a.large, topology.kubernetes.io/zone: us-east-1a}}
 status: {allocatable: {cpu: 1930m, memory: 3114Mi, pods: 29, ephemeral-storage: 17Gi}}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: priced}
 spec: {containers: [{name: c, resources: {requests: {cpu: 4}}}]}
 ---
+apiVersion: v1
 kind: Pod
 metadata: {name: arm}
 spec:
