@@ -7,7 +7,7 @@ use super::cluster::{Arrival, Cluster};
 use super::kinds::{Guest, Kinds};
 use super::{Unchecked, Violation, fleet_bound, needs_node, violations};
 use crate::consolidate::{Consolidation, Move, NodePlan, Verdict};
-use crate::model::{Catalog, Node, Pod, PodName, PodVolume, key};
+use crate::model::{Catalog, Node, ObjectName, Pod, PodName, PodVolume, key};
 use crate::snapshot::{Extras, Snapshot};
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
@@ -152,17 +152,12 @@ impl<'a> Replay<'a> {
 
     fn has_local_volume(&self, pod: &Pod) -> bool {
         let Extras { claims: Some(claims), volumes: Some(volumes), .. } = self.extras else { return false };
-        if pod.volumes.is_empty() {
-            return false;
-        }
-        let of_pod = claims.values().filter(|claim| {
-            let named = |volume: &PodVolume| {
-                matches!(volume, PodVolume::Claim { name, ephemeral: false } if *name == claim.name.name)
-            };
-            claim.name.namespace == pod.name.namespace && pod.volumes.iter().any(named)
-        });
-        let mut volumes = of_pod.filter_map(|claim| volumes.get(claim.volume.as_deref()?));
-        volumes.any(|volume| volume.local)
+        pod.volumes.iter().any(|volume| {
+            let PodVolume::Claim { name, ephemeral: false } = volume else { return false };
+            let name = ObjectName { namespace: pod.name.namespace.clone(), name: name.clone() };
+            let bound_to = claims.get(&name).and_then(|claim| volumes.get(claim.volume.as_deref()?));
+            bound_to.is_some_and(|volume| volume.local)
+        })
     }
 
     /// A pod comes to a node that takes pods. One that was evicted is not sent to a node out of reach.
