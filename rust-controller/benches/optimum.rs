@@ -12,7 +12,7 @@ mod random;
 #[path = "../tests/common/tiny.rs"]
 mod tiny;
 
-use compared::{Compared, compared, share, worst};
+use compared::{Compared, compared, share, unplaced, worst};
 
 const CASES: u64 = 8_000;
 
@@ -23,6 +23,7 @@ fn main() {
     println!("those stay on existing nodes that fit: {}", figures(&excesses(|each| each.least)));
     println!("anybody may be on existing nodes: {}", figures(&excesses(|each| each.least_of_all)));
     println!("{}", worst(&all));
+    println!("{}", unplaced(&all));
 }
 
 /// One line of figures.

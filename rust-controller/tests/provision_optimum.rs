@@ -13,13 +13,15 @@ mod random;
 #[path = "common/tiny.rs"]
 mod tiny;
 
-use compared::{Compared, compared, worst};
+use compared::{Compared, compared, unplaced, worst};
 
 const CASES: u64 = 400;
 
 #[test]
 fn plans_for_few_pods_are_almost_always_the_cheapest() {
     let all = compared(CASES);
+    assert!(all.len() > 300, "the cases say little: {}", all.len());
+    assert_eq!(unplaced(&all), "", "pods for which some plan has a place");
     let (dearer, dearer_of_all) = (count(&all, |each| each.least), count(&all, |each| each.least_of_all));
     assert!(
         dearer * 100 <= all.len(),

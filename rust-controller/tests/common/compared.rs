@@ -5,7 +5,7 @@ use mini_karpenter::provision::{Options, Plan, Verdict, plan};
 
 use crate::exhaustive::least_cost;
 use crate::random::Random;
-use crate::tiny::Tiny;
+use crate::tiny::{Rule, Tiny};
 
 /// How many pods a case has at most: with more, every plan takes too long to try.
 const MOST_PODS: u64 = 8;
@@ -19,10 +19,14 @@ pub(crate) struct Compared {
     pub(crate) least: u64,
     /// The least that any plan could cost.
     pub(crate) least_of_all: u64,
+    /// Pods that the plan has no place for, where some plan has a place for all and leaves those on existing nodes that fit
+    /// there; such a case says nothing of costs.
+    pub(crate) unplaced: usize,
 }
 
 impl Compared {
-    fn of(seed: u64) -> Self {
+    /// None where neither the plan nor any other has a place for all pods.
+    fn of(seed: u64) -> Option<Self> {
         let case = Tiny::random(&mut Random::new(seed), MOST_PODS);
         let (snapshot, catalog, options) = (case.snapshot(), case.catalog(), Options::default());
         let plan = plan(&snapshot, &catalog, &options);
@@ -30,9 +34,21 @@ impl Compared {
         assert!(wrong.is_empty(), "seed {seed}: {} in {case:#?}", wrong[0]);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of thousandths")]
         let cost = (plan.cost_per_hour().unwrap().units() * 1e3).round() as u64;
+        let unplaced = plan.count(|verdict| matches!(verdict, Verdict::Unplaceable(_)));
+        if unplaced > 0 {
+            let least = least_cost(&case, &on_existing(&plan), u64::MAX);
+            return (least < u64::MAX).then_some(Self {
+                seed,
+                case,
+                cost: least,
+                least,
+                least_of_all: least,
+                unplaced,
+            });
+        }
         let least = least_cost(&case, &on_existing(&plan), cost);
         let least_of_all = least_cost(&case, &[], least);
-        Self { seed, case, cost, least, least_of_all }
+        Some(Self { seed, case, cost, least, least_of_all, unplaced })
     }
 
     /// By how much the plan costs more than it must: 0.02 for 2 %.
@@ -59,9 +75,19 @@ fn on_existing(plan: &Plan) -> Vec<(usize, usize)> {
 
 /// The worst come first.
 pub(crate) fn compared(cases: u64) -> Vec<Compared> {
-    let mut all: Vec<Compared> = (0..cases).map(Compared::of).collect();
+    let mut all: Vec<Compared> = (0..cases).filter_map(Compared::of).collect();
     all.sort_by(|one, other| other.excess().total_cmp(&one.excess()));
     all
+}
+
+/// Those of which the plan has no place for a pod, for messages; but not where pods must be near other workloads, whose
+/// place the planner decides first and does not reconsider.
+pub(crate) fn unplaced(all: &[Compared]) -> String {
+    let near = |rule: Rule| matches!(rule, Rule::ZoneNear(_) | Rule::HostNear(_));
+    let plain = |each: &&Compared| !each.case.workloads.iter().any(|workload| near(workload.rule));
+    let unplaced = all.iter().filter(|each| each.unplaced > 0).filter(plain);
+    let line = |each: &Compared| format!("seed {}: no place for {} pods of {:?}", each.seed, each.unplaced, each.case);
+    unplaced.map(line).collect::<Vec<String>>().join("\n")
 }
 
 /// The worst, for messages.

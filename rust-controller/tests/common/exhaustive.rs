@@ -1,10 +1,10 @@
 //! The least that nodes for the pods of a tiny case can cost: every plan is tried.
 //!
 //! Pods come one after the other, each to any node that is there or that could be bought in any zone; what a bought node
-//! costs is the price of the cheapest type that holds its pods. Of equal nodes and equal pods only one order is tried, and
+//! costs is the price of the cheapest type that holds its pods and is what they ask for. Of equal nodes and equal pods only one order is tried, and
 //! what costs as much as the best so far is given up.
 
-use crate::tiny::{Amount, Existing, Kind, Rule, Tiny};
+use crate::tiny::{Amount, Existing, Pin, Rule, Tiny};
 
 /// The pods that share a host.
 struct Host {
@@ -48,7 +48,7 @@ pub(crate) fn least_cost(case: &Tiny, there: &[(usize, usize)], known: u64) -> u
 }
 
 fn empty(zone: usize, case: &Tiny) -> Host {
-    let nothing = Amount { cpu: 0, memory: 0 };
+    let nothing = Amount { cpu: 0, memory: 0, gpus: 0 };
     Host { zone, pods: vec![0; case.workloads.len()], requests: nothing, existing: None, price: 0 }
 }
 
@@ -95,15 +95,26 @@ impl Search<'_> {
         self.hosts[host].price = price;
     }
 
-    /// What a host with these pods costs; none where no type holds them.
+    /// What a host with these pods costs; none where no type holds them, or is what they ask for.
     fn price(&self, host: usize) -> Option<u64> {
-        let Host { requests, pods, existing, .. } = &self.hosts[host];
+        let Host { zone, requests, pods, existing, .. } = &self.hosts[host];
+        let there = self.case.workloads.iter().zip(pods).filter(|(_, pods)| **pods > 0);
+        let pins: Vec<Pin> = there.map(|(workload, _)| workload.pin).collect();
+        if pins.iter().any(|pin| matches!(pin, Pin::Zone(other) if other != zone)) {
+            return None;
+        }
         if let Some(allocatable) = existing {
-            return allocatable.less(*requests).map(|_| 0);
+            let of_no_type = !pins.iter().any(|pin| matches!(pin, Pin::Kind(_)));
+            return allocatable.less(*requests).filter(|_| of_no_type).map(|_| 0);
         }
         let pods: usize = pods.iter().sum();
-        let holds = |kind: &&Kind| kind.pods >= pods && kind.allocatable.less(*requests).is_some();
-        self.case.kinds.iter().filter(holds).map(|kind| kind.price).min()
+        let holds = |number: usize| {
+            let kind = &self.case.kinds[number];
+            kind.pods >= pods
+                && kind.allocatable.less(*requests).is_some()
+                && pins.iter().all(|pin| !matches!(pin, Pin::Kind(other) if *other != number))
+        };
+        (0..self.case.kinds.len()).filter(|number| holds(*number)).map(|number| self.case.kinds[number].price).min()
     }
 
     /// Whether a host has more pods of the workload than share one.
@@ -112,15 +123,27 @@ impl Search<'_> {
         alone && self.hosts[host].pods[workload] > 1
     }
 
-    /// Whether the zones of all pods are allowed. Any order that goes round the zones leads there.
+    /// Whether all pods are where they may be, as far as others are concerned. Any order that goes round the zones, and in
+    /// which a workload comes after the one that it must be near, leads there.
     fn is_allowed(&self) -> bool {
-        self.case.workloads.iter().enumerate().all(|(number, workload)| {
+        let in_zones = |workload: usize| {
             let mut in_zone = vec![0; self.case.zones];
-            self.hosts.iter().for_each(|host| in_zone[host.zone] += host.pods[number]);
+            self.hosts.iter().for_each(|host| in_zone[host.zone] += host.pods[workload]);
+            in_zone
+        };
+        self.case.workloads.iter().enumerate().all(|(number, workload)| {
+            let in_zone = in_zones(number);
             let (most, least) = (in_zone.iter().max(), in_zone.iter().min());
             match workload.rule {
+                // Only the zones count that the pods ask for.
+                Rule::ZoneSpread if matches!(workload.pin, Pin::Zone(_)) => true,
                 Rule::ZoneSpread => most.zip(least).is_some_and(|(most, least)| most - least <= 1),
                 Rule::ZoneTogether => in_zone.iter().filter(|pods| **pods > 0).count() <= 1,
+                Rule::ZoneApart => most.is_some_and(|most| *most <= 1),
+                Rule::ZoneNear(other) => {
+                    in_zone.iter().zip(in_zones(other)).all(|(pods, others)| *pods == 0 || others > 0)
+                }
+                Rule::HostNear(other) => self.hosts.iter().all(|host| host.pods[number] == 0 || host.pods[other] > 0),
                 Rule::Nothing | Rule::HostSpread | Rule::HostApart => true,
             }
         })

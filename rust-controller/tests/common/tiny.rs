@@ -8,7 +8,7 @@ use mini_karpenter::{catalog, lower};
 
 use crate::random::Random;
 
-/// What pods of a workload must keep to, as far as others of it are concerned.
+/// What pods of a workload must keep to, as far as other pods are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rule {
     Nothing,
@@ -20,6 +20,12 @@ pub(crate) enum Rule {
     ZoneTogether,
     /// No two on a host.
     HostApart,
+    /// No two in a zone.
+    ZoneApart,
+    /// Each in a zone with a pod of this other workload.
+    ZoneNear(usize),
+    /// Each on a host with a pod of this other workload.
+    HostNear(usize),
 }
 
 impl Rule {
@@ -36,38 +42,57 @@ impl Rule {
             )
         };
         let affinity = |kind: &str, topology: &str| {
-            let term = format!("{{topologyKey: {topology}, {selector}}}");
+            let to = if let Self::ZoneNear(other) | Self::HostNear(other) = self { other } else { workload };
+            let term = format!("{{topologyKey: {topology}, labelSelector: {{matchLabels: {{app: w{to}}}}}}}");
             format!("affinity: {{{kind}: {{requiredDuringSchedulingIgnoredDuringExecution: [{term}]}}}}, ")
         };
         match self {
             Self::Nothing => String::new(),
             Self::ZoneSpread => spread("topology.kubernetes.io/zone"),
             Self::HostSpread => spread("kubernetes.io/hostname"),
-            Self::ZoneTogether => affinity("podAffinity", "topology.kubernetes.io/zone"),
+            Self::ZoneTogether | Self::ZoneNear(_) => affinity("podAffinity", "topology.kubernetes.io/zone"),
+            Self::HostNear(_) => affinity("podAffinity", "kubernetes.io/hostname"),
             Self::HostApart => affinity("podAntiAffinity", "kubernetes.io/hostname"),
+            Self::ZoneApart => affinity("podAntiAffinity", "topology.kubernetes.io/zone"),
         }
     }
 }
 
-/// Milli-cores and mebibytes.
+/// Which node a pod asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pin {
+    Nothing,
+    /// In this zone.
+    Zone(usize),
+    /// Of this type, by number.
+    Kind(usize),
+}
+
+/// Milli-cores, mebibytes and devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Amount {
     pub(crate) cpu: u64,
     pub(crate) memory: u64,
+    pub(crate) gpus: u64,
 }
 
 impl Amount {
     pub(crate) fn plus(self, other: Self) -> Self {
-        Self { cpu: self.cpu + other.cpu, memory: self.memory + other.memory }
+        Self { cpu: self.cpu + other.cpu, memory: self.memory + other.memory, gpus: self.gpus + other.gpus }
     }
 
     /// What is left of it, if there is so much.
     pub(crate) fn less(self, other: Self) -> Option<Self> {
-        Some(Self { cpu: self.cpu.checked_sub(other.cpu)?, memory: self.memory.checked_sub(other.memory)? })
+        Some(Self {
+            cpu: self.cpu.checked_sub(other.cpu)?,
+            memory: self.memory.checked_sub(other.memory)?,
+            gpus: self.gpus.checked_sub(other.gpus)?,
+        })
     }
 
     fn text(self) -> String {
-        format!("cpu: {}m, memory: {}Mi", self.cpu, self.memory)
+        let gpus = if self.gpus > 0 { format!(", nvidia.com/gpu: {}", self.gpus) } else { String::new() };
+        format!("cpu: {}m, memory: {}Mi{gpus}", self.cpu, self.memory)
     }
 }
 
@@ -75,6 +100,7 @@ impl Amount {
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
     pub(crate) rule: Rule,
+    pub(crate) pin: Pin,
     pub(crate) replicas: usize,
     pub(crate) requests: Amount,
 }
@@ -113,18 +139,51 @@ impl Tiny {
             let replicas = random.between(1, left);
             left -= replicas;
             let rule = if ruled { *random.pick(&Rule::ALL) } else { Rule::Nothing };
-            let requests =
-                Amount { cpu: *random.pick(&[250, 500, 1000, 1500, 2000, 3000]), memory: 512 * random.between(1, 15) };
-            workloads.push(Workload { rule, replicas: usize::try_from(replicas).unwrap(), requests });
+            let cpu = *random.pick(&[250, 500, 1000, 1500, 2000, 3000]);
+            let requests = Amount { cpu, memory: 512 * random.between(1, 15), gpus: 0 };
+            let replicas = usize::try_from(replicas).unwrap();
+            workloads.push(Workload { rule, pin: Pin::Nothing, replicas, requests });
         }
         let zones = 1 + random.below(3);
         let existing = if random.chance(25) { 1 + random.below(2) } else { 0 };
         let existing = (0..existing).map(|_| Existing {
-            allocatable: Amount { cpu: 500 * random.between(1, 4), memory: 1024 * random.between(1, 6) },
+            allocatable: Amount { cpu: 500 * random.between(1, 4), memory: 1024 * random.between(1, 6), gpus: 0 },
             zone: random.below(zones),
         });
         let existing = existing.collect();
-        Self { zones, kinds: kinds(random), existing, workloads }
+        let mut case = Self { zones, kinds: kinds(random), existing, workloads };
+        if random.chance(40) {
+            case.single_out(random);
+        }
+        case
+    }
+
+    /// Some of the pods ask for a zone or a type, for devices, or for a place near others or apart from their own kind.
+    fn single_out(&mut self, random: &mut Random) {
+        let with_gpus = random.below(self.kinds.len());
+        let Kind { allocatable, price, .. } = &mut self.kinds[with_gpus];
+        allocatable.gpus = random.between(1, 4);
+        *price += 100 * allocatable.gpus;
+        for number in 0..self.workloads.len() {
+            let workload = &mut self.workloads[number];
+            if random.chance(25) {
+                workload.requests.gpus = random.between(1, 2);
+            }
+            workload.pin = match random.below(6) {
+                0 | 1 => Pin::Zone(random.below(self.zones)),
+                2 => Pin::Kind(random.below(self.kinds.len())),
+                _ => Pin::Nothing,
+            };
+            match random.below(6) {
+                0 => {
+                    workload.rule = Rule::ZoneApart;
+                    workload.replicas = workload.replicas.min(self.zones);
+                }
+                1 if number > 0 => workload.rule = Rule::ZoneNear(random.below(number)),
+                2 if number > 0 => workload.rule = Rule::HostNear(random.below(number)),
+                _ => {}
+            }
+        }
     }
 
     pub(crate) fn catalog(&self) -> Catalog {
@@ -154,12 +213,13 @@ impl Tiny {
                  {{capacity: {resources}, allocatable: {resources}, conditions: [{{type: Ready, status: 'True'}}]}}\n"
             )
         });
-        let workloads = self.workloads.iter().enumerate().map(|(number, Workload { rule, replicas, requests })| {
+        let workloads = self.workloads.iter().enumerate().map(|(number, Workload { rule, pin, replicas, requests })| {
             format!(
                 "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: w{number}}}\nspec:\n  replicas: {replicas}\n  \
                  selector: {{matchLabels: {{app: w{number}}}}}\n  template:\n    metadata: {{labels: {{app: w{number}}}}}\n    \
-                 spec: {{{}containers: [{{name: c, resources: {{requests: {{{}}}}}}}]}}\n",
+                 spec: {{{}{}containers: [{{name: c, resources: {{requests: {{{}}}}}}}]}}\n",
                 rule.spec(number),
+                pin.spec(),
                 requests.text()
             )
         });
@@ -168,11 +228,22 @@ impl Tiny {
     }
 }
 
+impl Pin {
+    /// In the specification of a pod.
+    fn spec(self) -> String {
+        match self {
+            Self::Nothing => String::new(),
+            Self::Zone(number) => format!("nodeSelector: {{topology.kubernetes.io/zone: {}}}, ", zone(number)),
+            Self::Kind(number) => format!("nodeSelector: {{node.kubernetes.io/instance-type: t{number}}}, "),
+        }
+    }
+}
+
 fn zone(number: usize) -> String {
     format!("z{number}")
 }
 
-/// Two to five node types whose prices follow their sizes more or less. The last one holds any pod.
+/// Two to five node types whose prices follow their sizes more or less. The last one holds any pod without devices.
 fn kinds(random: &mut Random) -> Vec<Kind> {
     let smaller = 1 + random.below(4);
     let mut kinds = Vec::new();
@@ -191,6 +262,6 @@ fn kind(random: &mut Random, cores: u64, gibibytes: u64) -> Kind {
     let price = (20 * cores + 3 * gibibytes) * random.between(80, 120) / 100;
     let pods = if random.chance(20) { random.between(2, 5) } else { 50 };
     // What the system takes is not for pods.
-    let allocatable = Amount { cpu: cores * 1000 - 100, memory: gibibytes * 1024 - 100 };
+    let allocatable = Amount { cpu: cores * 1000 - 100, memory: gibibytes * 1024 - 100, gpus: 0 };
     Kind { allocatable, pods: usize::try_from(pods).unwrap(), price }
 }
