@@ -88,3 +88,38 @@ fn keys_of_selectors(extras: &Extras) -> BTreeSet<&str> {
     }
     keys
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lower::parse_manifest;
+
+    #[test]
+    fn like_volumes_are_in_one_pile_and_the_smallest_that_is_left_is_found_in_it() {
+        let volume = |at: usize| {
+            format!(
+                "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: v{at:04}, labels: {{serial: s{at}}}}}\nspec: \
+                 {{storageClassName: s, accessModes: [ReadWriteOnce, ReadOnlyMany], capacity: {{storage: {}}}}}\nstatus: \
+                 {{phase: Available}}\n",
+                at / 2
+            )
+        };
+        let claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\nspec: {storageClassName: s, \
+                     accessModes: [ReadWriteOnce], resources: {requests: {storage: 7}}}\n";
+        let text: String = (0..2000).map(volume).chain([claim.to_owned()]).collect();
+        let extras = parse_manifest(&text).unwrap().extras;
+        let mut free = FreeVolumes::new(&extras);
+        assert_eq!(free.piles.len(), 1);
+        let claim = extras.claims.as_ref().unwrap().values().next().unwrap();
+        let smallest = |free: &FreeVolumes<'_>, chosen: &[&str]| {
+            let volume = free.smallest(claim, &chosen.iter().copied().collect(), &Labels::new());
+            volume.map(|volume| volume.name.clone())
+        };
+        assert_eq!(smallest(&free, &[]).as_deref(), Some("v0014"));
+        assert_eq!(smallest(&free, &["v0014"]).as_deref(), Some("v0015"));
+        for at in 14..1000 {
+            free.remove(&extras.volumes.as_ref().unwrap()[&format!("v{at:04}")]);
+        }
+        assert_eq!(smallest(&free, &[]).as_deref(), Some("v1000"));
+    }
+}

@@ -189,3 +189,42 @@ fn suits(volume: &Volume, claim: &Claim) -> bool {
         && claim.selector.as_ref().is_none_or(|selector| selects(selector, &volume.labels))
         && claim.access_modes.is_subset(&volume.access_modes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lower::parse_manifest;
+
+    const VOLUMES: usize = 3000;
+
+    /// Local and zonal volumes of growing size, each with a label of its own, and a claim for each size.
+    fn extras() -> Extras {
+        let of = |at: usize| {
+            let (size, zone) = (at + 1, at % 3);
+            format!(
+                "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: v{at}, labels: {{serial: s{at}, disk: d{zone}}}}}\n\
+                 spec: {{storageClassName: s, accessModes: [ReadWriteOnce], capacity: {{storage: {size}}}, nodeAffinity: \
+                 {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: zone, operator: In, values: [z{zone}]}}]}}]}}}}}}\n\
+                 status: {{phase: Available}}\n---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: c{at}}}\n\
+                 spec: {{storageClassName: s, accessModes: [ReadWriteOnce], selector: {{matchExpressions: [{{key: disk, \
+                 operator: Exists}}]}}, resources: {{requests: {{storage: {size}}}}}}}\n"
+            )
+        };
+        parse_manifest(&(0..VOLUMES).map(of).collect::<String>()).unwrap().extras
+    }
+
+    /// What the scheduler would take is found by looking at a few shelves, however many volumes and claims there are.
+    #[test]
+    fn like_volumes_are_on_one_shelf_and_claims_that_differ_in_size_only_look_at_the_same_shelves() {
+        let extras = extras();
+        let (mut stock, mut terms) = (Stock::new(&extras), Terms::default());
+        for claim in extras.claims.as_ref().unwrap().values() {
+            let choice = stock.choice(claim, "s", &mut terms).unwrap();
+            let at: usize = claim.name.name[1..].parse().unwrap();
+            assert_eq!((choice.shelves, stock.volumes[choice.from].name.as_str()), (0, format!("v{at}").as_str()));
+        }
+        let Shelved { sets, volumes, .. } = stock.into_shelved();
+        assert_eq!(sets, [vec![0, 1, 2]]);
+        assert_eq!(volumes.iter().map(BTreeSet::len).collect::<Vec<_>>(), [VOLUMES / 3; 3]);
+    }
+}
