@@ -17,10 +17,10 @@ pub(super) struct Mounts {
     of_others: BTreeMap<usize, Vec<usize>>,
     /// Claims for one pod only: how many pods use each.
     exclusive: BTreeMap<usize, u32>,
-    /// By shelf, volumes that no pod placed here has been promised.
+    /// By rack, volumes that no pod placed here has been promised.
     free: Vec<BTreeSet<usize>>,
-    /// The shelf of each volume that was free at the start.
-    shelf_of: FastMap<usize, usize>,
+    /// The rack of each volume that was free at the start.
+    rack_of: FastMap<usize, usize>,
     /// By class and node, pod by pod.
     promises: BTreeMap<(usize, usize), Vec<Promise>>,
     /// By claim that several pods use, where each of these has come to it, and the volume that it was promised.
@@ -37,12 +37,12 @@ struct Promise {
 }
 
 impl Mounts {
-    /// Nothing is in use, and all these volumes are free, by shelf.
+    /// Nothing is in use, and all these volumes are free, by rack.
     pub(super) fn new(free: Vec<BTreeSet<usize>>) -> Self {
-        let on_shelf = |(shelf, volumes): (usize, &BTreeSet<usize>)| {
-            volumes.iter().map(move |volume| (*volume, shelf)).collect::<Vec<_>>()
+        let on_rack = |(rack, volumes): (usize, &BTreeSet<usize>)| {
+            volumes.iter().map(move |volume| (*volume, rack)).collect::<Vec<_>>()
         };
-        Self { shelf_of: free.iter().enumerate().flat_map(on_shelf).collect(), free, ..Self::default() }
+        Self { rack_of: free.iter().enumerate().flat_map(on_rack).collect(), free, ..Self::default() }
     }
 
     pub(super) fn add_disks(&mut self, node: usize, disks: &[Disk]) {
@@ -151,21 +151,21 @@ impl Mounts {
         }
     }
 
-    /// The free volumes of a shelf from this number on.
-    pub(super) fn free(&self, shelf: usize, from: usize) -> impl Iterator<Item = usize> {
-        self.free[shelf].range(from..).copied()
+    /// The free volumes of a rack from this number on.
+    pub(super) fn free(&self, rack: usize, from: usize) -> impl Iterator<Item = usize> {
+        self.free[rack].range(from..).copied()
     }
 
-    /// The shelf of a volume; none for one that was never free.
-    pub(super) fn shelf_of(&self, volume: usize) -> Option<usize> {
-        self.shelf_of.get(&volume).copied()
+    /// The rack of a volume; none for one that was never free.
+    pub(super) fn rack_of(&self, volume: usize) -> Option<usize> {
+        self.rack_of.get(&volume).copied()
     }
 
     /// Keeps volumes for the next pod of a class on a node, which comes there or was there.
     pub(super) fn promise(&mut self, class: usize, node: usize, comes: bool, volumes: Vec<usize>) {
         for volume in &volumes {
-            if let Some(shelf) = self.shelf_of(*volume) {
-                self.free[shelf].remove(volume);
+            if let Some(rack) = self.rack_of(*volume) {
+                self.free[rack].remove(volume);
             }
         }
         self.promises.entry((class, node)).or_default().push(Promise { came: comes, volumes });
@@ -175,8 +175,8 @@ impl Mounts {
     pub(super) fn release(&mut self, class: usize, node: usize) -> bool {
         let Promise { came, volumes } = self.promises.get_mut(&(class, node)).and_then(Vec::pop).unwrap_or_default();
         for volume in volumes {
-            if let Some(shelf) = self.shelf_of(volume) {
-                self.free[shelf].insert(volume);
+            if let Some(rack) = self.rack_of(volume) {
+                self.free[rack].insert(volume);
             }
         }
         came

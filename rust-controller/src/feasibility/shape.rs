@@ -132,14 +132,16 @@ pub(super) type RefusingRules = u8;
 /// What stands for a shape that nobody has asked about.
 const UNASKED: RefusingRules = RefusingRules::MAX;
 
+/// By set of racks and by shape, the racks of which a node of that shape can attach the volumes.
+type ReachedRacks = FastMap<(usize, usize), Arc<[usize]>>;
+
 /// What the rules about a node by itself say, by placement or volume, and by shape. Filled in as it is asked for.
 #[derive(Clone, Debug)]
 pub(super) struct ShapeVerdicts {
     /// By shape. Where pods ask for many labels, most placements meet few of the shapes.
     placements: Vec<RefCell<Vec<RefusingRules>>>,
     volumes: Vec<RefCell<Vec<Option<bool>>>>,
-    /// By set of shelves and by shape, the shelves of which a node of that shape can attach the volumes.
-    shelves: RefCell<FastMap<(usize, usize), Arc<[usize]>>>,
+    racks: RefCell<ReachedRacks>,
 }
 
 impl ShapeVerdicts {
@@ -147,7 +149,7 @@ impl ShapeVerdicts {
         Self {
             placements: vec![RefCell::default(); placements],
             volumes: vec![RefCell::default(); volumes],
-            shelves: RefCell::default(),
+            racks: RefCell::default(),
         }
     }
 
@@ -169,9 +171,9 @@ impl ShapeVerdicts {
         })
     }
 
-    /// The shelves of a set of which a shape can attach the volumes.
-    pub(super) fn reached_shelves(&self, set: usize, shape: usize, find: impl FnOnce() -> Vec<usize>) -> Arc<[usize]> {
-        Arc::clone(self.shelves.borrow_mut().entry((set, shape)).or_insert_with(|| find().into()))
+    /// The racks of a set of which a shape can attach the volumes.
+    pub(super) fn reached_racks(&self, set: usize, shape: usize, find: impl FnOnce() -> Vec<usize>) -> Arc<[usize]> {
+        Arc::clone(self.racks.borrow_mut().entry((set, shape)).or_insert_with(|| find().into()))
     }
 
     /// Whether a shape has the labels that one of the terms asks for.

@@ -10,7 +10,7 @@ use super::mounts::Mounts;
 use super::numbering::signed;
 use super::shape::{Attention, ShapeVerdicts, Shapes};
 use super::spread::{Eligibility, SpreadCounts, SpreadDomains};
-use super::stock::Shelved;
+use super::stock::RackedVolumes;
 use super::taints::Taints;
 use super::target::{AFFINITY, TAINTS, Target};
 use super::volumes::VolumeSpace;
@@ -79,10 +79,10 @@ pub struct Simulation {
 #[derive(Debug)]
 pub(super) struct Storage {
     pub(super) terms: Vec<Vec<NodeSelectorTerm>>,
-    /// By number of the set, shelves of free volumes.
-    pub(super) shelf_sets: Vec<Vec<usize>>,
-    /// Node affinity of the volumes of each shelf, by number of the terms; none where every node can attach them.
-    pub(super) shelf_terms: Vec<Option<usize>>,
+    /// By number of the set, racks of free volumes.
+    pub(super) rack_sets: Vec<Vec<usize>>,
+    /// Node affinity of the volumes of each rack, by number of the terms; none where every node can attach them.
+    pub(super) rack_terms: Vec<Option<usize>>,
     /// The same of volumes that are meant for a claim.
     pub(super) terms_of_meant: BTreeMap<usize, Option<usize>>,
     pub(super) claims: Vec<ObjectName>,
@@ -519,10 +519,10 @@ impl Simulation {
 }
 
 impl Storage {
-    /// And the volumes that are free at the start, by shelf.
+    /// And the volumes that are free at the start, by rack.
     fn of(space: VolumeSpace<'_>, snapshot: &Snapshot) -> (Self, Vec<BTreeSet<usize>>) {
-        let (claims, terms, drivers, shelved) = space.into_parts();
-        let Shelved { sets: shelf_sets, terms: shelf_terms, volumes: free, terms_of_meant } = shelved;
+        let (claims, terms, drivers, racked) = space.into_parts();
+        let RackedVolumes { sets: rack_sets, terms: rack_terms, volumes: free, terms_of_meant } = racked;
         let limits = snapshot.extras().attach_limits.as_ref();
         let volumes = |node: &Arc<Node>| Some(&limits?.get(&node.name)?.volumes);
         let of_node = |node: &Arc<Node>| match volumes(node) {
@@ -532,6 +532,6 @@ impl Storage {
         let limited = |node: &Arc<Node>| volumes(node).is_some_and(|volumes| !volumes.is_empty());
         let limited = snapshot.nodes().iter().map(limited).collect();
         let limits = snapshot.nodes().iter().map(of_node).collect();
-        (Self { terms, shelf_sets, shelf_terms, terms_of_meant, claims, drivers, limits, limited }, free)
+        (Self { terms, rack_sets, rack_terms, terms_of_meant, claims, drivers, limits, limited }, free)
     }
 }

@@ -1,4 +1,4 @@
-//! Volumes that no claim has yet, on shelves, so that the smallest one that will do is found without a search.
+//! Volumes that no claim has yet, on racks, so that the smallest one that will do is found without a search.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -20,8 +20,8 @@ pub(super) struct Stock<'a> {
     meant: FastMap<&'a ObjectName, Vec<usize>>,
     /// Label keys that the selector of some claim names: no others tell one volume from another.
     selected_keys: BTreeSet<&'a str>,
-    shelves: Vec<Shelf<'a>>,
-    /// Shelves of each storage class of which some claim has asked for a volume.
+    racks: Vec<Rack<'a>>,
+    /// Racks of each storage class of which some claim has asked for a volume.
     of_class: BTreeMap<&'a str, Range<usize>>,
     suiting: FastMap<Wish, usize>,
     sets: Interner<Vec<usize>>,
@@ -30,13 +30,13 @@ pub(super) struct Stock<'a> {
 
 /// Free volumes that differ in nothing that a claim or a node looks at but their size.
 #[derive(Debug)]
-struct Shelf<'a> {
+struct Rack<'a> {
     example: &'a Volume,
     terms: Option<usize>,
     volumes: BTreeSet<usize>,
 }
 
-/// What tells shelves of one storage class apart: block device, access modes, labels that selectors name, node affinity.
+/// What tells racks of one storage class apart: block device, access modes, labels that selectors name, node affinity.
 type Distinction<'a> = (bool, &'a BTreeSet<String>, Vec<Option<&'a str>>, Option<usize>);
 
 /// What a claim asks of a volume beside its size: storage class, block device, access modes and selector.
@@ -45,20 +45,20 @@ type Wish = (String, bool, BTreeSet<String>, Option<LabelSelector>);
 /// The free volumes that would do for a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Choice {
-    /// Number of the set of shelves that they are on.
-    pub(super) shelves: usize,
+    /// Number of the set of racks that they are on.
+    pub(super) racks: usize,
     /// The first one that is large enough.
     pub(super) from: usize,
 }
 
 /// The stock once all claims have asked.
 #[derive(Debug)]
-pub(super) struct Shelved {
-    /// By number of the set, its shelves.
+pub(super) struct RackedVolumes {
+    /// By number of the set, its racks.
     pub(super) sets: Vec<Vec<usize>>,
-    /// By shelf, the node affinity of its volumes.
+    /// By rack, the node affinity of its volumes.
     pub(super) terms: Vec<Option<usize>>,
-    /// By shelf, the volumes on it.
+    /// By rack, the volumes on it.
     pub(super) volumes: Vec<BTreeSet<usize>>,
     /// Node affinity of volumes that are meant for a claim.
     pub(super) terms_of_meant: BTreeMap<usize, Option<usize>>,
@@ -83,7 +83,7 @@ impl<'a> Stock<'a> {
             selected_keys: requirements.map(|requirement| requirement.key.as_str()).collect(),
             volumes,
             meant,
-            shelves: Vec::new(),
+            racks: Vec::new(),
             of_class: BTreeMap::new(),
             suiting: FastMap::default(),
             sets: Interner::default(),
@@ -105,31 +105,30 @@ impl<'a> Stock<'a> {
         Some(number)
     }
 
-    /// The free volumes of a storage class that would do for a claim; none where no shelf has any.
+    /// The free volumes of a storage class that would do for a claim; none where no rack has any.
     pub(super) fn choice(&mut self, claim: &Claim, class: &'a str, terms: &mut Terms) -> Option<Choice> {
         let wish = (class.to_owned(), claim.block, claim.access_modes.clone(), claim.selector.clone());
-        let shelves = match self.suiting.get(&wish) {
-            Some(shelves) => *shelves,
-            None => {
-                let all = self.shelves_of(class, terms);
-                let set = all.filter(|shelf| suits(self.shelves[*shelf].example, claim)).collect();
-                let shelves = self.sets.number(set);
-                self.suiting.insert(wish, shelves);
-                shelves
-            }
+        let racks = if let Some(racks) = self.suiting.get(&wish) {
+            *racks
+        } else {
+            let all = self.racks_of(class, terms);
+            let set = all.filter(|rack| suits(self.racks[*rack].example, claim)).collect();
+            let racks = self.sets.number(set);
+            self.suiting.insert(wish, racks);
+            racks
         };
         let too_small = |volume: &&Volume| (class_of(volume), volume.capacity) < (class, claim.size);
         let from = self.volumes.partition_point(too_small);
-        (!self.sets.values()[shelves].is_empty()).then_some(Choice { shelves, from })
+        (!self.sets.values()[racks].is_empty()).then_some(Choice { racks, from })
     }
 
-    /// The shelves of a storage class, which are filled when they are first asked for: the node affinities of volumes that
+    /// The racks of a storage class, which are filled when they are first asked for: the node affinities of volumes that
     /// nobody asks for make no difference between nodes.
-    fn shelves_of(&mut self, class: &'a str, terms: &mut Terms) -> Range<usize> {
-        if let Some(shelves) = self.of_class.get(class) {
-            return shelves.clone();
+    fn racks_of(&mut self, class: &'a str, terms: &mut Terms) -> Range<usize> {
+        if let Some(racks) = self.of_class.get(class) {
+            return racks.clone();
         }
-        let first = self.shelves.len();
+        let first = self.racks.len();
         let mut known: FastMap<Distinction<'a>, usize> = FastMap::default();
         let start = self.volumes.partition_point(|volume| class_of(volume) < class);
         let of_class = (start..).zip(&self.volumes[start..]).take_while(|(_, volume)| class_of(volume) == class);
@@ -137,21 +136,21 @@ impl<'a> Stock<'a> {
             let volume: &'a Volume = volume;
             let labels = self.selected_keys.iter().map(|key| volume.labels.get(*key).map(String::as_str)).collect();
             let of_volume = attachable(volume).map(|of_volume| terms.number(of_volume));
-            let shelves = &mut self.shelves;
-            let shelf = *known.entry((volume.block, &volume.access_modes, labels, of_volume)).or_insert_with(|| {
-                shelves.push(Shelf { example: volume, terms: of_volume, volumes: BTreeSet::new() });
-                shelves.len() - 1
+            let racks = &mut self.racks;
+            let rack = *known.entry((volume.block, &volume.access_modes, labels, of_volume)).or_insert_with(|| {
+                racks.push(Rack { example: volume, terms: of_volume, volumes: BTreeSet::new() });
+                racks.len() - 1
             });
-            shelves[shelf].volumes.insert(number);
+            racks[rack].volumes.insert(number);
         }
-        let shelves = first..self.shelves.len();
-        self.of_class.insert(class, shelves.clone());
-        shelves
+        let racks = first..self.racks.len();
+        self.of_class.insert(class, racks.clone());
+        racks
     }
 
-    pub(super) fn into_shelved(self) -> Shelved {
-        let (terms, volumes) = self.shelves.into_iter().map(|shelf| (shelf.terms, shelf.volumes)).unzip();
-        Shelved { sets: self.sets.into_values(), terms, volumes, terms_of_meant: self.terms_of_meant }
+    pub(super) fn into_racked(self) -> RackedVolumes {
+        let (terms, volumes) = self.racks.into_iter().map(|rack| (rack.terms, rack.volumes)).unzip();
+        RackedVolumes { sets: self.sets.into_values(), terms, volumes, terms_of_meant: self.terms_of_meant }
     }
 }
 
@@ -213,17 +212,17 @@ mod tests {
         parse_manifest(&(0..VOLUMES).map(of).collect::<String>()).unwrap().extras
     }
 
-    /// What the scheduler would take is found by looking at a few shelves, however many volumes and claims there are.
+    /// What the scheduler would take is found by looking at a few racks, however many volumes and claims there are.
     #[test]
-    fn like_volumes_are_on_one_shelf_and_claims_that_differ_in_size_only_look_at_the_same_shelves() {
+    fn like_volumes_are_on_one_rack_and_claims_that_differ_in_size_only_look_at_the_same_racks() {
         let extras = extras();
         let (mut stock, mut terms) = (Stock::new(&extras), Terms::default());
         for claim in extras.claims.as_ref().unwrap().values() {
             let choice = stock.choice(claim, "s", &mut terms).unwrap();
             let at: usize = claim.name.name[1..].parse().unwrap();
-            assert_eq!((choice.shelves, stock.volumes[choice.from].name.as_str()), (0, format!("v{at}").as_str()));
+            assert_eq!((choice.racks, stock.volumes[choice.from].name.as_str()), (0, format!("v{at}").as_str()));
         }
-        let Shelved { sets, volumes, .. } = stock.into_shelved();
+        let RackedVolumes { sets, volumes, .. } = stock.into_racked();
         assert_eq!(sets, [vec![0, 1, 2]]);
         assert_eq!(volumes.iter().map(BTreeSet::len).collect::<Vec<_>>(), [VOLUMES / 3; 3]);
     }

@@ -117,8 +117,8 @@ impl Simulation {
 
     /// Whether a node can attach a volume, be it free or meant for a claim.
     fn reaches_volume(&self, volume: usize, node: NodeId) -> bool {
-        let terms = match self.mounts.shelf_of(volume) {
-            Some(shelf) => self.storage.shelf_terms[shelf],
+        let terms = match self.mounts.rack_of(volume) {
+            Some(rack) => self.storage.rack_terms[rack],
             None => self.storage.terms_of_meant.get(&volume).copied().flatten(),
         };
         terms.is_none_or(|terms| self.reaches(terms, node))
@@ -126,12 +126,12 @@ impl Simulation {
 
     /// The first free volume that would do for a claim, can be attached to the node, and is none of these.
     fn first_free(&self, choice: Choice, node: NodeId, but: &[Option<usize>]) -> Option<usize> {
-        let reached = |shelf: &usize| self.storage.shelf_terms[*shelf].is_none_or(|terms| self.reaches(terms, node));
-        let all = &self.storage.shelf_sets[choice.shelves];
+        let reached = |rack: &usize| self.storage.rack_terms[*rack].is_none_or(|terms| self.reaches(terms, node));
+        let all = &self.storage.rack_sets[choice.racks];
         let find = || all.iter().copied().filter(reached).collect();
-        let shelves = self.verdicts.reached_shelves(choice.shelves, self.shapes.of(node.0), find);
-        let first = |shelf: &usize| self.mounts.free(*shelf, choice.from).find(|volume| !but.contains(&Some(*volume)));
-        shelves.iter().filter_map(first).min()
+        let racks = self.verdicts.reached_racks(choice.racks, self.shapes.of(node.0), find);
+        let first = |rack: &usize| self.mounts.free(*rack, choice.from).find(|volume| !but.contains(&Some(*volume)));
+        racks.iter().filter_map(first).min()
     }
 
     fn shown_name(&self, node: NodeId) -> String {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::Rule;
 use super::interner::Interner;
 use super::refusal::ClaimProblem;
-use super::stock::{Choice, Shelved, Stock, Terms, attachable};
+use super::stock::{Choice, RackedVolumes, Stock, Terms, attachable};
 use crate::model::{Claim, Disk, NodeSelectorTerm, ObjectName, Pod, PodVolume, StorageClass, Volume, key};
 use crate::snapshot::Extras;
 
@@ -115,9 +115,9 @@ impl<'a> VolumeSpace<'a> {
     }
 
     /// What has been numbered: claims, terms and CSI drivers, each at its number, and free volumes.
-    pub(super) fn into_parts(self) -> (Vec<ObjectName>, Vec<Vec<NodeSelectorTerm>>, Vec<String>, Shelved) {
+    pub(super) fn into_parts(self) -> (Vec<ObjectName>, Vec<Vec<NodeSelectorTerm>>, Vec<String>, RackedVolumes) {
         let drivers = self.drivers.into_values().into_iter().map(str::to_owned).collect();
-        (self.claims.into_values(), self.terms.into_values(), drivers, self.stock.into_shelved())
+        (self.claims.into_values(), self.terms.into_values(), drivers, self.stock.into_racked())
     }
 
     /// The rules that cannot be checked for a pod with claims, since nobody could read what they look at.
