@@ -22,7 +22,7 @@ const HOST: &str = "kubernetes.io/hostname";
 
 fn pod(name: &str, app: &str, cpu: &str, spec: &str) -> String {
     format!(
-        "---\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {app}}}}}\nspec: {{{spec} containers: [{{name: c, resources: \
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {app}}}}}\nspec: {{{spec} containers: [{{name: c, resources: \
          {{requests: {{cpu: {cpu}, memory: 1Gi}}}}}}]}}\n"
     )
 }
@@ -169,7 +169,8 @@ fn a_pod_that_keeps_all_others_off_its_host_leads_nobody() {
 
 #[test]
 fn an_existing_node_is_left_empty_where_a_pod_on_it_would_keep_another_away() {
-    let node = "kind: Node
+    let node = "apiVersion: v1
+kind: Node
 metadata: {name: n, labels: {kubernetes.io/hostname: n, kubernetes.io/arch: amd64, kubernetes.io/os: linux, topology.kubernetes.io/zone: a}}
 status: {allocatable: {cpu: 2, memory: 4Gi, pods: 20}, conditions: [{type: Ready, status: 'True'}]}
 ";
