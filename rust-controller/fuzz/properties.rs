@@ -429,6 +429,7 @@ fn judge_consolidation(snapshot: &Snapshot, options: &consolidate::Options) {
     let outcome = ConsolidationOutcome {
         consolidation: &consolidation,
         catalog: &CATALOG,
+        usage: snapshot.usage(),
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),
     };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{AttachLimits, Budget, Claim, Labels, Node, ObjectName, Pod, PodName, StorageClass, Volume};
+use crate::model::{AttachLimits, Budget, Claim, Labels, Node, ObjectName, Pod, PodName, StorageClass, Usage, Volume};
 
 /// The state of a cluster, or of a set of files: the planner's only input besides its options and a catalog.
 ///
@@ -19,6 +19,7 @@ pub struct Snapshot {
     /// Objects that were left out, sorted.
     skipped: Vec<Skipped>,
     extras: Extras,
+    usage: MeasuredUsage,
 }
 
 /// What else decides where a pod may run. `None` where nobody could read objects of that kind, which is not the same as
@@ -37,6 +38,31 @@ pub struct Extras {
     pub attach_limits: Option<BTreeMap<String, Arc<AttachLimits>>>,
     /// `PodDisruptionBudget`s.
     pub budgets: Option<BTreeMap<ObjectName, Arc<Budget>>>,
+}
+
+/// What nodes were measured to use. It stands beside requests, for people: no plan looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MeasuredUsage {
+    /// Nobody has asked for it.
+    #[default]
+    NotAsked,
+    /// Asked for in vain.
+    Unread(NoUsage),
+    /// By node; of a node that is not there nothing has been measured.
+    Read(Arc<BTreeMap<String, Arc<Usage>>>),
+}
+
+/// Why nobody knows what nodes use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoUsage {
+    /// RBAC does not allow it.
+    Forbidden,
+    /// The API server knows no `metrics.k8s.io`.
+    NoApi,
+    /// What serves `metrics.k8s.io` gave no answer that could be read.
+    NoAnswer,
+    /// No file holds any.
+    NotInFiles,
 }
 
 /// Pods by the name of their node, each list by namespace and name.
@@ -72,6 +98,7 @@ impl Snapshot {
             pods: pods.into_values().collect(),
             skipped,
             extras: Extras::default(),
+            usage: MeasuredUsage::default(),
         }
     }
 
@@ -89,6 +116,18 @@ impl Snapshot {
     #[must_use]
     pub fn extras(&self) -> &Extras {
         &self.extras
+    }
+
+    /// The same with what its nodes were measured to use.
+    #[must_use]
+    pub fn with_usage(self, usage: MeasuredUsage) -> Self {
+        Self { usage, ..self }
+    }
+
+    /// What the nodes were measured to use.
+    #[must_use]
+    pub fn usage(&self) -> &MeasuredUsage {
+        &self.usage
     }
 
     /// The nodes, by name.

@@ -260,6 +260,41 @@ fn every_option_can_be_set_by_its_environment_variable() {
     assert_fails(&run(&["plan", "-f", "-"], &[("MINI_KARPENTER_HEADROOM", "1")], POD), 2, &["headroom", "100%"]);
 }
 
+/// Measured use stands beside requests where it is asked for, and decides nothing.
+#[test]
+fn measured_use_is_shown_only_where_it_is_asked_for_and_no_verdict_follows_from_it() {
+    let on = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let arguments = [&["consolidate", "-o", "json", "-f", "tests/golden/usage.yaml"], arguments].concat();
+        document(&run(&arguments, environment, ""))
+    };
+    let verdicts = |document: &Value| {
+        let mut nodes = document["nodes"].as_array().unwrap().clone();
+        nodes.iter_mut().for_each(|node| drop(node.as_object_mut().unwrap().remove("measuredUsage")));
+        nodes
+    };
+    let [without, with] = [on(&[], &[]), on(&["--usage"], &[])];
+    assert!(!without.to_string().contains("measuredUsage"), "{without}");
+    assert_eq!(with["measuredUsage"], serde_json::json!({"source": "metrics.k8s.io", "read": true}));
+    assert_eq!(with["nodes"][0]["measuredUsage"]["cpu"], serde_json::json!({"used": "40m", "share": 0.01}));
+    assert!(with["nodes"][2].get("measuredUsage").is_none(), "{with}");
+    assert_eq!(verdicts(&with), verdicts(&without));
+    assert_eq!(on(&[], &[("MINI_KARPENTER_USAGE", "true")]), with);
+    assert_eq!(on(&[], &[("MINI_KARPENTER_USAGE", "false")]), without);
+}
+
+#[test]
+fn files_without_measured_use_and_measured_use_that_cannot_be_read_are_told() {
+    let node = "kind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi, pods: 10}}\n";
+    let table = |input: &str| on_input(&["consolidate", "--usage", "-f", "-"], input).stdout;
+    let none = table(node);
+    assert!(none.contains("\nMeasured use of nodes is not shown: no file holds NodeMetrics (kubectl get"), "{none}");
+    assert!(!none.contains("USED"), "{none}");
+    let unreadable =
+        format!("{node}---\nkind: NodeMetrics\nmetadata: {{name: n}}\nusage: {{cpu: much, memory: 1Gi}}\n");
+    let told = table(&unreadable);
+    assert!(told.contains("Skipped: NodeMetrics n: usage.cpu: \"much\" is not a quantity"), "{told}");
+}
+
 #[test]
 fn a_search_that_the_budget_ends_is_told() {
     let cut_short =

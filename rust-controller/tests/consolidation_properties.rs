@@ -16,6 +16,7 @@ use mini_karpenter::document::{
 };
 use mini_karpenter::model::{Node, Owner, Phase, Placement, Pod, PodName, SchedulingState, key};
 use mini_karpenter::provision;
+use mini_karpenter::snapshot::MeasuredUsage;
 use mini_karpenter::units::{Cpu, Memory};
 use serde_json::Value;
 
@@ -301,6 +302,7 @@ fn documents(case: &Case, options: &Options) -> [String; 3] {
     let outcome = ConsolidationOutcome {
         consolidation: &consolidation,
         catalog: &case.catalog,
+        usage: &MeasuredUsage::NotAsked,
         skipped: &[],
         unread_kinds: Vec::new(),
     };

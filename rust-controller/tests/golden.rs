@@ -20,7 +20,7 @@ const FOLDER: &str = "tests/golden";
 
 /// Names of the expected text, exit status, and arguments; `DEMO` stands for the files of the demo,
 /// `NEIGHBOURS` for those of [`NEIGHBOURS`].
-const SCENARIOS: [(&str, i32, &str); 25] = [
+const SCENARIOS: [(&str, i32, &str); 28] = [
     ("demo.plan.txt", 3, "plan -f DEMO"),
     ("demo.plan.json", 3, "plan -f DEMO -o json"),
     ("demo.plan.configmaps.yaml", 3, "plan -f DEMO -o configmaps"),
@@ -48,6 +48,9 @@ const SCENARIOS: [(&str, i32, &str); 25] = [
     ("neighbours.consolidate.txt", 0, "consolidate -f tests/golden/neighbours.yaml"),
     ("neighbours.b2.txt", 0, "explain b2 -f tests/golden/neighbours.yaml"),
     ("neighbours.cache-0.txt", 0, "explain cache-0 -f tests/golden/neighbours.yaml"),
+    ("usage.txt", 0, "consolidate -f tests/golden/usage.yaml --usage"),
+    ("usage.json", 0, "consolidate -f tests/golden/usage.yaml --usage -o json"),
+    ("usage.configmaps.yaml", 0, "consolidate -f tests/golden/usage.yaml --usage -o configmaps"),
     ("demo.explain.txt", 0, "explain node/ip-10-0-32-247.ec2.internal -f DEMO"),
     ("pods-in-every-state.txt", 0, "plan -f tests/golden/pods-in-every-state.yaml"),
 ];

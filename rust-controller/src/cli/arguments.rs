@@ -62,6 +62,8 @@ pub(super) struct RunArguments {
     pub(super) types: TypeArguments,
     #[command(flatten)]
     pub(super) threshold: ThresholdArguments,
+    #[command(flatten)]
+    pub(super) usage: UsageArguments,
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +86,8 @@ pub(super) struct ConsolidateArguments {
     pub(super) catalog: String,
     #[command(flatten)]
     pub(super) threshold: ThresholdArguments,
+    #[command(flatten)]
+    pub(super) usage: UsageArguments,
     /// What to print
     #[arg(short, long, env = "MINI_KARPENTER_OUTPUT", value_enum, default_value_t = ConsolidateOutput::Table)]
     pub(super) output: ConsolidateOutput,
@@ -166,6 +170,13 @@ pub(super) struct ThresholdArguments {
     /// A node whose requests are under this share of its CPU and of its memory could go (0.2, 20%)
     #[arg(long, env = "MINI_KARPENTER_THRESHOLD", default_value = "20%", value_parser = share)]
     pub(super) threshold: Millionths,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UsageArguments {
+    /// Show what metrics.k8s.io measured that nodes use beside what is requested of them; nothing is decided by it
+    #[arg(long, env = "MINI_KARPENTER_USAGE")]
+    pub(super) usage: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -16,7 +16,7 @@ pub(super) fn explain(arguments: &ExplainArguments, line: &StatusLine) -> anyhow
     let ThresholdArguments { threshold } = threshold;
     let options = types.options()?;
     let choice = catalog_choice(&types.catalog)?;
-    let (snapshot, progress) = snapshot(files, line)?;
+    let (snapshot, progress) = snapshot(files, false, line)?;
     let resolved = choice.resolve(&snapshot);
     let (text, status) = match find(&snapshot, name)? {
         Found::Pod(pod) => explained_pod(&snapshot, &resolved, &options, pod, &progress)?,

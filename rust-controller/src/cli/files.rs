@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::BadInput;
 use crate::lower::{Manifest, ManifestError, parse_file};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{MeasuredUsage, Snapshot};
 
 /// The text of a file.
 pub(super) fn read(path: &str) -> Result<String, BadInput> {
@@ -18,8 +18,8 @@ pub(super) fn read(path: &str) -> Result<String, BadInput> {
     text.map_err(|error| BadInput(format!("cannot read {path}: {error}")))
 }
 
-/// All objects of all files together, and the pods that their workloads lack.
-pub(super) fn read_snapshot(paths: &[String]) -> Result<Snapshot, BadInput> {
+/// All objects of all files together, and the pods that their workloads lack; what nodes use where that is asked for.
+pub(super) fn read_snapshot(paths: &[String], with_usage: bool) -> Result<Snapshot, BadInput> {
     let mut all = Manifest::default();
     for path in paths {
         let text = read(path)?;
@@ -30,7 +30,8 @@ pub(super) fn read_snapshot(paths: &[String]) -> Result<Snapshot, BadInput> {
         }
         all.append(manifest).map_err(wrong)?;
     }
-    Ok(all.into_snapshot())
+    let snapshot = all.into_snapshot();
+    Ok(if with_usage { snapshot } else { snapshot.with_usage(MeasuredUsage::NotAsked) })
 }
 
 fn unread_warning(kind: &str, count: usize) -> String {

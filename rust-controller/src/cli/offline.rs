@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use super::arguments::{
     CatalogArguments, ConsolidateArguments, ConsolidateOutput, FileArguments, PlanArguments, PlanOutput,
-    catalog_choice, check_capacity_types,
+    UsageArguments, catalog_choice, check_capacity_types,
 };
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
@@ -29,7 +29,7 @@ pub(super) fn plan(arguments: &PlanArguments, line: &StatusLine) -> anyhow::Resu
     let PlanArguments { input, types, output } = arguments;
     let options = types.options()?;
     let choice = catalog_choice(&types.catalog)?;
-    let (snapshot, progress) = snapshot(&input.files, line)?;
+    let (snapshot, progress) = snapshot(&input.files, false, line)?;
     let ResolvedCatalog { catalog, allocatable_seen } = choice.resolve(&snapshot);
     check_capacity_types(&catalog, &options)?;
     let Judged { passed, planning, checking } =
@@ -62,9 +62,10 @@ pub(super) fn plan(arguments: &PlanArguments, line: &StatusLine) -> anyhow::Resu
 }
 
 pub(super) fn consolidate(arguments: &ConsolidateArguments, line: &StatusLine) -> anyhow::Result<u8> {
-    let ConsolidateArguments { input, catalog, threshold, output } = arguments;
+    let ConsolidateArguments { input, catalog, threshold, usage, output } = arguments;
+    let UsageArguments { usage } = usage;
     let choice = catalog_choice(catalog)?;
-    let (snapshot, progress) = snapshot(&input.files, line)?;
+    let (snapshot, progress) = snapshot(&input.files, *usage, line)?;
     let options = consolidate::Options { threshold: threshold.threshold };
     let ResolvedCatalog { catalog, .. } = choice.resolve(&snapshot);
     let judged = checked_consolidation(&snapshot, &catalog, &options, &|step| progress.step(step));
@@ -73,6 +74,7 @@ pub(super) fn consolidate(arguments: &ConsolidateArguments, line: &StatusLine) -
     let outcome = ConsolidationOutcome {
         consolidation: &plan,
         catalog: &catalog,
+        usage: snapshot.usage(),
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),
     };
@@ -97,24 +99,25 @@ pub(super) fn catalog(arguments: &CatalogArguments) -> anyhow::Result<u8> {
     Ok(PLANNED)
 }
 
-/// From the files, or from the live cluster; and the progress of what comes next.
+/// From the files, or from the live cluster, with what nodes use if that is asked for; and the progress of what comes next.
 pub(super) fn snapshot(
     FileArguments { files }: &FileArguments,
+    with_usage: bool,
     line: &StatusLine,
 ) -> anyhow::Result<(Snapshot, Progress)> {
     if files.is_empty() {
         let progress = Progress::start(line, "reading the cluster");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let snapshot = runtime.block_on(async { list_snapshot(&connect().await?).await })?;
+        let snapshot = runtime.block_on(async { list_snapshot(&connect().await?, with_usage).await })?;
         return Ok((snapshot, progress));
     }
     if files.iter().any(|file| file == "-") && std::io::stdin().is_terminal() {
         // Whoever types the objects would be disturbed.
-        let snapshot = super::files::read_snapshot(files)?;
+        let snapshot = super::files::read_snapshot(files, with_usage)?;
         return Ok((snapshot, Progress::start(line, "planning")));
     }
     let progress = Progress::start(line, "reading files");
-    Ok((super::files::read_snapshot(files)?, progress))
+    Ok((super::files::read_snapshot(files, with_usage)?, progress))
 }
 
 pub(super) fn wrong_plan() -> anyhow::Error {

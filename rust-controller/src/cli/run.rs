@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::arguments::{RunArguments, ThresholdArguments, catalog_choice, check_capacity_types};
+use super::arguments::{RunArguments, ThresholdArguments, UsageArguments, catalog_choice, check_capacity_types};
 use super::{BadInput, PLANNED};
 use crate::cluster::{Publisher, Stores, connect, preflight};
 use crate::consolidate;
@@ -28,9 +28,18 @@ pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
 }
 
 async fn control(arguments: RunArguments) -> anyhow::Result<()> {
-    let RunArguments { namespace, listen, pending_interval, consolidation_interval, max_plans, types, threshold } =
-        arguments;
+    let RunArguments {
+        namespace,
+        listen,
+        pending_interval,
+        consolidation_interval,
+        max_plans,
+        types,
+        threshold,
+        usage,
+    } = arguments;
     let ThresholdArguments { threshold } = threshold;
+    let UsageArguments { usage } = usage;
     let settings = Arc::new(Settings {
         catalog: catalog_choice(&types.catalog)?,
         provision: types.options()?,
@@ -52,7 +61,7 @@ async fn control(arguments: RunArguments) -> anyhow::Result<()> {
 
     let client = connect().await?;
     preflight(&client, &namespace).await?;
-    let stores = Stores::start(&client, &namespace, announce, &mut tasks);
+    let stores = Stores::start(&client, &namespace, usage, announce, &mut tasks);
     tasks.spawn(Publisher::new(client, &namespace, &stores, outlets.desired.subscribe()).run());
     tasks.spawn(pending_loop(stores.clone(), Arc::clone(&settings), pending_interval, Arc::clone(&outlets)));
     tasks.spawn(consolidation_loop(stores, settings, consolidation_interval, outlets));

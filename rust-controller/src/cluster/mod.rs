@@ -6,6 +6,7 @@ mod listing;
 mod optional;
 mod publisher;
 mod stores;
+mod usage;
 mod view;
 mod watched;
 

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use super::access;
 use super::difference::Published;
 use super::optional::OptionalStores;
+use super::usage::UsageStore;
 use super::watched::{View, Watched, views};
 use crate::model::{Node, Pod};
 use crate::snapshot::Snapshot;
@@ -24,16 +25,19 @@ pub struct Stores {
     pods: Store<Watched<Pod>>,
     pub(super) config_maps: Store<Watched<Published>>,
     optional: OptionalStores,
+    usage: UsageStore,
     ready: watch::Receiver<bool>,
 }
 
 impl Stores {
     /// Starts the watches. They run in `tasks` until it is dropped, and reconnect with backoff on any error. `announce`
-    /// turns true once every store that may be filled holds what the cluster held at some instant since the start.
+    /// turns true once every store that may be filled holds what the cluster held at some instant since the start. What
+    /// nodes use is read only `with_usage`.
     #[must_use]
     pub fn start(
         client: &Client,
         namespace: &str,
+        with_usage: bool,
         announce: watch::Sender<bool>,
         tasks: &mut JoinSet<anyhow::Result<()>>,
     ) -> Self {
@@ -45,7 +49,8 @@ impl Stores {
         let own = Api::<RawConfigMap>::namespaced(client.clone(), namespace);
         tasks.spawn(keep_up_to_date(own, config_map_writer, "configmaps"));
         let optional = OptionalStores::start(client, tasks);
-        let stores = Self { nodes, pods, config_maps, optional, ready: announce.subscribe() };
+        let usage = UsageStore::start(with_usage, client, tasks);
+        let stores = Self { nodes, pods, config_maps, optional, usage, ready: announce.subscribe() };
         tasks.spawn(stores.clone().announce_ready(announce));
         stores
     }
@@ -55,7 +60,7 @@ impl Stores {
         self.nodes.wait_until_ready().await?;
         self.pods.wait_until_ready().await?;
         self.config_maps.wait_until_ready().await?;
-        self.optional.settle().await;
+        tokio::join!(self.optional.settle(), self.usage.settle());
         announce.send_replace(true);
         // The end of a task ends the process.
         std::future::pending().await
@@ -77,7 +82,8 @@ impl Stores {
         let nodes = views(&self.nodes.state(), &mut skipped);
         let pods = views(&self.pods.state(), &mut skipped);
         let extras = self.optional.extras(&mut skipped);
-        Snapshot::new(nodes, pods, skipped).with_extras(extras)
+        let usage = self.usage.get(&mut skipped);
+        Snapshot::new(nodes, pods, skipped).with_extras(extras).with_usage(usage)
     }
 }
 

@@ -6,10 +6,10 @@ use k8s_openapi::api::storage::v1 as storage;
 
 use super::watched::View;
 use crate::lower::{
-    LowerError, lower_attach_limits, lower_budget, lower_claim, lower_namespace, lower_node, lower_pod,
-    lower_storage_class, lower_volume,
+    LowerError, NodeMetrics, lower_attach_limits, lower_budget, lower_claim, lower_namespace, lower_node, lower_pod,
+    lower_storage_class, lower_usage, lower_volume,
 };
-use crate::model::{AttachLimits, Budget, Claim, Labels, Node, Pod, StorageClass, Volume};
+use crate::model::{AttachLimits, Budget, Claim, Labels, Node, Pod, StorageClass, Usage, Volume};
 
 impl View for Node {
     type Raw = core::Node;
@@ -77,5 +77,13 @@ impl View for Budget {
 
     fn lower(raw: &policy::PodDisruptionBudget) -> Result<Self, LowerError> {
         lower_budget(raw)
+    }
+}
+
+impl View for Usage {
+    type Raw = NodeMetrics;
+
+    fn lower(raw: &NodeMetrics) -> Result<Self, LowerError> {
+        lower_usage(raw)
     }
 }

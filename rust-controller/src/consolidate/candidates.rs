@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::evictions::Evictions;
-use super::{Blocker, Keep, Millionths, NodePlan, Options, Utilization, Verdict};
+use super::{Blocker, Keep, NodePlan, Options, Utilization, Verdict};
 use crate::model::{Catalog, Node, Pod, Resources, SchedulingState, key};
 use crate::snapshot::{PodsByNode, Snapshot};
 
@@ -33,14 +33,17 @@ fn node_plan(
     evictions: &Evictions<'_>,
     (catalog, options): (&Catalog, &Options),
 ) -> NodePlan {
-    let running = pods.iter().filter(|pod| matches!(pod.scheduling, SchedulingState::Bound(_)));
-    let utilization = utilization(node, &Resources::sum(running.map(|pod| &pod.requests)));
+    let running = || pods.iter().filter(|pod| matches!(pod.scheduling, SchedulingState::Bound(_)));
+    let requested = Resources::sum(running().map(|pod| &pod.requests));
+    let others = running().filter(|pod| !pod.ends_with_its_node());
+    let utilization = Utilization { requested: &requested, allocatable: &node.allocatable };
     let underutilized = utilization.largest() < options.threshold;
     let keep = forbidden(node).unwrap_or(Keep::Blocked);
     let blockers = if keep == Keep::Blocked { blockers(pods, evictions) } else { Vec::new() };
     NodePlan {
         node: Arc::clone(node),
-        utilization,
+        requested_without_daemon_sets: Resources::sum(others.map(|pod| &pod.requests)),
+        requested,
         underutilized,
         verdict: Verdict::Keep(keep),
         blockers,
@@ -50,20 +53,6 @@ fn node_plan(
         wave: 0,
         local_pods: pods.iter().filter(|pod| pod.ends_with_its_node()).map(|pod| pod.name.clone()).collect(),
         price_per_hour: catalog.price_per_hour(&node.labels),
-    }
-}
-
-/// Requests over allocatable; 0 of what the node does not offer.
-fn utilization(node: &Node, used: &Resources) -> Utilization {
-    let share = |used: u64, of: u64| -> Millionths {
-        let share = (u128::from(used) * 1_000_000).checked_div(u128::from(of)).unwrap_or(0);
-        u64::try_from(share).unwrap_or(u64::MAX)
-    };
-    Utilization {
-        requested_cpu: used.cpu,
-        requested_memory: used.memory,
-        cpu: share(used.cpu.get(), node.allocatable.cpu.get()),
-        memory: share(used.memory.get(), node.allocatable.memory.get()),
     }
 }
 

@@ -16,18 +16,20 @@ mod joint;
 mod obstacles;
 mod replay;
 mod requested;
+mod utilization;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use bound::FleetBound;
 pub use obstacles::{Obstacle, obstacles};
+pub use utilization::Utilization;
 
 use crate::feasibility::{Refusal, Rule, Simulation};
 use crate::model::{Catalog, Node, ObjectName, Pod, PodName, Resources};
 use crate::provision::{place_on_existing, place_until_nothing_changes};
 use crate::snapshot::Snapshot;
-use crate::units::{Cpu, Memory, Money};
+use crate::units::Money;
 use evictions::Evictions;
 use fleet::{Fleet, Passenger, Refusals};
 use replay::Step;
@@ -70,9 +72,11 @@ pub struct Consolidation {
 pub struct NodePlan {
     /// The node.
     pub node: Arc<Node>,
-    /// How much of it is requested.
-    pub utilization: Utilization,
-    /// Whether that is below the threshold.
+    /// Sums of the effective requests of all pods that run on it; of pods, their number.
+    pub requested: Resources,
+    /// The same without the pods that end with it: those of DaemonSets, and static ones.
+    pub requested_without_daemon_sets: Resources,
+    /// Whether the shares of CPU and of memory that are requested are below the threshold.
     pub underutilized: bool,
     /// Whether it goes.
     pub verdict: Verdict,
@@ -195,27 +199,6 @@ pub enum Warning {
     OnlyReplica,
 }
 
-/// How much of a node's allocatable is requested. Requests, not use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Utilization {
-    /// Sum of the pods' effective CPU requests.
-    pub requested_cpu: Cpu,
-    /// Sum of the pods' effective memory requests.
-    pub requested_memory: Memory,
-    /// Share of the allocatable CPU.
-    pub cpu: Millionths,
-    /// Share of the allocatable memory.
-    pub memory: Millionths,
-}
-
-impl Utilization {
-    /// The larger share.
-    #[must_use]
-    pub fn largest(self) -> Millionths {
-        self.cpu.max(self.memory)
-    }
-}
-
 impl Consolidation {
     /// What all nodes cost per hour, before and after; `None` where a price is not known.
     #[must_use]
@@ -310,7 +293,7 @@ impl Removing<'_> {
         // From the emptiest up.
         let sorted = |nodes: &[usize], plans: &[NodePlan]| {
             let mut order = nodes.to_vec();
-            order.sort_by_key(|node| (plans[*node].utilization.largest(), *node));
+            order.sort_by_key(|node| (plans[*node].utilization().largest(), *node));
             order
         };
         let Self { fleet, plans, weights, steps } = self;

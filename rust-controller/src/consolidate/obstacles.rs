@@ -55,7 +55,7 @@ impl After {
         let takes_pods =
             |plan: &&NodePlan| plan.node.ready && !plan.node.deleting && !unreadable.contains(plan.node.name.as_str());
         let mut staying: Vec<&NodePlan> = consolidation.nodes.iter().filter(takes_pods).collect();
-        staying.sort_by_key(|plan| Reverse(plan.utilization.largest()));
+        staying.sort_by_key(|plan| Reverse(plan.utilization().largest()));
         let staying = staying.into_iter().filter_map(|plan| simulation.node(&plan.node.name)).collect();
         let mut after = Self { simulation, staying };
         for (pod, node) in &consolidation.reserved {

@@ -92,13 +92,12 @@ fn unverified_comment(planned: &PodPlan) -> String {
 /// `consolidation-<node>` for each underutilized node, and `summary-consolidation`.
 #[must_use]
 pub fn consolidation_config_maps(outcome: &ConsolidationOutcome<'_>) -> Vec<ConfigMap> {
-    let ConsolidationOutcome { consolidation, catalog, .. } = outcome;
-    let underutilized = consolidation.nodes.iter().filter(|plan| plan.underutilized);
+    let underutilized = outcome.consolidation.nodes.iter().filter(|plan| plan.underutilized);
     let mut maps: Vec<ConfigMap> = underutilized
         .map(|plan| ConfigMap {
             name: consolidation_name(&plan.node.name),
             kind: Kind::Consolidation,
-            data: bounded(suggestion::node(plan, catalog)),
+            data: bounded(suggestion::node(plan, outcome)),
         })
         .collect();
     maps.push(ConfigMap {

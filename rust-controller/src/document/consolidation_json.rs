@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::prices::Prices;
-use super::{share, unchecked};
-use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Verdict, Warning};
+use super::{share, unchecked, usage};
+use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Utilization, Verdict, Warning};
 use crate::feasibility::Rule;
 use crate::model::Catalog;
-use crate::snapshot::Skipped;
+use crate::snapshot::{MeasuredUsage, Skipped};
 use crate::units::Money;
 
 /// A consolidation with everything that its documents say about it.
@@ -19,6 +19,8 @@ pub struct ConsolidationOutcome<'a> {
     pub consolidation: &'a Consolidation,
     /// Where its prices are from.
     pub catalog: &'a Catalog,
+    /// What the nodes were measured to use.
+    pub usage: &'a MeasuredUsage,
     /// Objects that were left out.
     pub skipped: &'a [Skipped],
     /// Kinds of objects that nobody could read.
@@ -31,6 +33,9 @@ pub struct ConsolidationDocument<'a> {
     version: u32,
     #[serde(flatten)]
     prices: Prices<'a>,
+    /// Where it was asked for.
+    #[serde(rename = "measuredUsage", skip_serializing_if = "Option::is_none")]
+    measured_usage: Option<usage::UsageStatus>,
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
     totals: Totals,
@@ -47,7 +52,13 @@ pub struct ConsolidationDocument<'a> {
 #[serde(rename_all = "camelCase")]
 struct NodeEntry<'a> {
     node: &'a str,
-    utilization: UtilizationEntry,
+    /// Shares of requests, of all running pods.
+    utilization: UtilizationEntry<'a>,
+    /// The same without the pods that end with the node.
+    utilization_without_daemon_sets: UtilizationEntry<'a>,
+    /// Measured use, which no verdict depends on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured_usage: Option<usage::UsageEntry>,
     underutilized: bool,
     verdict: &'static str,
     reason: String,
@@ -62,10 +73,14 @@ struct NodeEntry<'a> {
     price_per_hour: Option<Money>,
 }
 
-#[derive(Debug, Serialize)]
-struct UtilizationEntry {
-    cpu: f64,
-    memory: f64,
+/// By resource, as a map.
+#[derive(Debug)]
+struct UtilizationEntry<'a>(Utilization<'a>);
+
+impl Serialize for UtilizationEntry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.shares().map(|(resource, millionths)| (resource, share(millionths))))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -129,12 +144,13 @@ impl<'a> ConsolidationDocument<'a> {
     /// The whole consolidation.
     #[must_use]
     pub fn new(outcome: &ConsolidationOutcome<'a>) -> Self {
-        let ConsolidationOutcome { consolidation, catalog, skipped, .. } = outcome;
+        let ConsolidationOutcome { consolidation, catalog, usage, skipped, .. } = outcome;
         Self {
             unchecked_rules: unchecked::that_matter(outcome.unchecked_rules()),
             version: 1,
             prices: Prices::of(catalog),
-            nodes: consolidation.nodes.iter().map(node_entry).collect(),
+            measured_usage: usage::status(usage),
+            nodes: consolidation.nodes.iter().map(|plan| node_entry(plan, usage)).collect(),
             removals: &consolidation.removals,
             totals: totals(consolidation),
             certificate: consolidation
@@ -166,14 +182,16 @@ pub(super) fn totals(consolidation: &Consolidation) -> Totals {
     }
 }
 
-pub(super) fn node_info<'a>(plan: &'a NodePlan, catalog: &'a Catalog) -> NodeInfo<'a> {
-    NodeInfo { version: 1, prices: Prices::of(catalog), node: node_entry(plan) }
+pub(super) fn node_info<'a>(plan: &'a NodePlan, outcome: &ConsolidationOutcome<'a>) -> NodeInfo<'a> {
+    NodeInfo { version: 1, prices: Prices::of(outcome.catalog), node: node_entry(plan, outcome.usage) }
 }
 
-fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {
+fn node_entry<'a>(plan: &'a NodePlan, usage: &MeasuredUsage) -> NodeEntry<'a> {
     NodeEntry {
         node: &plan.node.name,
-        utilization: UtilizationEntry { cpu: share(plan.utilization.cpu), memory: share(plan.utilization.memory) },
+        utilization: UtilizationEntry(plan.utilization()),
+        utilization_without_daemon_sets: UtilizationEntry(plan.utilization_without_daemon_sets()),
+        measured_usage: usage::entry(usage, &plan.node),
         underutilized: plan.underutilized,
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
         reason: reason(&plan.verdict),

@@ -9,7 +9,7 @@ use super::table::Table;
 use super::tables::removal;
 use super::{percent, prices, seen, unchecked};
 use crate::catalog::SeenAllocatable;
-use crate::consolidate::{NodePlan, Obstacle, Verdict as NodeVerdict};
+use crate::consolidate::{NodePlan, Obstacle, Utilization, Verdict as NodeVerdict};
 use crate::feasibility::{Refusal, Rule};
 use crate::model::{Catalog, Phase, Pod, Resources, SchedulingState, printed_amount};
 use crate::provision::least_waste::Fit;
@@ -176,17 +176,15 @@ fn refusal_table(refusals: &[(String, Refusal)]) -> String {
 #[must_use]
 pub fn explain_node(plan: &NodePlan, obstacles: &[Obstacle]) -> String {
     let name = &plan.node.name;
-    let utilization = &plan.utilization;
     let mut text = match &plan.verdict {
         NodeVerdict::Remove => format!("Node {name}: could go{}\n", unchecked::mark(unchecked::of_node(plan))),
         NodeVerdict::Keep(_) => format!("Node {name}: stays, {}\n", keep_reason(&plan.verdict)),
     };
-    let _ = writeln!(
-        text,
-        "Requested of it: {} of the CPU, {} of the memory",
-        percent(utilization.cpu),
-        percent(utilization.memory)
-    );
+    let _ = writeln!(text, "Requested of it: {}", requested(plan.utilization()));
+    if plan.requested_without_daemon_sets != plan.requested {
+        let others = requested(plan.utilization_without_daemon_sets());
+        let _ = writeln!(text, "Without the pods that end with it: {others}");
+    }
     for blocker in &plan.blockers {
         let _ = writeln!(text, "{}: {}", blocker.pod, block_reason(&blocker.reason));
     }
@@ -204,4 +202,14 @@ pub fn explain_node(plan: &NodePlan, obstacles: &[Obstacle]) -> String {
         let _ = write!(text, "\n{heading} {pod}\n{refusals}");
     }
     text
+}
+
+/// `18.3 % of the CPU, 16.2 % of the memory, 4.5 % of pods`.
+fn requested(utilization: Utilization<'_>) -> String {
+    let share = |(resource, millionths)| match resource {
+        "cpu" => format!("{} of the CPU", percent(millionths)),
+        "memory" => format!("{} of the memory", percent(millionths)),
+        other => format!("{} of {other}", percent(millionths)),
+    };
+    utilization.shares().map(share).collect::<Vec<_>>().join(", ")
 }

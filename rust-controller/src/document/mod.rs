@@ -19,6 +19,7 @@ mod summary;
 mod table;
 mod tables;
 mod unchecked;
+mod usage;
 
 pub use config_map::{
     ConfigMap, KIND, Kind, MANAGED_BY, MANAGER, config_map_manifest, config_maps_yaml, consolidation_config_maps,

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::config_map::{LARGEST_BYTES, cut, texts};
-use super::consolidation_json::{block_reason, node_info, reason, warning_text};
-use super::{json, percent, unchecked, yaml};
-use crate::consolidate::{Destination, Move, NodePlan, Verdict};
-use crate::model::{Catalog, printed_amount};
+use super::consolidation_json::{ConsolidationOutcome, block_reason, node_info, reason, warning_text};
+use super::{json, percent, unchecked, usage, yaml};
+use crate::consolidate::{Destination, Move, NodePlan, Utilization, Verdict};
+use crate::model::printed_amount;
+use crate::snapshot::MeasuredUsage;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,8 +24,14 @@ struct Suggestion {
     /// Rules that the verdict depends on and that could not be checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unverified: Vec<&'static str>,
-    /// Requests, not use.
-    requested: Requested,
+    /// Requests, not use, by resource.
+    requested: BTreeMap<String, String>,
+    /// The same without the pods that end with the node, where there are any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    requested_without_daemon_sets: BTreeMap<String, String>,
+    /// Measured use, which no verdict depends on.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    measured_usage: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blockers: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -40,25 +47,14 @@ struct Suggestion {
     steps: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Requested {
-    cpu: String,
-    memory: String,
+pub(super) fn node(plan: &NodePlan, outcome: &ConsolidationOutcome<'_>) -> BTreeMap<String, String> {
+    let suggestion = suggestion(plan, outcome.usage);
+    texts([("suggestion.yaml", yaml(&suggestion)), ("info.json", json(&node_info(plan, outcome)))])
 }
 
-pub(super) fn node(plan: &NodePlan, catalog: &Catalog) -> BTreeMap<String, String> {
-    texts([("suggestion.yaml", yaml(&suggestion(plan))), ("info.json", json(&node_info(plan, catalog)))])
-}
-
-fn suggestion(plan: &NodePlan) -> Suggestion {
+fn suggestion(plan: &NodePlan, usage: &MeasuredUsage) -> Suggestion {
     let name = &plan.node.name;
-    let allocatable = &plan.node.allocatable;
-    let of = |resource: &str, requested: u64, millionths: u64| {
-        let (requested, offered) =
-            (printed_amount(resource, requested), printed_amount(resource, allocatable.amount(resource)));
-        format!("{} ({requested} of {offered})", percent(millionths))
-    };
-    let utilization = &plan.utilization;
+    let without_daemon_sets = plan.requested_without_daemon_sets != plan.requested;
     let moves = plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, marks(each)));
     let (moves, moves_left_out) = cut(moves.collect(), LARGEST_BYTES / 4);
     Suggestion {
@@ -67,10 +63,13 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
         reason: reason(&plan.verdict),
         wave: (plan.wave > 1).then_some(plan.wave),
         unverified: unchecked::of_node(plan),
-        requested: Requested {
-            cpu: of("cpu", utilization.requested_cpu.get(), utilization.cpu),
-            memory: of("memory", utilization.requested_memory.get(), utilization.memory),
+        requested: requested(plan.utilization()),
+        requested_without_daemon_sets: if without_daemon_sets {
+            requested(plan.utilization_without_daemon_sets())
+        } else {
+            BTreeMap::new()
         },
+        measured_usage: usage::texts(usage, &plan.node),
         blockers: plan
             .blockers
             .iter()
@@ -82,6 +81,17 @@ fn suggestion(plan: &NodePlan) -> Suggestion {
         ends_with_the_node: plan.local_pods.iter().map(ToString::to_string).collect(),
         steps: if plan.verdict == Verdict::Remove { steps(name) } else { Vec::new() },
     }
+}
+
+/// Of each resource `12.5 % (500m of 4)`.
+fn requested(utilization: Utilization<'_>) -> BTreeMap<String, String> {
+    let Utilization { requested, allocatable } = utilization;
+    let line = |(resource, millionths): (&str, u64)| {
+        let [requested, offered] =
+            [requested, allocatable].map(|amounts| printed_amount(resource, amounts.amount(resource)));
+        (resource.to_owned(), format!("{} ({requested} of {offered})", percent(millionths)))
+    };
+    utilization.shares().map(line).collect()
 }
 
 /// What to add to a line about a move: what it costs, and which rules were not checked.

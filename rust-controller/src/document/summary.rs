@@ -10,11 +10,11 @@ use super::plan_json::{self, PlanOutcome};
 use super::prices::Prices;
 use super::seen::{self, SeenEntry};
 use super::suggestion::is_zero;
-use super::{json, share, tables, unchecked};
+use super::{json, share, tables, unchecked, usage};
 use crate::consolidate::{NodePlan, Verdict};
 use crate::feasibility::Rule;
 use crate::provision::PodPlan;
-use crate::snapshot::Skipped;
+use crate::snapshot::{MeasuredUsage, Skipped};
 
 /// Each of the two texts of a summary may take half.
 const LARGEST_TEXT: usize = LARGEST_BYTES / 2;
@@ -92,6 +92,9 @@ struct ConsolidationSummary<'a> {
     version: u32,
     #[serde(flatten)]
     prices: Prices<'a>,
+    /// Where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured_usage: Option<usage::UsageStatus>,
     totals: consolidation_json::Totals,
     removals: Vec<&'a str>,
     /// Removals that the list above leaves out for its size.
@@ -107,8 +110,12 @@ struct ConsolidationSummary<'a> {
 #[serde(rename_all = "camelCase")]
 struct NodeLine<'a> {
     node: &'a str,
+    /// Shares of requests.
     cpu: f64,
     memory: f64,
+    /// Measured use, which no verdict depends on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured_usage: Option<usage::UsageEntry>,
     underutilized: bool,
     verdict: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -122,10 +129,12 @@ pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<Stri
     let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 4);
     let (removals, removals_left_out) =
         cut(consolidation.removals.iter().map(String::as_str).collect(), LARGEST_TEXT / 4);
-    let (nodes, nodes_left_out) = cut(consolidation.nodes.iter().map(node_line).collect(), LARGEST_TEXT / 4);
+    let (nodes, nodes_left_out) =
+        cut(consolidation.nodes.iter().map(|plan| node_line(plan, outcome.usage)).collect(), LARGEST_TEXT / 4);
     let summary = ConsolidationSummary {
         version: 1,
         prices: Prices::of(outcome.catalog),
+        measured_usage: usage::status(outcome.usage),
         totals: consolidation_json::totals(consolidation),
         removals,
         removals_left_out,
@@ -137,11 +146,12 @@ pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<Stri
     texts([("info.json", json(&summary)), ("summary.txt", bounded(tables::consolidation_table(outcome)))])
 }
 
-fn node_line(plan: &NodePlan) -> NodeLine<'_> {
+fn node_line<'a>(plan: &'a NodePlan, usage: &MeasuredUsage) -> NodeLine<'a> {
     NodeLine {
         node: &plan.node.name,
-        cpu: share(plan.utilization.cpu),
-        memory: share(plan.utilization.memory),
+        cpu: share(plan.utilization().share("cpu")),
+        memory: share(plan.utilization().share("memory")),
+        measured_usage: usage::entry(usage, &plan.node),
         underutilized: plan.underutilized,
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
         reason: reason(&plan.verdict),

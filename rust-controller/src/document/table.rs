@@ -3,16 +3,17 @@
 /// Rows under a heading; columns are as wide as their widest cell.
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
-    right_aligned: &'static [usize],
+    right_aligned: Vec<usize>,
 }
 
 impl Table {
     /// `right_aligned` lists the columns of numbers.
-    pub(super) fn new(heading: &[&str], right_aligned: &'static [usize]) -> Self {
-        Self { rows: vec![heading.iter().map(|cell| (*cell).to_owned()).collect()], right_aligned }
+    pub(super) fn new(heading: &[&str], right_aligned: &[usize]) -> Self {
+        let heading = heading.iter().map(|cell| (*cell).to_owned()).collect();
+        Self { rows: vec![heading], right_aligned: right_aligned.to_vec() }
     }
 
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(super) fn row(&mut self, cells: impl Into<Vec<String>>) {
         self.rows.push(cells.into());
     }
 

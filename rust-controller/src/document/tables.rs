@@ -9,12 +9,12 @@ use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
 use super::suggestion::{filling, marks, steps};
 use super::table::Table;
-use super::{percent, preferences, prices, seen, unchecked};
+use super::{percent, preferences, prices, seen, unchecked, usage};
 use crate::catalog::SeenAllocatable;
 use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
 use crate::model::{Catalog, Offering, printed_amount};
 use crate::provision::Verdict;
-use crate::snapshot::Skipped;
+use crate::snapshot::{MeasuredUsage, Skipped};
 use crate::units::Money;
 
 /// What to add, what it costs, and what becomes of each pod.
@@ -96,19 +96,7 @@ fn seen_of_plan(outcome: &PlanOutcome<'_>) -> String {
 pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
     let ConsolidationOutcome { consolidation, catalog, skipped, .. } = outcome;
     let mut text = String::new();
-    let mut table = Table::new(&["NODE", "CPU REQ", "MEM REQ", "PODS", "PRICE/HOUR", "VERDICT", "WHY"], &[1, 2, 3, 4]);
-    for plan in &consolidation.nodes {
-        table.row([
-            plan.node.name.clone(),
-            percent(plan.utilization.cpu),
-            percent(plan.utilization.memory),
-            if plan.verdict == NodeVerdict::Remove { plan.moves.len().to_string() } else { "-".to_owned() },
-            money(plan.price_per_hour),
-            if plan.verdict == NodeVerdict::Remove { "remove".to_owned() } else { "keep".to_owned() },
-            why(plan),
-        ]);
-    }
-    text.push_str(&table.render());
+    text.push_str(&node_table(consolidation, outcome.usage));
     text.push('\n');
     let by_name: BTreeMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
@@ -122,9 +110,32 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
         text.push_str(&removal(plan));
     }
     text.push_str(&consolidation_totals(consolidation, catalog));
+    text.push_str(&usage::line(outcome.usage));
     text.push_str(&unchecked::lines(outcome.unchecked_rules()));
     text.push_str(&skipped_lines(skipped));
     text
+}
+
+/// A line for each node; what it uses only where that could be read.
+fn node_table(consolidation: &Consolidation, usage: &MeasuredUsage) -> String {
+    let with_usage = matches!(usage, MeasuredUsage::Read(_));
+    let used: &[&str] = if with_usage { &["CPU USED", "MEM USED"] } else { &[] };
+    let columns = [&["NODE", "CPU REQ", "MEM REQ"], used, &["PODS", "PRICE/HOUR", "VERDICT", "WHY"]].concat();
+    let numbers: Vec<usize> = (1..=4 + used.len()).collect();
+    let mut table = Table::new(&columns, &numbers);
+    for plan in &consolidation.nodes {
+        let requested = ["cpu", "memory"].map(|resource| percent(plan.utilization().share(resource)));
+        let goes = plan.verdict == NodeVerdict::Remove;
+        let mut row = vec![plan.node.name.clone()];
+        row.extend(requested);
+        row.extend(with_usage.then(|| usage::cells(usage, &plan.node)).into_iter().flatten());
+        row.push(if goes { plan.moves.len().to_string() } else { "-".to_owned() });
+        row.push(money(plan.price_per_hour));
+        row.push(if goes { "remove" } else { "keep" }.to_owned());
+        row.push(why(plan));
+        table.row(row);
+    }
+    table.render()
 }
 
 fn skipped_lines(skipped: &[Skipped]) -> String {

@@ -100,6 +100,7 @@ fn consolidate(snapshot: &Snapshot, settings: &Settings, outlets: &Outlets) {
     let maps = Arc::new(consolidation_config_maps(&ConsolidationOutcome {
         consolidation: &plan,
         catalog: &catalog,
+        usage: snapshot.usage(),
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),
     }));

@@ -15,7 +15,7 @@ const fn kind(name: &'static str, api_version: &'static str, namespaced: bool) -
     Kind { name, api_version, namespaced }
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     kind("Pod", "v1", true),
     kind("Node", "v1", false),
     kind("Namespace", "v1", false),
@@ -29,6 +29,7 @@ const KINDS: [Kind; 13] = [
     kind("StatefulSet", "apps/v1", true),
     kind("DaemonSet", "apps/v1", true),
     kind("Job", "batch/v1", true),
+    kind("NodeMetrics", "metrics.k8s.io/v1beta1", false),
 ];
 
 /// What an object's `kind` and `apiVersion` say.

@@ -13,9 +13,9 @@ use super::extras;
 use super::kinds::{Recognized, recognize};
 use super::object::{FullName, NO_NAME, Object, Objects, Place};
 use super::workload::{self, ClaimTemplate, Replicas, Workload, WorkloadName};
-use super::{LowerError, lower_claim, lower_node, lower_pod};
-use crate::model::{Node, Pod, SchedulingState};
-use crate::snapshot::{Extras, Skipped, Snapshot};
+use super::{LowerError, NodeMetrics, lower_claim, lower_node, lower_pod, lower_usage};
+use crate::model::{Node, Pod, SchedulingState, Usage};
+use crate::snapshot::{Extras, MeasuredUsage, NoUsage, Skipped, Snapshot};
 
 /// What was read from one file, or from several. An object that is there twice counts once.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Manifest {
     workloads: BTreeMap<WorkloadName, Option<Workload>>,
     /// What else decides where a pod may run, of each kind of which an object could be read.
     pub extras: Extras,
+    /// What nodes were measured to use, by node.
+    pub usage: BTreeMap<String, Arc<Usage>>,
     /// Objects with a value that cannot be planned with.
     pub skipped: Vec<Skipped>,
     /// Objects of kinds that the planner does not read, by kind.
@@ -161,7 +163,12 @@ impl Manifest {
                 extras::name_namespace(namespaces, &pod.name.namespace);
             }
         }
-        Snapshot::new(self.nodes, pods, self.skipped).with_extras(extras)
+        let usage = if self.usage.is_empty() {
+            MeasuredUsage::Unread(NoUsage::NotInFiles)
+        } else {
+            MeasuredUsage::Read(Arc::new(self.usage))
+        };
+        Snapshot::new(self.nodes, pods, self.skipped).with_extras(extras).with_usage(usage)
     }
 
     /// Of a kind that even an empty list is of there are none, which is not the same as that nobody could read them.
@@ -218,6 +225,7 @@ impl Manifest {
             Object::Pod(pod) => self.pods.push(pod),
             Object::Workload(name, workload, _) => drop(self.workloads.insert(name, workload)),
             Object::Extra(extra) => extra.put(&mut self.extras),
+            Object::Usage(node, usage) => drop(self.usage.insert(node, Arc::new(usage))),
             Object::Skipped(_) => {}
         }
         Ok(())
@@ -261,6 +269,8 @@ impl Source<'_> {
             "Node" => {
                 lower_node(&self.typed::<RawNode>(value)?).map_or_else(skipped, |node| Object::Node(Arc::new(node)))
             }
+            "NodeMetrics" => lower_usage(&self.typed::<NodeMetrics>(value)?)
+                .map_or_else(skipped, |usage| Object::Usage(name.shown(), usage)),
             "Pod" => pod(self.typed(value)?, name),
             workload if workload::KINDS.contains(&workload) => self.workload(name, &value)?,
             _ => extras::read(self, value)?.map_or_else(skipped, Object::Extra),

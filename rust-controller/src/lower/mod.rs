@@ -18,6 +18,7 @@ mod preferences;
 mod requests;
 mod selector;
 mod storage;
+mod usage;
 mod volumes;
 mod workload;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use node::lower_node;
 pub use pod::lower_pod;
 pub use policy::{lower_budget, lower_namespace};
 pub use storage::{lower_attach_limits, lower_claim, lower_storage_class, lower_volume};
+pub use usage::{NodeMetrics, lower_usage};
 
 use crate::model::{FORBIDDING, ObjectName, Resources};
 use crate::units::{Quantity, QuantityError};

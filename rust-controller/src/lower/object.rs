@@ -9,7 +9,7 @@ use super::ManifestError;
 use super::extras::Extra;
 use super::kinds::Kind;
 use super::workload::{Workload, WorkloadName};
-use crate::model::{Node, Pod};
+use crate::model::{Node, Pod, Usage};
 use crate::snapshot::Skipped;
 
 /// What stands in a message for a name that is missing.
@@ -23,6 +23,8 @@ pub(super) enum Object {
     /// No workload where it asks for no pods, or its pods cannot be planned with; and what had to be left out.
     Workload(WorkloadName, Option<Workload>, Vec<Skipped>),
     Extra(Extra),
+    /// What was measured of the node of this name.
+    Usage(String, Usage),
     Skipped(Skipped),
 }
 
@@ -56,7 +58,7 @@ impl Object {
         match self {
             Self::Workload(_, _, skipped) => skipped,
             Self::Skipped(skipped) => std::slice::from_ref(skipped),
-            Self::Node(_) | Self::Pod(_) | Self::Extra(_) => &[],
+            Self::Node(_) | Self::Pod(_) | Self::Extra(_) | Self::Usage(..) => &[],
         }
     }
 
@@ -65,7 +67,7 @@ impl Object {
         match self {
             Self::Workload(_, workload, skipped) => workload.is_none() && !skipped.is_empty(),
             Self::Skipped(_) => true,
-            Self::Node(_) | Self::Pod(_) | Self::Extra(_) => false,
+            Self::Node(_) | Self::Pod(_) | Self::Extra(_) | Self::Usage(..) => false,
         }
     }
 }

@@ -12,6 +12,7 @@ mod resources;
 mod selector;
 mod storage;
 mod topology;
+mod usage;
 
 pub use eviction::{Eviction, FORBIDDING};
 pub use labels::{Labels, is_label_value, key, normalized_key};
@@ -25,3 +26,4 @@ pub use resources::{Resources, Shortfall, in_units, printed_amount};
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use storage::{AttachLimits, Budget, Claim, Disk, DiskKind, PodVolume, StorageClass, Volume};
 pub use topology::{AffinityTerm, HostPort, Neighbours, SpreadConstraint};
+pub use usage::Usage;
