@@ -364,7 +364,8 @@ pub fn snapshot(input: &[u8]) {
     let snapshot = manifest.into_snapshot();
     let nodes = snapshot.nodes().iter().rev().cloned();
     let again = Snapshot::new(nodes, snapshot.pods().iter().rev().cloned(), snapshot.skipped().iter().cloned());
-    assert_eq!(snapshot, again.with_extras(snapshot.extras().clone()), "the order of objects matters");
+    let again = again.with_extras(snapshot.extras().clone()).with_usage(snapshot.usage().clone());
+    assert_eq!(snapshot, again, "the order of objects matters");
     judge_plan(&snapshot);
     for threshold in [200_000, 1_000_000] {
         judge_consolidation(&snapshot, &consolidate::Options { threshold });

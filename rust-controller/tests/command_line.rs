@@ -269,7 +269,9 @@ fn measured_use_is_shown_only_where_it_is_asked_for_and_no_verdict_follows_from_
     };
     let verdicts = |document: &Value| {
         let mut nodes = document["nodes"].as_array().unwrap().clone();
-        nodes.iter_mut().for_each(|node| drop(node.as_object_mut().unwrap().remove("measuredUsage")));
+        for node in &mut nodes {
+            node.as_object_mut().unwrap().remove("measuredUsage");
+        }
         nodes
     };
     let [without, with] = [on(&[], &[]), on(&["--usage"], &[])];
@@ -286,9 +288,9 @@ fn measured_use_is_shown_only_where_it_is_asked_for_and_no_verdict_follows_from_
 fn files_without_measured_use_and_measured_use_that_cannot_be_read_are_told() {
     let node = "kind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi, pods: 10}}\n";
     let table = |input: &str| on_input(&["consolidate", "--usage", "-f", "-"], input).stdout;
-    let none = table(node);
-    assert!(none.contains("\nMeasured use of nodes is not shown: no file holds NodeMetrics (kubectl get"), "{none}");
-    assert!(!none.contains("USED"), "{none}");
+    let without = table(node);
+    assert!(without.contains("\nMeasured use of nodes is not shown: no file holds NodeMetrics (kubectl"), "{without}");
+    assert!(!without.contains("USED"), "{without}");
     let unreadable =
         format!("{node}---\nkind: NodeMetrics\nmetadata: {{name: n}}\nusage: {{cpu: much, memory: 1Gi}}\n");
     let told = table(&unreadable);

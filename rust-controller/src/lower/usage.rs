@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn lowered(usage: serde_json::Value) -> Result<Usage, String> {
+    fn lowered(usage: &serde_json::Value) -> Result<Usage, String> {
         let raw =
             json!({"metadata": {"name": "n"}, "timestamp": "2026-08-01T00:00:00Z", "window": "15s", "usage": usage});
         lower_usage(&serde_json::from_value(raw).unwrap()).map_err(|error| error.to_string())
@@ -70,13 +70,13 @@ mod tests {
 
     #[test]
     fn amounts_are_exact_to_the_planners_units() {
-        let usage = lowered(json!({"cpu": "1500000001n", "memory": "2097153Ki"})).unwrap();
+        let usage = lowered(&json!({"cpu": "1500000001n", "memory": "2097153Ki"})).unwrap();
         assert_eq!((usage.cpu.get(), usage.memory.get()), (1501, 2_147_484_672));
     }
 
     #[test]
     fn what_is_missing_or_no_quantity_is_named() {
-        assert_eq!(lowered(json!({"cpu": "1"})).unwrap_err(), "usage.memory: missing");
-        assert!(lowered(json!({"cpu": "1", "memory": "much"})).unwrap_err().starts_with("usage.memory: "));
+        assert_eq!(lowered(&json!({"cpu": "1"})).unwrap_err(), "usage.memory: missing");
+        assert!(lowered(&json!({"cpu": "1", "memory": "much"})).unwrap_err().starts_with("usage.memory: "));
     }
 }

@@ -1,6 +1,9 @@
 //! The command lines of the components: as in a real cluster, less what a
 //! single short-lived machine does not need.
 
+use std::path::Path;
+
+use crate::certificates::FRONT_PROXY;
 use crate::layout::Layout;
 use crate::ports::PortNumbers;
 use crate::program::Program;
@@ -41,6 +44,15 @@ impl Settings<'_> {
             // The endpoints of `kubernetes.default` may not be a loopback
             // address; nothing here dials them.
             "--endpoint-reconciler-type=none".to_owned(),
+            // How other servers of this API know that it is the API server that
+            // passes a request on, and for whom.
+            self.with_file("--proxy-client-cert-file", "front-proxy.crt"),
+            self.with_file("--proxy-client-key-file", "front-proxy.key"),
+            self.with_file("--requestheader-client-ca-file", "ca.crt"),
+            format!("--requestheader-allowed-names={FRONT_PROXY}"),
+            "--requestheader-username-headers=X-Remote-User".to_owned(),
+            "--requestheader-group-headers=X-Remote-Group".to_owned(),
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
             "--profiling=false".to_owned(),
         ]);
         arguments
@@ -79,15 +91,40 @@ impl Settings<'_> {
         arguments
     }
 
-    /// `stages` are the files that tell KWOK what becomes of nodes and pods.
-    pub(crate) fn kwok(&self, stages: &[String]) -> Vec<String> {
+    /// `configs` are the files that tell KWOK what becomes of nodes and pods,
+    /// and what they use.
+    pub(crate) fn kwok(&self, configs: &[String]) -> Vec<String> {
         let mut arguments = vec![
             self.kubeconfig(Program::Kwok),
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake".to_owned(),
             "--node-lease-duration-seconds=40".to_owned(),
             format!("--server-address=127.0.0.1:{}", self.ports.kwok),
+            // Where whoever measures nodes finds their kubelets.
+            "--node-ip=127.0.0.1".to_owned(),
+            format!("--node-port={}", self.ports.kwok),
+            self.with_file("--tls-cert-file", "serving.crt"),
+            self.with_file("--tls-private-key-file", "serving.key"),
         ];
-        arguments.extend(stages.iter().map(|stage| format!("--config={stage}")));
+        arguments.extend(configs.iter().map(|config| format!("--config={config}")));
+        arguments
+    }
+
+    /// `kubeconfig` is that of its service account.
+    pub(crate) fn metrics_server(&self, kubeconfig: &Path) -> Vec<String> {
+        let kubeconfig = kubeconfig.display();
+        let mut arguments = self.serving(self.ports.metrics_server);
+        arguments.extend([
+            format!("--kubeconfig={kubeconfig}"),
+            format!("--authentication-kubeconfig={kubeconfig}"),
+            format!("--authorization-kubeconfig={kubeconfig}"),
+            "--kubelet-preferred-address-types=InternalIP".to_owned(),
+            "--kubelet-use-node-status-port".to_owned(),
+            self.with_file("--kubelet-certificate-authority", "ca.crt"),
+            // The shortest that it takes: two of them pass before it knows a node.
+            "--metric-resolution=10s".to_owned(),
+            "--kubelet-request-timeout=5s".to_owned(),
+            "--profiling=false".to_owned(),
+        ]);
         arguments
     }
 

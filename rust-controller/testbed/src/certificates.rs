@@ -8,10 +8,21 @@ use rustls::pki_types::CertificateDer;
 
 use crate::error::{Error, Result};
 
-/// Every name a client may call a server of the control plane by. The last is
-/// the first address of the service range: `kubernetes.default`.
-const NAMES: [&str; 6] =
-    ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "10.96.0.1"];
+/// Every name a client may call a server of the control plane by. The last but
+/// one is the first address of the service range: `kubernetes.default`.
+const NAMES: [&str; 7] = [
+    "127.0.0.1",
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "10.96.0.1",
+    "metrics-server.kube-system.svc",
+];
+
+/// As whom the API server passes on what it is asked for an API that another
+/// server has.
+pub(crate) const FRONT_PROXY: &str = "front-proxy-client";
 
 /// Keys and certificates, as PEM unless said otherwise.
 pub(crate) struct Certificates {
@@ -23,6 +34,10 @@ pub(crate) struct Certificates {
     pub(crate) serving: String,
     /// Its key.
     pub(crate) serving_key: String,
+    /// The certificate of [`FRONT_PROXY`].
+    pub(crate) front_proxy: String,
+    /// Its key.
+    pub(crate) front_proxy_key: String,
     /// The key that signs service account tokens.
     pub(crate) service_account_key: String,
     /// The public half, which verifies them.
@@ -41,10 +56,9 @@ impl Certificates {
         let issuer = Issuer::new(authority, authority_key);
 
         let serving_key = KeyPair::generate()?;
-        let mut serving = CertificateParams::new(NAMES.map(String::from))?;
-        serving.distinguished_name.push(DnType::CommonName, "mini-karpenter-testbed server");
-        serving.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        serving.use_authority_key_identifier_extension = true;
+        let serving = leaf(&NAMES, "mini-karpenter-testbed server", ExtendedKeyUsagePurpose::ServerAuth)?;
+        let front_proxy_key = KeyPair::generate()?;
+        let front_proxy = leaf(&[], FRONT_PROXY, ExtendedKeyUsagePurpose::ClientAuth)?;
 
         let service_account_key = KeyPair::generate()?;
         Ok(Self {
@@ -52,10 +66,22 @@ impl Certificates {
             authority_der: certificate.der().clone(),
             serving: serving.signed_by(&serving_key, &issuer)?.pem(),
             serving_key: serving_key.serialize_pem(),
+            front_proxy: front_proxy.signed_by(&front_proxy_key, &issuer)?.pem(),
+            front_proxy_key: front_proxy_key.serialize_pem(),
             service_account_key: service_account_key.serialize_pem(),
             service_account_public_key: service_account_key.public_key_pem(),
         })
     }
+}
+
+/// A certificate that the authority signs: for these host names, of this name,
+/// and for this use.
+fn leaf(hosts: &[&str], name: &str, usage: ExtendedKeyUsagePurpose) -> Result<CertificateParams, rcgen::Error> {
+    let mut leaf = CertificateParams::new(hosts.iter().copied().map(String::from).collect::<Vec<_>>())?;
+    leaf.distinguished_name.push(DnType::CommonName, name);
+    leaf.extended_key_usages = vec![usage];
+    leaf.use_authority_key_identifier_extension = true;
+    Ok(leaf)
 }
 
 fn authority_params() -> CertificateParams {

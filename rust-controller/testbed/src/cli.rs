@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::process::ExitCode;
 
-use testbed::{Binaries, Cluster, Error, KarpenterScheduler, Up};
+use testbed::{Binaries, Cluster, Error, KarpenterScheduler, MetricsServer, Up};
 
 const USAGE: &str = "\
 A Kubernetes control plane on 127.0.0.1, without Docker.
@@ -100,9 +100,13 @@ fn build() -> Result<String, Error> {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{program:<23} {version}  ({origin}: {path})");
     }
-    let karpenter = KarpenterScheduler::locate()?;
-    let (name, version, path) = (KarpenterScheduler::NAME, karpenter.version()?, karpenter.path().display());
-    let _ = writeln!(text, "{name:<23} {version}  (built from go.mod: {path})");
+    let (karpenter, metrics_server) = (KarpenterScheduler::locate()?, MetricsServer::locate()?);
+    for (name, version, path) in [
+        (KarpenterScheduler::NAME, karpenter.version()?, karpenter.path()),
+        (MetricsServer::NAME, metrics_server.version()?, metrics_server.path()),
+    ] {
+        let _ = writeln!(text, "{name:<23} {version}  (built from go.mod: {})", path.display());
+    }
     Ok(text)
 }
 

@@ -9,13 +9,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::tail;
 use crate::error::{Error, Result};
-use crate::program::Program;
 
 /// A process this crate has started and will end. Until it is waited for, its
 /// process id belongs to it: no signal can reach anybody else.
 #[derive(Debug)]
 pub(crate) struct Component {
-    program: Program,
+    name: &'static str,
     child: Child,
     log: PathBuf,
 }
@@ -24,7 +23,7 @@ impl Component {
     /// Starts a component. It gets a process group of its own, so that Ctrl-C
     /// at a terminal reaches the owner alone, who then ends it in order.
     pub(crate) fn spawn(
-        program: Program,
+        name: &'static str,
         path: &Path,
         arguments: &[String],
         folder: &Path,
@@ -44,11 +43,11 @@ impl Component {
             .process_group(0)
             .spawn()
             .map_err(failed())?;
-        Ok(Self { program, child, log })
+        Ok(Self { name, child, log })
     }
 
-    pub(crate) const fn program(&self) -> Program {
-        self.program
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -66,11 +65,7 @@ impl Component {
     /// An error about this component, with the end of its log.
     pub(crate) fn error(&self, reason: String) -> Error {
         let log = fs::read(&self.log).unwrap_or_default();
-        Error::Component {
-            component: self.program.name(),
-            reason,
-            log: tail(&String::from_utf8_lossy(&log)).to_owned(),
-        }
+        Error::Component { component: self.name, reason, log: tail(&String::from_utf8_lossy(&log)).to_owned() }
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
@@ -107,7 +102,7 @@ mod tests {
     fn shell(script: &str, folder: &Path) -> Component {
         let arguments = ["-c".to_owned(), script.to_owned()];
         let log = folder.join("log");
-        Component::spawn(Program::Etcd, Path::new("/bin/sh"), &arguments, folder, log).unwrap()
+        Component::spawn("etcd", Path::new("/bin/sh"), &arguments, folder, log).unwrap()
     }
 
     #[test]

@@ -18,6 +18,11 @@ use crate::wait::wait_until;
 pub struct Options {
     /// Run KWOK too: fake nodes become Ready and pods on them Running.
     pub kwok: bool,
+    /// Run metrics-server and, for it to have something to measure, KWOK: what
+    /// a pod on a fake node uses is in its annotations
+    /// `kwok.x-k8s.io/usage-cpu` and `kwok.x-k8s.io/usage-memory` (1m and 1Mi).
+    /// `metrics.k8s.io` has answers, but knows of a node some 20 seconds later.
+    pub metrics: bool,
     /// How long the whole start may take, builds not counted.
     pub start_timeout: Duration,
     /// The folder for keys, data and logs. `None` is a temporary folder that
@@ -26,14 +31,14 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// No KWOK, two minutes, a temporary folder.
+    /// No KWOK and no metrics-server, two minutes, a temporary folder.
     fn default() -> Self {
-        Self { kwok: false, start_timeout: Duration::from_mins(2), folder: None }
+        Self { kwok: false, metrics: false, start_timeout: Duration::from_mins(2), folder: None }
     }
 }
 
-/// etcd, API server, scheduler, controller manager and, if asked for, KWOK,
-/// all on 127.0.0.1. Dropping it ends them and removes the temporary folder.
+/// etcd, API server, scheduler, controller manager and, if asked for, KWOK and
+/// metrics-server, all on 127.0.0.1. Dropping it ends them and removes the temporary folder.
 ///
 /// It can be shared between threads. One kept in a `static` is never dropped;
 /// its processes end with the program all the same (see the crate's text).
@@ -100,7 +105,7 @@ impl ControlPlane {
     /// The running components and their process ids.
     #[must_use]
     pub fn processes(&self) -> Vec<Process> {
-        self.processes.each(|component| Process::new(component.program(), component.id()))
+        self.processes.each(|component| Process::new(component.name(), component.id()))
     }
 
     /// Lets go: the processes live on and are the caller's to end. Makes sense

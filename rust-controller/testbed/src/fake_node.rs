@@ -109,8 +109,12 @@ impl FakeNode {
             "metadata": {
                 "name": self.name,
                 "labels": self.labels,
-                // By this KWOK knows its nodes.
-                "annotations": { "kwok.x-k8s.io/node": "fake" },
+                "annotations": {
+                    // By this KWOK knows its nodes.
+                    "kwok.x-k8s.io/node": "fake",
+                    // All kubelets are one server, so each has a path of its own.
+                    "metrics.k8s.io/resource-metrics-path": format!("/metrics/nodes/{}/metrics/resource", self.name),
+                },
             },
             "spec": { "taints": taints.collect::<Vec<_>>() },
             "status": { "allocatable": resources, "capacity": resources },

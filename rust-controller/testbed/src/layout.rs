@@ -34,8 +34,8 @@ impl Layout {
         self.folder.join(name).to_string_lossy().into_owned()
     }
 
-    pub(crate) fn log(&self, program: Program) -> PathBuf {
-        self.folder.join("logs").join(format!("{program}.log"))
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.folder.join("logs").join(format!("{name}.log"))
     }
 
     pub(crate) fn admin_kubeconfig(&self) -> PathBuf {
@@ -59,6 +59,8 @@ impl Layout {
             ("ca.crt", &certificates.authority),
             ("serving.crt", &certificates.serving),
             ("serving.key", &certificates.serving_key),
+            ("front-proxy.crt", &certificates.front_proxy),
+            ("front-proxy.key", &certificates.front_proxy_key),
             ("service-account.key", &certificates.service_account_key),
             ("service-account.pub", &certificates.service_account_public_key),
         ] {

@@ -73,6 +73,14 @@
 //! `go.mod` of its own, since a release of Karpenter goes with the Kubernetes
 //! libraries that it was tested with; `testbed build` builds it as well.
 //!
+//! # metrics-server
+//!
+//! With [`Options::metrics`], metrics-server serves `metrics.k8s.io`, as in a
+//! real cluster behind the API server: an `APIService` leads to it, and both
+//! know each other by certificates. KWOK plays the kubelets that it asks, and
+//! what a pod uses is in the pod's annotations. It is built from a `go.mod` of
+//! its own, `metrics-server/`, for the same reason.
+//!
 //! # Versions, and how to change them
 //!
 //! `control-plane/go.mod` pins everything: the programs are its `tool`
@@ -88,7 +96,8 @@
 //! ```
 //!
 //! Karpenter's scheduler is pinned in `karpenter/go.mod`, and changed in the
-//! same way: `go get sigs.k8s.io/karpenter@v1.X.Y && go mod tidy` there.
+//! same way: `go get sigs.k8s.io/karpenter@v1.X.Y && go mod tidy` there; and so
+//! is metrics-server, in `metrics-server/go.mod`.
 //!
 //! The version that Kubernetes reports is read from `go.mod` too and given to
 //! the linker. Nothing else names a version.
@@ -100,8 +109,8 @@
 //! is named by the hash of `go.mod`, `go.sum`, the build flags and the platform:
 //! other versions are another folder, and old ones may be deleted at any time.
 //! Karpenter's scheduler has a folder of its own, named in the same way and by
-//! its sources too. A first build takes minutes (a line on standard error says
-//! that it runs) and about 0.4 GB. A file lock keeps two processes from building at once, and a
+//! its sources too, and metrics-server has one. A first build takes minutes (a line on standard error says
+//! that it runs) and about 0.5 GB. A file lock keeps two processes from building at once, and a
 //! program appears under its name only when it is whole. The folder `cluster`
 //! is that of `testbed up`.
 //!
@@ -159,6 +168,7 @@ mod karpenter;
 mod kubeconfig;
 mod kubectl;
 mod layout;
+mod metrics_server;
 mod node_pool;
 mod pins;
 mod ports;
@@ -178,6 +188,7 @@ pub use control_plane::{ControlPlane, Options};
 pub use error::{Error, Result};
 pub use fake_node::FakeNode;
 pub use karpenter::{KarpenterScheduler, Launch};
+pub use metrics_server::MetricsServer;
 pub use process::Process;
 pub use program::Program;
 pub use wait::wait_until;

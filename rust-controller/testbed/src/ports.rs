@@ -42,6 +42,7 @@ pub(crate) struct Ports {
     pub(crate) controller_manager: Port,
     pub(crate) scheduler: Port,
     pub(crate) kwok: Port,
+    pub(crate) metrics_server: Port,
 }
 
 impl Ports {
@@ -52,6 +53,7 @@ impl Ports {
             controller_manager: Port::reserve()?,
             scheduler: Port::reserve()?,
             kwok: Port::reserve()?,
+            metrics_server: Port::reserve()?,
         })
     }
 
@@ -62,6 +64,7 @@ impl Ports {
             controller_manager: self.controller_manager.number(),
             scheduler: self.scheduler.number(),
             kwok: self.kwok.number(),
+            metrics_server: self.metrics_server.number(),
         }
     }
 }
@@ -74,4 +77,5 @@ pub(crate) struct PortNumbers {
     pub(crate) controller_manager: u16,
     pub(crate) scheduler: u16,
     pub(crate) kwok: u16,
+    pub(crate) metrics_server: u16,
 }

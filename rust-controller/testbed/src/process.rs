@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::command;
 use crate::error::Result;
-use crate::program::Program;
 use crate::wait::wait_until;
 
 /// How long processes may take to end before they are killed.
@@ -30,8 +29,8 @@ pub struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(program: Program, id: u32) -> Self {
-        Self { name: program.name().to_owned(), id, identity: identity(id) }
+    pub(crate) fn new(name: &str, id: u32) -> Self {
+        Self { name: name.to_owned(), id, identity: identity(id) }
     }
 
     /// Is it still there, and still the same one?
@@ -132,7 +131,7 @@ mod tests {
     #[test]
     fn another_process_with_the_same_id_is_left_alone() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        let own = Process::new(Program::Etcd, child.id());
+        let own = Process::new("etcd", child.id());
         assert!(own.is_running());
         let other = Process { identity: Some("etcd 1".to_owned()), ..own.clone() };
         assert_eq!(end(&[other]).unwrap(), 0);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::component::Component;
 use crate::error::{Error, Result};
-use crate::program::Program;
 use crate::wait::wait_until;
 use crate::watchdog::Watchdog;
 
@@ -39,11 +38,11 @@ impl Processes {
     }
 
     /// An error about one of them, with the end of its log.
-    pub(crate) fn error(&self, program: Program, reason: &str) -> Error {
+    pub(crate) fn error(&self, name: &'static str, reason: &str) -> Error {
         let components = self.lock();
-        let component = components.iter().find(|component| component.program() == program);
+        let component = components.iter().find(|component| component.name() == name);
         component.map_or_else(
-            || Error::Component { component: program.name(), reason: reason.to_owned(), log: String::new() },
+            || Error::Component { component: name, reason: reason.to_owned(), log: String::new() },
             |component| component.error(reason.to_owned()),
         )
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{self, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::time::Instant;
 
 use tempfile::TempDir;
@@ -15,6 +15,7 @@ use crate::control_plane::{ControlPlane, Options};
 use crate::error::{Error, Result};
 use crate::kubeconfig::Endpoint;
 use crate::layout::Layout;
+use crate::metrics_server::{self, MetricsServer};
 use crate::ports::{Port, Ports};
 use crate::probe::{Probe, http};
 use crate::processes::Processes;
@@ -36,17 +37,22 @@ const KWOK_STAGES: [&str; 4] = [
     "kustomize/stage/pod/fast/pod-delete.yaml",
 ];
 
+/// How KWOK plays the kubelets that metrics-server asks, and what pods use.
+const KWOK_METRICS: [&str; 2] =
+    ["kustomize/metrics/resource/metrics-resource.yaml", "kustomize/metrics/usage/usage-from-annotation.yaml"];
+
 /// What is ready before the clock of a start runs.
 struct Prepared {
     binaries: Binaries,
-    /// KWOK's stage files, if it is to run.
-    kwok_stages: Option<Vec<String>>,
+    /// KWOK's files, if it is to run.
+    kwok: Option<Vec<String>>,
+    metrics_server: Option<MetricsServer>,
 }
 
 impl ControlPlane {
     /// Finds or builds the programs, starts them and waits until the API
     /// server, the scheduler, the controller manager (seen by the default
-    /// service account it makes) and KWOK are ready.
+    /// service account it makes), KWOK and metrics-server are ready.
     ///
     /// # Errors
     ///
@@ -54,8 +60,9 @@ impl ControlPlane {
     /// log, for a component that ends or is not ready in time.
     pub fn start(options: &Options) -> Result<Self> {
         let binaries = Binaries::locate()?;
-        let kwok_stages = options.kwok.then(|| kwok_stages(&binaries)).transpose()?;
-        let prepared = Prepared { binaries, kwok_stages };
+        let kwok = (options.kwok || options.metrics).then(|| kwok_files(&binaries, options.metrics)).transpose()?;
+        let metrics_server = options.metrics.then(MetricsServer::locate).transpose()?;
+        let prepared = Prepared { binaries, kwok, metrics_server };
         let mut attempt = 1;
         loop {
             match start_once(&prepared, options) {
@@ -85,7 +92,7 @@ fn start_once(prepared: &Prepared, options: &Options) -> Result<ControlPlane> {
         layout,
         endpoint,
         binaries: prepared.binaries.clone(),
-        kwok: options.kwok,
+        kwok: prepared.kwok.is_some(),
         _temporary: temporary,
     };
     let start = Start {
@@ -94,7 +101,7 @@ fn start_once(prepared: &Prepared, options: &Options) -> Result<ControlPlane> {
             .map_err(|error| Error::Certificates(error.to_string()))?,
         deadline: Instant::now() + options.start_timeout,
     };
-    start.all(ports, prepared.kwok_stages.as_deref())?;
+    start.all(ports, prepared)?;
     Ok(control_plane)
 }
 
@@ -106,7 +113,7 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
-    fn all(&self, ports: Ports, kwok_stages: Option<&[String]>) -> Result<()> {
+    fn all(&self, ports: Ports, prepared: &Prepared) -> Result<()> {
         let numbers = ports.numbers();
         let settings = Settings { layout: &self.control_plane.layout, ports: numbers };
 
@@ -120,8 +127,8 @@ impl Start<'_> {
         let controllers = settings.controller_manager();
         self.spawn(Program::KubeControllerManager, ports.controller_manager, &controllers)?;
         self.spawn(Program::KubeScheduler, ports.scheduler, &settings.scheduler())?;
-        if let Some(stages) = kwok_stages {
-            self.spawn(Program::Kwok, ports.kwok, &settings.kwok(stages))?;
+        if let Some(files) = &prepared.kwok {
+            self.spawn(Program::Kwok, ports.kwok, &settings.kwok(files))?;
             self.ready(Program::Kwok, || http(numbers.kwok, "/readyz"))?;
         }
         self.ready(Program::KubeScheduler, || self.probe.https(numbers.scheduler, "/readyz"))?;
@@ -129,29 +136,51 @@ impl Start<'_> {
             self.probe.https(numbers.controller_manager, "/healthz")?;
             // Healthy comes before useful: no pod can be made without this.
             api_server("/api/v1/namespaces/default/serviceaccounts/default")
-        })
+        })?;
+        match &prepared.metrics_server {
+            None => Ok(()),
+            Some(program) => self.metrics_server(program, ports.metrics_server, &settings),
+        }
+    }
+
+    /// It comes last: all others are what it needs.
+    fn metrics_server(&self, program: &MetricsServer, port: Port, settings: &Settings<'_>) -> Result<()> {
+        const NAME: &str = MetricsServer::NAME;
+        let Self { control_plane, probe, .. } = self;
+        let objects = metrics_server::objects(port.number(), &control_plane.endpoint.authority);
+        control_plane.apply(&objects.to_string())?;
+        let kubeconfig = control_plane.service_account_kubeconfig(metrics_server::NAMESPACE, NAME)?;
+        self.spawn_file(NAME, program.path(), port, &settings.metrics_server(&kubeconfig))?;
+        self.ready_named(NAME, || probe.https(settings.ports.api_server, "/apis/metrics.k8s.io/v1beta1"))
     }
 
     fn spawn(&self, program: Program, port: Port, arguments: &[String]) -> Result<()> {
+        self.spawn_file(program.name(), self.control_plane.binaries.path(program), port, arguments)
+    }
+
+    fn spawn_file(&self, name: &'static str, path: &Path, port: Port, arguments: &[String]) -> Result<()> {
         let layout = &self.control_plane.layout;
-        let path = self.control_plane.binaries.path(program);
         port.release();
-        let component = Component::spawn(program, path, arguments, layout.folder(), layout.log(program))?;
+        let component = Component::spawn(name, path, arguments, layout.folder(), layout.log(name))?;
         self.control_plane.processes.add(component)
     }
 
-    /// Waits until `look` succeeds. A component that has ended ends the wait.
     fn ready(&self, program: Program, look: impl Fn() -> io::Result<Option<()>>) -> Result<()> {
+        self.ready_named(program.name(), look)
+    }
+
+    /// Waits until `look` succeeds. A component that has ended ends the wait.
+    fn ready_named(&self, name: &'static str, look: impl Fn() -> io::Result<Option<()>>) -> Result<()> {
         let processes = &self.control_plane.processes;
         let left = self.deadline.saturating_duration_since(Instant::now());
-        let waited = wait_until(program.name(), left, || match processes.check() {
+        let waited = wait_until(name, left, || match processes.check() {
             Ok(()) => look(),
             Err(_) => Ok(Some(())),
         });
         // Looked at again after an answer too: it may have come from somebody
         // else's server, on a port that ours failed to get.
         processes.check()?;
-        waited.map_err(|error| processes.error(program, &format!("is not ready: {error}")))
+        waited.map_err(|error| processes.error(name, &format!("is not ready: {error}")))
     }
 }
 
@@ -170,12 +199,13 @@ fn folder(options: &Options) -> Result<(PathBuf, Option<TempDir>)> {
     Ok((folder, temporary))
 }
 
-fn kwok_stages(binaries: &Binaries) -> Result<Vec<String>> {
-    let stages = KWOK_STAGES.iter().map(|stage| {
-        let file = binaries.module_file(KWOK_MODULE, stage)?;
+fn kwok_files(binaries: &Binaries, with_metrics: bool) -> Result<Vec<String>> {
+    let metrics: &[&str] = if with_metrics { &KWOK_METRICS } else { &[] };
+    let files = KWOK_STAGES.iter().chain(metrics).map(|file| {
+        let file = binaries.module_file(KWOK_MODULE, file)?;
         Ok(file.to_string_lossy().into_owned())
     });
-    stages.collect()
+    files.collect()
 }
 
 fn is_port_conflict(error: &Error) -> bool {

@@ -22,6 +22,7 @@ mod pod_list;
 #[path = "../common/program.rs"]
 mod program;
 mod scheduling;
+mod usage;
 #[path = "../common/workloads.rs"]
 #[expect(dead_code, reason = "the benchmark and tests of plans use the rest")]
 mod workloads;

@@ -23,6 +23,24 @@ const EXTRAS: [&str; 6] =
     ["namespaces", "persistentvolumeclaims", "persistentvolumes", "storageclasses", "csinodes", "poddisruptionbudgets"];
 
 #[test]
+fn with_the_extras_it_reads_more_and_writes_nothing_more() {
+    let plane = Plane::start();
+    apply_extras(&plane);
+    let more = [
+        "csinodes.storage.k8s.io: get list watch",
+        "namespaces: get list watch",
+        "nodes.metrics.k8s.io: get list",
+        "nodes: get list watch",
+        "persistentvolumeclaims: get list watch",
+        "persistentvolumes: get list watch",
+        "poddisruptionbudgets.policy: get list watch",
+        "pods: get list watch",
+        "storageclasses.storage.k8s.io: get list watch",
+    ];
+    assert_eq!(rights(&plane, "default"), more);
+}
+
+#[test]
 fn with_the_extras_every_kind_is_read_before_the_program_is_ready() {
     let plane = Plane::with_nodes(&["node-1"]);
     apply_extras(&plane);

@@ -21,7 +21,11 @@ pub(crate) struct Plane {
 impl Plane {
     /// Without nodes.
     pub(crate) fn start() -> Self {
-        let control_plane = ControlPlane::start(&Options { kwok: true, ..Options::default() }).unwrap();
+        Self::on(ControlPlane::start(&Options { kwok: true, ..Options::default() }).unwrap())
+    }
+
+    /// On a control plane that runs.
+    pub(crate) fn on(control_plane: ControlPlane) -> Self {
         let plane = Self { control_plane };
         for manifest in ["00-namespace", "01-serviceaccount", "02-clusterrole", "03-clusterrolebinding"] {
             plane.apply_manifest(&format!("{manifest}.yaml"));
