@@ -76,10 +76,11 @@ async fn read_again_and_again(
             }
         }
         last = Some(outcome);
-        wait = if outcome.is_none() { EVERY } else { wait };
+        // A metrics-server that has just started knows of no node yet.
+        let in_vain = !matches!(&read, Ok(MeasuredUsage::Read(nodes)) if !nodes.is_empty());
         announce.send_replace(Some((read.unwrap_or_else(|(reason, _)| MeasuredUsage::Unread(reason)), skipped)));
-        sleep(wait).await;
-        wait = if outcome.is_none() { FIRST_RETRY } else { (wait * 2).min(EVERY) };
+        sleep(if in_vain { wait } else { EVERY }).await;
+        wait = if in_vain { (wait * 2).min(EVERY) } else { FIRST_RETRY };
     }
 }
 
