@@ -11,7 +11,7 @@ use super::prices::Prices;
 use super::seen::{self, SeenEntry};
 use super::suggestion::is_zero;
 use super::{json, share, tables, unchecked};
-use crate::consolidate::{NodePlan, Verdict};
+use crate::consolidate::{Move, NodePlan, Verdict};
 use crate::feasibility::Rule;
 use crate::provision::PodPlan;
 use crate::snapshot::Skipped;
@@ -96,6 +96,10 @@ struct ConsolidationSummary<'a> {
     removals: Vec<&'a str>,
     /// Removals that the list above leaves out for its size.
     removals_left_out: usize,
+    /// Where the pods of the removals go, in the order of the nodes' names.
+    moves: Vec<MoveLine<'a>>,
+    /// Moves that the list above leaves out for its size.
+    moves_left_out: usize,
     unchecked_rules: Vec<unchecked::UncheckedRule>,
     skipped: Vec<String>,
     nodes: Vec<NodeLine<'a>>,
@@ -117,11 +121,18 @@ struct NodeLine<'a> {
     unverified: Vec<&'static str>,
 }
 
+#[derive(Serialize)]
+struct MoveLine<'a> {
+    pod: String,
+    destination: &'a str,
+}
+
 pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<String, String> {
     let consolidation = outcome.consolidation;
     let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 4);
     let (removals, removals_left_out) =
         cut(consolidation.removals.iter().map(String::as_str).collect(), LARGEST_TEXT / 4);
+    let (moves, moves_left_out) = cut(consolidation.moves().map(move_line).collect(), LARGEST_TEXT / 4);
     let (nodes, nodes_left_out) = cut(consolidation.nodes.iter().map(node_line).collect(), LARGEST_TEXT / 4);
     let summary = ConsolidationSummary {
         version: 1,
@@ -129,12 +140,18 @@ pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<Stri
         totals: consolidation_json::totals(consolidation),
         removals,
         removals_left_out,
+        moves,
+        moves_left_out,
         unchecked_rules: outcome.unchecked_rules(),
         skipped: with_rest(skipped, skipped_left_out),
         nodes,
         nodes_left_out,
     };
     texts([("info.json", json(&summary)), ("summary.txt", bounded(tables::consolidation_table(outcome)))])
+}
+
+fn move_line(each: &Move) -> MoveLine<'_> {
+    MoveLine { pod: each.pod.name.to_string(), destination: &each.destination }
 }
 
 fn node_line(plan: &NodePlan) -> NodeLine<'_> {
