@@ -20,7 +20,7 @@ const FOLDER: &str = "tests/golden";
 
 /// Names of the expected text, exit status, and arguments; `DEMO` stands for the files of the demo,
 /// `NEIGHBOURS` for those of [`NEIGHBOURS`].
-const SCENARIOS: [(&str, i32, &str); 25] = [
+const SCENARIOS: [(&str, i32, &str); 27] = [
     ("demo.plan.txt", 3, "plan -f DEMO"),
     ("demo.plan.json", 3, "plan -f DEMO -o json"),
     ("demo.plan.configmaps.yaml", 3, "plan -f DEMO -o configmaps"),
@@ -49,6 +49,8 @@ const SCENARIOS: [(&str, i32, &str); 25] = [
     ("neighbours.b2.txt", 0, "explain b2 -f tests/golden/neighbours.yaml"),
     ("neighbours.cache-0.txt", 0, "explain cache-0 -f tests/golden/neighbours.yaml"),
     ("demo.explain.txt", 0, "explain node/ip-10-0-32-247.ec2.internal -f DEMO"),
+    ("demo.explain-goes.txt", 0, "explain node/ip-10-0-77-131.ec2.internal -f DEMO"),
+    ("demo.explain-takes.txt", 0, "explain node/ip-10-0-25-170.ec2.internal -f DEMO"),
     ("pods-in-every-state.txt", 0, "plan -f tests/golden/pods-in-every-state.yaml"),
 ];
 

@@ -225,7 +225,7 @@ fn why_it_goes(consolidation: &Consolidation, plan: &NodePlan, catalog: &Catalog
     let price = match (plan.price_per_hour, consolidation.savings_per_hour()) {
         (Some(price), _) if count == 1 => format!("it costs {price} {currency} per hour"),
         (Some(price), Some(all)) => format!("it costs {price} {currency} per hour, all {count} cost {all}"),
-        (Some(price), None) => format!("it costs {price} {currency} per hour, not every other price is known"),
+        (Some(price), None) => format!("it costs {price} {currency} per hour, and not every other price is known"),
         (None, _) => "its price is not known".to_owned(),
     };
     format!(

@@ -247,6 +247,18 @@ mod tests {
     }
 
     #[test]
+    fn a_person_reads_since_when_and_until_when() {
+        let process = Process::start();
+        let published = process.tick(100, &BTreeMap::new(), 1000);
+        process.tick(210, &published, 1030);
+        let desired = process.outlets.desired.borrow();
+        let maps = desired.consolidations.as_ref().unwrap();
+        let held = maps.iter().find(|map| map.name == "consolidation-n1").unwrap();
+        let lines = "underutilizedSince: \"1970-01-01T00:16:40Z\"\nheldUntil: 22.0 % requested; it is above the threshold again, but only just\n";
+        assert!(held.data["suggestion.yaml"].contains(lines), "{}", held.data["suggestion.yaml"]);
+    }
+
+    #[test]
     fn times_outlive_the_process_and_writes_that_fail_and_edits() {
         let process = Process::start();
         let published = process.tick(100, &BTreeMap::new(), 1000);
