@@ -35,6 +35,14 @@ impl Before {
         }
     }
 
+    /// Adds suggestions that were made and are not said, and times that are not.
+    pub fn fill_in(&mut self, suggested: &BTreeMap<String, Option<Timestamp>>) {
+        for (node, since) in suggested {
+            let said = self.suggested.entry(node.clone()).or_default();
+            *said = said.or(*since);
+        }
+    }
+
     /// Holds the suggestion of a node that is not clearly above the threshold again, and says since when there is one.
     pub(super) fn hold(&self, plan: &mut NodePlan, options: &Options) {
         let suggested = self.suggested.get(&plan.node.name);

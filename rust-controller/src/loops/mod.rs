@@ -106,10 +106,7 @@ type Timers = BTreeMap<String, Option<Timestamp>>;
 fn consolidate(snapshot: &Snapshot, mut said: Before, timers: &Mutex<Timers>, settings: &Settings, outlets: &Outlets) {
     let ResolvedCatalog { catalog, .. } = settings.catalog.resolve(snapshot);
     let mut timers = timers.lock().unwrap_or_else(PoisonError::into_inner);
-    for (node, since) in &*timers {
-        let said = said.suggested.entry(node.clone()).or_default();
-        *said = said.or(*since);
-    }
+    said.fill_in(&timers);
     let judged = checked_consolidation(&said, snapshot, &catalog, &settings.consolidate, &|_| {});
     let Some(plan) = outlets.counted(judged, |metrics| &mut metrics.consolidation) else { return };
     *timers = plan.suggested();

@@ -115,8 +115,8 @@ fn a_controller_that_starts_again_goes_on_from_what_is_published() {
     // Some ticks, after which anything that flaps would have been written again.
     plane.wait("three plans", || {
         let metrics = controller.get("/metrics")?;
-        let plans = metrics.lines().find(|line| line.contains("plans_total{kind=\"consolidation\"}"))?;
-        (plans.rsplit(' ').next()?.parse::<u32>().ok()? >= 3).then_some(())
+        let counter = metrics.lines().find(|line| line.contains("plans_total{kind=\"consolidation\"}"))?;
+        (counter.rsplit(' ').next()?.parse::<u32>().ok()? >= 3).then_some(())
     });
     let after = published(&plane);
     for (name, map) in &before {
