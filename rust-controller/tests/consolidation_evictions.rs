@@ -6,6 +6,7 @@ use mini_karpenter::check::check_consolidation;
 use mini_karpenter::consolidate::{
     BlockReason, Consolidation, FleetBound, Keep, NodePlan, Options, Verdict, Warning, consolidate,
 };
+use mini_karpenter::document::{ConsolidationOutcome, consolidation_config_maps, consolidation_table};
 use mini_karpenter::model::ObjectName;
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::{catalog, lower};
@@ -157,6 +158,23 @@ fn removals_that_need_more_evictions_than_a_budget_allows_at_once_go_in_waves() 
     assert_eq!([waves(3), waves(2), waves(1), waves(0)], [vec![1, 1, 1], vec![1, 1, 2], vec![1, 2, 3], vec![]]);
     let name = ObjectName { namespace: "default".to_owned(), name: "b".to_owned() };
     assert_eq!(blocker(&(pods + &budget(0, ""))), Some(BlockReason::Budget(name)));
+}
+
+#[test]
+fn a_drain_that_waits_for_its_budget_is_said_to() {
+    let text =
+        cluster(&[("p", "", "", ""), ("q", "", "", "")]).replace("nodeName: n1", "nodeName: n0") + &budget(1, "");
+    let consolidation = decided(&text);
+    let catalog = catalog::builtin("generic").unwrap();
+    let unread_kinds = Vec::new();
+    let outcome = ConsolidationOutcome { consolidation: &consolidation, catalog: &catalog, skipped: &[], unread_kinds };
+    let line = "budget default/b allows 1 eviction at once, and 2 of its pods leave: the drain waits in between";
+    assert!(consolidation_table(&outcome).contains(&format!("\n  {line}\n  $ kubectl cordon n0\n")));
+    let maps = consolidation_config_maps(&outcome);
+    let data = &maps.iter().find(|map| map.name == "consolidation-n0").unwrap().data;
+    assert!(data["suggestion.yaml"].contains(&format!("inTurns:\n- \"{line}\"\n")), "{}", data["suggestion.yaml"]);
+    let info: serde_json::Value = serde_json::from_str(&data["info.json"]).unwrap();
+    assert_eq!(info["inTurns"], serde_json::json!([{"budget": "default/b", "pods": 2, "allowed": 1}]));
 }
 
 #[test]
