@@ -1,6 +1,7 @@
 //! What a fleet could shrink to, and how long deciding that takes: `cargo bench --bench consolidate`.
 //!
-//! Prints a Markdown table. Nodes are of the generic catalog; pods have controllers and soft spreads over hosts, as those
+//! Prints a Markdown table; `again` is the same with one pod less, after what was said before, and `changed` how many nodes
+//! go that stayed, or stay that went. Nodes are of the generic catalog; pods have controllers and soft spreads over hosts, as those
 //! that were given to Karpenter.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark on data of its own")]
@@ -8,12 +9,13 @@
 #[path = "common/process.rs"]
 mod process;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mini_karpenter::catalog;
 use mini_karpenter::check::check_consolidation;
-use mini_karpenter::consolidate::{Consolidation, Options, consolidate};
+use mini_karpenter::consolidate::{Before, Consolidation, Options, consolidate, consolidate_after};
 use mini_karpenter::model::{
     Catalog, Eviction, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName, Preferences,
     Requirement, Resources, SchedulingState, SpreadConstraint, key,
@@ -52,8 +54,10 @@ const FLEETS: [Fleet; 3] = [
 ];
 
 fn main() {
-    println!("| nodes | pods | decide s | check s | MiB | after | $/h before | $/h after | bound $/h | gap | wrong |");
-    println!("| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
+    println!(
+        "| nodes | pods | decide s | check s | again s | changed | MiB | after | $/h before | $/h after | bound $/h | gap | wrong |"
+    );
+    println!("| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     let catalog = catalog::builtin("generic").unwrap();
     for fleet in FLEETS {
         println!("{}", fleet.measure(&catalog));
@@ -62,21 +66,27 @@ fn main() {
 
 impl Fleet {
     fn measure(&self, catalog: &Catalog) -> String {
-        let snapshot = self.snapshot(catalog);
+        let snapshot = self.snapshot(catalog, self.pods);
         let mut runs: Vec<(Consolidation, Duration)> =
             (0..RUNS).map(|_| timed(|| consolidate(&snapshot, catalog, &Options::default()))).collect();
         runs.sort_by_key(|(_, time)| *time);
         let (decided, deciding) = runs.swap_remove(RUNS / 2);
         let (wrong, checking) = timed(|| check_consolidation(&snapshot, catalog, &decided));
+        let before = Before::of(&decided, None);
+        let smaller = self.snapshot(catalog, self.pods - 1);
+        let (again, deciding_again) = timed(|| consolidate_after(&before, &smaller, catalog, &Options::default()));
+        let went: BTreeSet<&String> = decided.removals.iter().collect();
+        let changed = went.symmetric_difference(&again.removals.iter().collect()).count();
         let (before, after) = decided.costs_per_hour();
         let money =
             |cost: Option<Money>| cost.map_or_else(|| "unknown".to_owned(), |cost| format!("{:.2}", cost.units()));
         format!(
-            "| {} | {} | {:.3} | {:.3} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {:.3} | {:.3} | {:.3} | {changed} | {} | {} | {} | {} | {} | {} | {} |",
             self.nodes,
             self.pods,
             deciding.as_secs_f64(),
             checking.as_secs_f64(),
+            deciding_again.as_secs_f64(),
             peak_memory_mib().map_or_else(|| "–".to_owned(), |mib| mib.to_string()),
             self.nodes - decided.removals.len(),
             money(before),
@@ -87,7 +97,7 @@ impl Fleet {
         )
     }
 
-    fn snapshot(&self, catalog: &Catalog) -> Snapshot {
+    fn snapshot(&self, catalog: &Catalog, pods: usize) -> Snapshot {
         let kind = catalog.node_type(self.node_type).unwrap();
         let nodes = (0..self.nodes).map(|number| {
             let name = format!("node-{number:05}");
@@ -108,7 +118,7 @@ impl Fleet {
         let busy: Vec<usize> = (0..self.nodes).filter(|node| node % 10 < self.busy_of_ten).collect();
         // Shifted from round to round, so that no node has pods of one size alone.
         let pods =
-            (0..self.pods).map(|number| Arc::new(self.pod(number, busy[(number + number / busy.len()) % busy.len()])));
+            (0..pods).map(|number| Arc::new(self.pod(number, busy[(number + number / busy.len()) % busy.len()])));
         Snapshot::new(nodes, pods, [])
     }
 

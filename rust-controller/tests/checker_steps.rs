@@ -3,15 +3,19 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails, fails the test")]
 
+#[path = "common/sums.rs"]
+mod sums;
+
 use std::sync::Arc;
 
 use mini_karpenter::check::{check_consolidation, check_plan};
-use mini_karpenter::consolidate::{self, Consolidation, Move, NodePlan, consolidate};
+use mini_karpenter::consolidate::{self, Consolidation, Move, NodePlan, Turns, consolidate};
 use mini_karpenter::feasibility::Rule;
-use mini_karpenter::model::{Catalog, Pod, PodName};
+use mini_karpenter::model::{Catalog, ObjectName, Pod, PodName};
 use mini_karpenter::provision::{Options, Plan, Verdict, plan};
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::{catalog, lower};
+use sums::with_sums;
 
 const CATALOG: &str = "
 version: 1
@@ -280,8 +284,13 @@ items:
 - {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: one}, spec: {selector: {matchLabels: {app: b}}}, status: {disruptionsAllowed: 2}}
 ";
 
+/// About anything but the sums, which are what the moves make of them.
 fn complaints_about_removals(text: &str, consolidation: &Consolidation) -> Vec<String> {
-    check_consolidation(&snapshot(text), &priced(), consolidation).iter().map(ToString::to_string).collect()
+    let snapshot = snapshot(text);
+    check_consolidation(&snapshot, &priced(), &with_sums(&snapshot, consolidation))
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn good_consolidation(text: &str) -> Consolidation {
@@ -378,22 +387,32 @@ fn moves_are_done_in_their_order() {
 fn budgets_are_kept_over_the_whole_plan() {
     let good = good_consolidation(IDLE);
     let allows_one = IDLE.replace("disruptionsAllowed: 2", "disruptionsAllowed: 1");
-    // Both are on one node, whose drain waits between them.
-    assert_eq!(complaints_about_removals(&allows_one, &good), Vec::<String>::new());
+    // Both are on one node, whose drain waits between them, and the plan says so.
+    complains(&complaints_about_removals(&allows_one, &good), "does not say rightly where its drain waits");
+    let mut in_turns = good_consolidation(&allows_one);
+    let budget = ObjectName { namespace: "default".to_owned(), name: "one".to_owned() };
+    assert_eq!(node_plan(&mut in_turns, "second").in_turns, [Turns { budget, pods: 2, allowed: 1 }]);
+    assert_eq!(complaints_about_removals(&allows_one, &in_turns), Vec::<String>::new());
+    complains(&complaints_about_removals(IDLE, &in_turns), "does not say rightly where its drain waits");
     let none_now = IDLE.replace("disruptionsAllowed: 2", "disruptionsAllowed: 0");
-    complains(&complaints_about_removals(&none_now, &good), "allows 0 evictions, and this is number 1");
+    complains(&complaints_about_removals(&none_now, &good), "which allows 0 evictions at once, it takes 2");
     let over_two_nodes =
         allows_one.replace("metadata: {name: a, labels: {app: a}", "metadata: {name: a, labels: {app: b}");
     let over_two_nodes =
         over_two_nodes.replace("metadata: {name: b2, labels: {app: b}", "metadata: {name: b2, labels: {app: c}");
-    complains(&complaints_about_removals(&over_two_nodes, &good), "allows 1 evictions, and this is number 2");
+    complains(&complaints_about_removals(&over_two_nodes, &good), "which allows 1 evictions at once, it takes 2");
     // In another wave the budget allows as much again, and waves come in their order.
     let mut in_waves = good.clone();
     node_plan(&mut in_waves, "second").wave = 2;
     assert_eq!(complaints_about_removals(&over_two_nodes, &in_waves), Vec::<String>::new());
     assert_eq!(node_plan(&mut good_consolidation(&over_two_nodes), "second").wave, 2);
     node_plan(&mut in_waves, "second").wave = 3;
-    complains(&complaints_about_removals(&over_two_nodes, &in_waves), "goes in wave 3, out of order");
+    complains(
+        &complaints_about_removals(&over_two_nodes, &in_waves),
+        "goes in wave 3, out of order: wave 2 is next, since",
+    );
+    node_plan(&mut in_waves, "second").wave = 2;
+    complains(&complaints_about_removals(IDLE, &in_waves), "goes in wave 2, out of order: wave 1 is next, since no");
     let another = "- {apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: two}, spec: {selector: {}}, status: {disruptionsAllowed: 9}}\n";
     complains(&complaints_about_removals(&format!("{IDLE}{another}"), &good), "under two budgets");
     // Whoever does not run may be evicted at any time.

@@ -286,13 +286,15 @@ fn measured_use_is_shown_only_where_it_is_asked_for_and_no_verdict_follows_from_
 
 #[test]
 fn files_without_measured_use_and_measured_use_that_cannot_be_read_are_told() {
-    let node = "kind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi, pods: 10}}\n";
+    let node =
+        "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {allocatable: {cpu: 4, memory: 4Gi, pods: 10}}\n";
     let table = |input: &str| on_input(&["consolidate", "--usage", "-f", "-"], input).stdout;
     let without = table(node);
     assert!(without.contains("\nMeasured use of nodes is not shown: no file holds NodeMetrics (kubectl"), "{without}");
     assert!(!without.contains("USED"), "{without}");
-    let unreadable =
-        format!("{node}---\nkind: NodeMetrics\nmetadata: {{name: n}}\nusage: {{cpu: much, memory: 1Gi}}\n");
+    let unreadable = format!(
+        "{node}---\napiVersion: metrics.k8s.io/v1beta1\nkind: NodeMetrics\nmetadata: {{name: n}}\nusage: {{cpu: much, memory: 1Gi}}\n"
+    );
     let told = table(&unreadable);
     assert!(told.contains("Skipped: NodeMetrics n: usage.cpu: \"much\" is not a quantity"), "{told}");
 }

@@ -6,8 +6,9 @@ use mini_karpenter::check::check_consolidation;
 use mini_karpenter::consolidate::{
     BlockReason, Consolidation, FleetBound, Keep, NodePlan, Options, Verdict, Warning, consolidate,
 };
+use mini_karpenter::document::{ConsolidationOutcome, consolidation_config_maps, consolidation_table};
 use mini_karpenter::model::ObjectName;
-use mini_karpenter::snapshot::Snapshot;
+use mini_karpenter::snapshot::{MeasuredUsage, Snapshot};
 use mini_karpenter::{catalog, lower};
 
 const OWNER: &str = "ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: u, controller: true}]";
@@ -111,13 +112,9 @@ fn the_judge_minds_who_asks_to_be_left_alone() {
     let plain = cluster(&[("p", "", "", "")]);
     let annotated = cluster(&[("p", ", annotations: {karpenter.sh/do-not-disrupt: 'true'}", "", "")]);
     assert_eq!(complaints(&plain, &annotated), "default/p: is evicted, and asks not to be");
-    let mut decided = decided(&plain);
-    for plan in decided.nodes.iter_mut().filter(|plan| plan.node.name == "n0") {
-        let node = std::sync::Arc::make_mut(&mut plan.node);
-        node.do_not_disrupt = Some("karpenter.sh/do-not-disrupt=true");
-    }
-    let wrong = check_consolidation(&snapshot(&plain), &catalog::builtin("generic").unwrap(), &decided);
-    assert_eq!(wrong[0].to_string(), "n0: goes, and asks not to be disturbed");
+    let asking = "metadata: {name: n0, annotations: {karpenter.sh/do-not-disrupt: 'true'}}";
+    let left_alone = plain.replacen("metadata: {name: n0}", asking, 1);
+    assert_eq!(complaints(&plain, &left_alone), "n0: goes, and asks not to be disturbed");
 }
 
 #[test]
@@ -161,6 +158,29 @@ fn removals_that_need_more_evictions_than_a_budget_allows_at_once_go_in_waves() 
     assert_eq!([waves(3), waves(2), waves(1), waves(0)], [vec![1, 1, 1], vec![1, 1, 2], vec![1, 2, 3], vec![]]);
     let name = ObjectName { namespace: "default".to_owned(), name: "b".to_owned() };
     assert_eq!(blocker(&(pods + &budget(0, ""))), Some(BlockReason::Budget(name)));
+}
+
+#[test]
+fn a_drain_that_waits_for_its_budget_is_said_to() {
+    let text =
+        cluster(&[("p", "", "", ""), ("q", "", "", "")]).replace("nodeName: n1", "nodeName: n0") + &budget(1, "");
+    let consolidation = decided(&text);
+    let catalog = catalog::builtin("generic").unwrap();
+    let unread_kinds = Vec::new();
+    let outcome = ConsolidationOutcome {
+        consolidation: &consolidation,
+        catalog: &catalog,
+        skipped: &[],
+        unread_kinds,
+        usage: &MeasuredUsage::NotAsked,
+    };
+    let line = "budget default/b allows 1 eviction at once, and 2 of its pods leave: the drain waits in between";
+    assert!(consolidation_table(&outcome).contains(&format!("\n  {line}\n  $ kubectl cordon n0\n")));
+    let maps = consolidation_config_maps(&outcome);
+    let data = &maps.iter().find(|map| map.name == "consolidation-n0").unwrap().data;
+    assert!(data["suggestion.yaml"].contains(&format!("inTurns:\n- \"{line}\"\n")), "{}", data["suggestion.yaml"]);
+    let info: serde_json::Value = serde_json::from_str(&data["info.json"]).unwrap();
+    assert_eq!(info["inTurns"], serde_json::json!([{"budget": "default/b", "pods": 2, "allowed": 1}]));
 }
 
 #[test]

@@ -2,147 +2,30 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails, fails the test")]
 
+#[path = "common/fleets.rs"]
+mod fleets;
 #[path = "common/random.rs"]
 #[expect(dead_code, reason = "tests that show the smallest bad case use the rest")]
 mod random;
 
-use std::cmp::Reverse;
-use std::fmt::Write;
-
+use fleets::{Guest, Host, TYPES, fleet, guest, host, leave, manifest, most_savings};
 use mini_karpenter::check::check_consolidation;
-use mini_karpenter::consolidate::{Options, consolidate};
+use mini_karpenter::consolidate::{Before, Consolidation, Options, consolidate, consolidate_after};
+use mini_karpenter::model::Catalog;
+use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::Money;
 use mini_karpenter::{catalog, lower};
 use random::Random;
 
 const CASES: u64 = 400;
 
-const TYPES: &str = "
-version: 1
-nodeClassRef: {group: g.example.com, kind: Class, name: default}
-types:
-- {name: small, arch: amd64, allocatable: {cpu: 2, memory: 4Gi, pods: 8}, zones: [a, b], pricePerHour: {on-demand: 0.1}}
-- {name: medium, arch: amd64, allocatable: {cpu: 4, memory: 8Gi, pods: 10}, zones: [a, b], pricePerHour: {on-demand: 0.21}}
-- {name: lean, arch: amd64, allocatable: {cpu: 4, memory: 4Gi, pods: 10}, zones: [a, b], pricePerHour: {on-demand: 0.16}}
-";
-
-/// Name, millicores, GiB, pods and price in thousandths.
-const SIZES: [(&str, [u64; 3], u64); 3] =
-    [("small", [2000, 4, 8], 100), ("medium", [4000, 8, 10], 210), ("lean", [4000, 4, 10], 160)];
-
-#[derive(Clone)]
-struct Host {
-    size: usize,
-    zone: &'static str,
-    /// What is free.
-    left: [u64; 3],
-    /// Workloads that keep apart, of which one pod is here.
-    apart: Vec<usize>,
+fn snapshot(hosts: &[Host], guests: &[Guest]) -> Snapshot {
+    lower::parse_manifest(&manifest(hosts, guests)).unwrap().into_snapshot()
 }
 
-#[derive(Clone, Copy)]
-struct Guest {
-    host: usize,
-    asked: [u64; 3],
-    zone: Option<&'static str>,
-    /// A workload of which no two pods share a host.
-    apart: Option<usize>,
-}
-
-/// Three to eight nodes with pods on them.
-fn fleet(random: &mut Random) -> (Vec<Host>, Vec<Guest>) {
-    let mut hosts: Vec<Host> = (0..random.between(3, 8))
-        .map(|_| {
-            let size = random.below(SIZES.len());
-            Host { size, zone: ["a", "b"][random.below(2)], left: SIZES[size].1, apart: Vec::new() }
-        })
-        .collect();
-    let mut guests = Vec::new();
-    for _ in 0..random.between(3, 16) {
-        let asked = [*random.pick(&[100, 300, 500, 900, 1500]), random.between(0, 2), 1];
-        let host = random.below(hosts.len());
-        let zone = random.chance(15).then_some(hosts[host].zone);
-        let apart = random.chance(20).then(|| random.below(2));
-        let guest = Guest { host, asked, zone, apart };
-        if takes(&hosts[host], &guest) {
-            come(&mut hosts[host], &guest);
-            guests.push(guest);
-        }
-    }
-    (hosts, guests)
-}
-
-fn takes(host: &Host, guest: &Guest) -> bool {
-    guest.asked.iter().zip(&host.left).all(|(asked, left)| asked <= left)
-        && guest.zone.is_none_or(|zone| zone == host.zone)
-        && guest.apart.is_none_or(|apart| !host.apart.contains(&apart))
-}
-
-fn come(host: &mut Host, guest: &Guest) {
-    host.left.iter_mut().zip(guest.asked).for_each(|(left, asked)| *left -= asked);
-    host.apart.extend(guest.apart);
-}
-
-/// Whether all of these find a place, by trying everything.
-fn fit(hosts: &mut [Host], removed: u32, guests: &[Guest]) -> bool {
-    let Some((guest, rest)) = guests.split_first() else { return true };
-    for at in (0..hosts.len()).filter(|at| removed >> at & 1 == 0) {
-        if takes(&hosts[at], guest) {
-            let before = hosts[at].clone();
-            come(&mut hosts[at], guest);
-            if fit(hosts, removed, rest) {
-                return true;
-            }
-            hosts[at] = before;
-        }
-    }
-    false
-}
-
-/// The most that could be saved, in thousandths.
-fn most_savings(hosts: &[Host], guests: &[Guest]) -> u64 {
-    let mut most = 0;
-    for removed in 1..(1_u32 << hosts.len()) - 1 {
-        let gone = |at: &usize| removed >> at & 1 == 1;
-        let saved = (0..hosts.len()).filter(gone).map(|at| SIZES[hosts[at].size].2).sum();
-        let mut moving: Vec<Guest> = guests.iter().copied().filter(|guest| gone(&guest.host)).collect();
-        moving.sort_by_key(|guest| Reverse(guest.asked));
-        if saved > most && fit(&mut hosts.to_vec(), removed, &moving) {
-            most = saved;
-        }
-    }
-    most
-}
-
-/// The fleet as Kubernetes objects.
-fn manifest(hosts: &[Host], guests: &[Guest]) -> String {
-    let mut text = String::new();
-    for (at, host) in hosts.iter().enumerate() {
-        let (name, [cpu, memory, pods], _) = SIZES[host.size];
-        let _ = write!(
-            text,
-            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{at}, labels: {{kubernetes.io/hostname: n{at}, topology.kubernetes.io/zone: {}, \
-             node.kubernetes.io/instance-type: {name}}}}}\nstatus: {{allocatable: {{cpu: {cpu}m, memory: {memory}Gi, pods: {pods}}}}}\n",
-            host.zone
-        );
-    }
-    for (number, Guest { host, asked: [cpu, memory, _], zone, apart }) in guests.iter().enumerate() {
-        let zone =
-            zone.map_or_else(String::new, |zone| format!("nodeSelector: {{topology.kubernetes.io/zone: {zone}}}, "));
-        let app = apart.map_or_else(|| "none".to_owned(), |apart| format!("apart-{apart}"));
-        let keeps_off = format!(
-            "affinity: {{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: kubernetes.io/hostname, \
-             labelSelector: {{matchLabels: {{app: {app}}}}}}}]}}}}, "
-        );
-        let keeps_off = if apart.is_some() { keeps_off.as_str() } else { "" };
-        let _ = write!(
-            text,
-            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{number}, labels: {{app: {app}}}, ownerReferences: [{{apiVersion: apps/v1, kind: \
-             ReplicaSet, name: r, uid: u, controller: true}}]}}\nspec: {{nodeName: n{host}, {zone}{keeps_off}containers: [{{name: c, \
-             resources: {{requests: {{cpu: {cpu}m, memory: {memory}Gi}}}}}}]}}\nstatus: {{phase: Running}}\n"
-        );
-    }
-    text
+/// In thousandths.
+fn saved(decided: &Consolidation) -> u64 {
+    decided.savings_per_hour().map(Money::get).unwrap_or_default() / 1_000_000
 }
 
 #[test]
@@ -150,13 +33,13 @@ fn small_fleets_shrink_as_far_as_exhaustive_search_finds() {
     let catalog = catalog::parse("test", TYPES).unwrap();
     let (mut optimal, mut removals) = (0, 0);
     for seed in 0..CASES {
-        let (hosts, guests) = fleet(&mut Random::new(seed));
-        let snapshot = lower::parse_manifest(&manifest(&hosts, &guests)).unwrap().into_snapshot();
+        let (hosts, guests) = fleet(&mut Random::new(seed), [3, 8], [3, 16]);
+        let snapshot = snapshot(&hosts, &guests);
         let decided = consolidate(&snapshot, &catalog, &Options::default());
         let wrong = check_consolidation(&snapshot, &catalog, &decided);
         assert!(wrong.is_empty(), "seed {seed}: {}", wrong[0]);
-        let most = most_savings(&hosts, &guests);
-        let saved = decided.savings_per_hour().map(Money::get).unwrap_or_default() / 1_000_000;
+        let most = most_savings(&hosts, &guests, 0).0;
+        let saved = saved(&decided);
         assert!(saved <= most, "seed {seed}: saves {saved} of at most {most}");
         let bound = decided.bound.as_ref().map_or(0.0, |bound| bound.per_hour);
         let after = decided.costs_per_hour().1.unwrap().units();
@@ -167,4 +50,99 @@ fn small_fleets_shrink_as_far_as_exhaustive_search_finds() {
     println!("{optimal} of {CASES} fleets are at the optimum; {removals} removals");
     assert!(optimal * 100 >= CASES * 99, "{optimal} of {CASES} are at the optimum");
     assert!(removals > 500, "the cases say little: {removals} removals");
+}
+
+/// A pod goes, a pod comes, or a node comes.
+fn change(random: &mut Random, hosts: &mut Vec<Host>, guests: &mut Vec<Guest>) {
+    match random.below(3) {
+        0 if !guests.is_empty() => {
+            let gone = guests.remove(random.below(guests.len()));
+            leave(hosts, &gone);
+        }
+        1 => {
+            let number = guests.len() as u64 + 1000;
+            guests.extend((0..20).find_map(|_| guest(random, number, hosts)));
+        }
+        _ => hosts.push(host(random)),
+    }
+}
+
+/// Plans of a fleet, before and after something small has changed.
+struct Changed {
+    hosts: Vec<Host>,
+    guests: Vec<Guest>,
+    before: Consolidation,
+    by_itself: Consolidation,
+    after: Consolidation,
+}
+
+impl Changed {
+    fn new(seed: u64, catalog: &Catalog, hosts: [u64; 2], guests: [u64; 2]) -> Self {
+        let options = Options::default();
+        let mut random = Random::new(seed);
+        let (mut hosts, mut guests) = fleet(&mut random, hosts, guests);
+        let unchanged = snapshot(&hosts, &guests);
+        let before = consolidate(&unchanged, catalog, &options);
+        let said = Before::of(&before, None);
+        assert_eq!(consolidate_after(&said, &unchanged, catalog, &options), before, "seed {seed}: nothing has changed");
+        change(&mut random, &mut hosts, &mut guests);
+        let snapshot = snapshot(&hosts, &guests);
+        let by_itself = consolidate(&snapshot, catalog, &options);
+        let after = consolidate_after(&said, &snapshot, catalog, &options);
+        let wrong = check_consolidation(&snapshot, catalog, &after);
+        assert!(wrong.is_empty(), "seed {seed}: {}", wrong[0]);
+        assert!(saved(&after) >= saved(&by_itself), "seed {seed}: saves less than without memory");
+        Self { hosts, guests, before, by_itself, after }
+    }
+
+    /// How many nodes that were to go are to stay now.
+    fn taken_back(&self, plan: &Consolidation) -> usize {
+        self.before.removals.iter().filter(|node| !plan.removals.contains(node)).count()
+    }
+
+    /// Of the pods that were to move and still are, how many are to move elsewhere now.
+    fn redirected(&self, plan: &Consolidation) -> usize {
+        let said = Before::of(&self.before, None).destinations;
+        let other = |name, destination| said.get(name).is_some_and(|said| said != destination);
+        plan.moves().filter(|each| other(&each.pod.name, &each.destination)).count()
+    }
+}
+
+#[test]
+fn of_what_was_said_of_a_small_fleet_as_much_holds_as_exhaustive_search_finds() {
+    let catalog = catalog::parse("test", TYPES).unwrap();
+    let (mut kept_all_it_could, mut optimal) = (0, 0);
+    for seed in 0..CASES / 2 {
+        let case = Changed::new(seed, &catalog, [3, 7], [3, 14]);
+        let said = case.before.removals.iter().map(|node| 1_u32 << node[1..].parse::<u32>().unwrap()).sum();
+        let (most, most_kept) = most_savings(&case.hosts, &case.guests, said);
+        let kept = case.before.removals.len() - case.taken_back(&case.after);
+        optimal += u64::from(saved(&case.after) == most);
+        kept_all_it_could += u64::from(saved(&case.after) == most && kept == most_kept as usize);
+    }
+    let cases = CASES / 2;
+    println!("{optimal} of {cases} fleets are at the optimum, {kept_all_it_could} with as much kept as possible");
+    assert!(kept_all_it_could * 100 >= cases * 99, "{kept_all_it_could} of {cases}");
+}
+
+#[test]
+fn a_small_change_moves_little_in_a_fleet_of_some_size() {
+    let catalog = catalog::parse("test", TYPES).unwrap();
+    let (mut said, mut with_memory, mut without, mut worth_it) = (0, [0, 0], [0, 0], 0);
+    for seed in 0..CASES / 5 {
+        let case = Changed::new(seed, &catalog, [12, 40], [30, 160]);
+        said += case.before.removals.len();
+        for (counts, plan) in [(&mut with_memory, &case.after), (&mut without, &case.by_itself)] {
+            counts[0] += case.taken_back(plan);
+            counts[1] += case.redirected(plan);
+        }
+        worth_it += case.taken_back(&case.after) * usize::from(case.after == case.by_itself);
+    }
+    println!(
+        "of {said} removals and their pods {with_memory:?} change, without memory {without:?}; {worth_it} removals to save more"
+    );
+    assert!(said > 600, "the cases say little: {said} removals");
+    // What is left is what somebody else has taken the room of.
+    assert!((with_memory[0] - worth_it) * 50 <= said && with_memory[0] * 2 <= without[0], "{with_memory:?}");
+    assert!(with_memory[1] * 3 <= without[1] * 2, "{with_memory:?}");
 }

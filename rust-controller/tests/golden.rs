@@ -20,7 +20,7 @@ const FOLDER: &str = "tests/golden";
 
 /// Names of the expected text, exit status, and arguments; `DEMO` stands for the files of the demo,
 /// `NEIGHBOURS` for those of [`NEIGHBOURS`].
-const SCENARIOS: [(&str, i32, &str); 28] = [
+const SCENARIOS: [(&str, i32, &str); 30] = [
     ("demo.plan.txt", 3, "plan -f DEMO"),
     ("demo.plan.json", 3, "plan -f DEMO -o json"),
     ("demo.plan.configmaps.yaml", 3, "plan -f DEMO -o configmaps"),
@@ -52,6 +52,8 @@ const SCENARIOS: [(&str, i32, &str); 28] = [
     ("usage.json", 0, "consolidate -f tests/golden/usage.yaml --usage -o json"),
     ("usage.configmaps.yaml", 0, "consolidate -f tests/golden/usage.yaml --usage -o configmaps"),
     ("demo.explain.txt", 0, "explain node/ip-10-0-32-247.ec2.internal -f DEMO"),
+    ("demo.explain-goes.txt", 0, "explain node/ip-10-0-77-131.ec2.internal -f DEMO"),
+    ("demo.explain-takes.txt", 0, "explain node/ip-10-0-25-170.ec2.internal -f DEMO"),
     ("pods-in-every-state.txt", 0, "plan -f tests/golden/pods-in-every-state.yaml"),
 ];
 

@@ -6,8 +6,8 @@ use super::budgets::Budgets;
 use super::cluster::{Arrival, Cluster};
 use super::kinds::{Guest, Kinds};
 use super::{Unchecked, Violation, fleet_bound, needs_node, violations};
-use crate::consolidate::{Consolidation, Move, NodePlan, Verdict};
-use crate::model::{Catalog, Node, ObjectName, Pod, PodName, PodVolume, key};
+use crate::consolidate::{Consolidation, Destination, Move, NodePlan, Verdict};
+use crate::model::{Catalog, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, key};
 use crate::snapshot::{Extras, Snapshot};
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
@@ -20,10 +20,7 @@ pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation
     violations.extend(consolidation.bound.iter().flat_map(|bound| fleet_bound::violations(snapshot, catalog, bound)));
     for removed in &consolidation.removals {
         match plans.get(removed.as_str()) {
-            Some(plan) if plan.verdict == Verdict::Remove => {
-                violations.extend(forbidden(plan));
-                violations.extend(replay.remove(plan));
-            }
+            Some(plan) if plan.verdict == Verdict::Remove => violations.extend(replay.remove(plan)),
             _ => violations.push(Violation::new(removed, "is removed without a verdict that says so")),
         }
     }
@@ -33,19 +30,20 @@ pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation
             violations.push(Violation::new(&plan.node.name, "goes, and is not among the removals"));
         }
     }
+    violations.extend(replay.nobody_left(&removals));
     violations.sort();
     violations
 }
 
 /// Why the node may not go, whatever runs on it.
-fn forbidden(plan: &NodePlan) -> Option<Violation> {
-    let node = &plan.node;
+fn forbidden(node: &Node) -> Option<Violation> {
     let reasons = [
         ("runs the control plane", node.labels.contains_key(key::CONTROL_PLANE)),
         ("is not ready", !node.ready),
         ("is being deleted already", node.deleting),
         ("is cordoned already", node.unschedulable),
         ("asks not to be disturbed", node.do_not_disrupt.is_some()),
+        ("has not reported what it offers", node.allocatable.cpu.is_zero() || node.allocatable.memory.is_zero()),
     ];
     let (reason, _) = reasons.into_iter().find(|(_, holds)| *holds)?;
     Some(Violation::new(&node.name, format_args!("goes, and {reason}")))
@@ -62,6 +60,12 @@ struct Replay<'a> {
     /// Pods that the plan keeps room for, as the snapshot has them.
     reserved: Vec<Option<Guest<'a>>>,
     cluster: Cluster<'a>,
+    /// What is requested of each node that has pods.
+    requested: BTreeMap<&'a str, Resources>,
+    /// Pods that have come somewhere.
+    arrived: BTreeSet<&'a PodName>,
+    /// Nodes with a pod that could not be read, so that nobody knows what is free there and who would have to go.
+    unreadable: BTreeSet<&'a str>,
     budgets: Budgets<'a>,
     extras: &'a Extras,
 }
@@ -75,10 +79,19 @@ impl<'a> Replay<'a> {
         let moved: Vec<Guest<'a>> = moved.filter_map(|each| guest(&each.pod)).collect();
         let reserved: Vec<Option<Guest<'a>>> = consolidation.reserved.iter().map(|(pod, _)| guest(pod)).collect();
         let coming: Vec<Guest<'a>> = moved.into_iter().chain(reserved.iter().copied().flatten()).collect();
+        let mut requested: BTreeMap<&str, Resources> = BTreeMap::new();
+        for pod in snapshot.pods() {
+            if let Some(node) = pod.occupied_node() {
+                requested.entry(node).or_default().add(&pod.requests);
+            }
+        }
         Self {
             nodes: snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect(),
             reserved,
             cluster: Cluster::new(snapshot, Vec::new(), kinds, &coming),
+            requested,
+            arrived: BTreeSet::new(),
+            unreadable: snapshot.unreadable_nodes(),
             budgets: Budgets::new(snapshot),
             extras: snapshot.extras(),
         }
@@ -87,14 +100,13 @@ impl<'a> Replay<'a> {
     /// Unschedulable pods take the room that is kept for them.
     fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
         let mut found = Vec::new();
-        let mut seen = BTreeSet::new();
         for (position, (reserved, node)) in consolidation.reserved.iter().enumerate() {
             let name = &reserved.name;
             let Some(guest) = self.reserved[position].filter(|guest| needs_node(guest.pod)) else {
                 found.push(Violation::new(name, format_args!("needs no room on {node}, which is kept for it")));
                 continue;
             };
-            if !seen.insert(name) {
+            if !self.arrived.insert(&guest.pod.name) {
                 found.push(Violation::new(name, "has room kept for it twice"));
             }
             found.extend(self.arrive(Arrival { guest, made_anew: false }, node, Unchecked::None));
@@ -108,13 +120,17 @@ impl<'a> Replay<'a> {
         let Some(id) = self.cluster.find(name) else {
             return vec![Violation::new(name, "is removed twice or does not exist")];
         };
+        let node = self.nodes.get(name).copied();
+        let mut found: Vec<Violation> = node.and_then(forbidden).into_iter().collect();
+        if self.unreadable.contains(name) {
+            found.push(Violation::new(name, "goes, and runs a pod that could not be read"));
+        }
         let gone = self.cluster.remove(id);
         let mut leaving: BTreeMap<&PodName, Guest<'a>> =
             gone.into_iter().filter(|guest| must_move(guest.pod)).map(|guest| (&guest.pod.name, guest)).collect();
-        let mut found = Vec::new();
-        if !self.budgets.begin(plan.wave) {
-            found.push(Violation::new(name, format_args!("goes in wave {}, out of order", plan.wave)));
-        }
+        let evicted = plan.moves.iter().filter_map(|each| leaving.get(&each.pod.name));
+        found.extend(self.budgets.evict(plan, evicted.map(|guest| guest.pod)));
+        found.extend(self.wrong_sums(plan));
         if self.budgets.unread && !plan.moves.is_empty() && !plan.unread_budgets {
             found.push(Violation::new(name, "does not say that nobody could read the budgets of its pods"));
         }
@@ -134,9 +150,13 @@ impl<'a> Replay<'a> {
     /// Evicts a pod; its controller makes it anew.
     fn move_pod(&mut self, guest: Guest<'a>, to: &Move) -> Vec<Violation> {
         let pod = guest.pod;
-        let mut found = self.budgets.evict(pod);
+        let mut found = Vec::new();
+        if !self.arrived.insert(&pod.name) {
+            found.push(Violation::new(&pod.name, "moves from where it was to come"));
+        }
         let reasons = [
             ("has no controller", pod.owner.is_none()),
+            ("has room made for it", matches!(pod.scheduling, SchedulingState::Nominated(_))),
             ("asks not to be", pod.eviction.forbidden_by.is_some()),
             ("has a volume that is a disk of its node", self.has_local_volume(pod)),
         ];
@@ -148,6 +168,36 @@ impl<'a> Replay<'a> {
             Unchecked::Said(&to.unchecked_rules),
         ));
         found
+    }
+
+    /// What the plan says is requested of the destinations before and after, where it is not so.
+    fn wrong_sums(&self, plan: &NodePlan) -> Option<Violation> {
+        let mut coming: BTreeMap<&str, Resources> = BTreeMap::new();
+        for each in &plan.moves {
+            coming.entry(&each.destination).or_default().add(&each.pod.requests);
+        }
+        let right = |said: &Destination| {
+            let before = self.requested.get(said.node.name.as_str()).cloned().unwrap_or_default();
+            let mut after = before.clone();
+            coming.get(said.node.name.as_str()).into_iter().for_each(|more| after.add(more));
+            said.before == before && said.after == after
+        };
+        let named = plan.destinations.iter().map(|said| said.node.name.as_str());
+        let all = named.eq(coming.keys().copied()) && plan.destinations.iter().all(right);
+        (!all).then(|| {
+            Violation::new(&plan.node.name, "says wrongly what is requested of the nodes that its pods move to")
+        })
+    }
+
+    /// Whether a node is left that takes pods of any kind, where some go.
+    fn nobody_left(&self, removals: &BTreeSet<&str>) -> Option<Violation> {
+        let takes_pods = |node: &Node| {
+            let name = node.name.as_str();
+            let open = node.ready && !node.deleting && !node.unschedulable;
+            open && !self.unreadable.contains(name) && !removals.contains(name)
+        };
+        let left = removals.is_empty() || self.nodes.values().any(|node| takes_pods(node));
+        (!left).then(|| Violation::new("removals", "leave no node that takes pods"))
     }
 
     fn has_local_volume(&self, pod: &Pod) -> bool {
@@ -167,10 +217,14 @@ impl<'a> Replay<'a> {
             return vec![Violation::new(pod, format_args!("comes to {node}, which is gone"))];
         };
         let takes_pods = self.nodes.get(node).is_some_and(|node| (node.ready || !arrival.made_anew) && !node.deleting);
+        let takes_pods = takes_pods && !self.unreadable.contains(node);
         let closed = (!takes_pods).then(|| Violation::new(pod, format_args!("comes to {node}, which takes no pods")));
         let objections = self.cluster.objections(arrival, id);
         let found = violations(pod, node, objections, unchecked).chain(closed).collect();
         self.cluster.place(arrival, id);
+        if let Some(node) = self.nodes.get(node) {
+            self.requested.entry(&node.name).or_default().add(&arrival.guest.pod.requests);
+        }
         found
     }
 }

@@ -4,7 +4,7 @@ use super::arguments::{ExplainArguments, ThresholdArguments, catalog_choice, che
 use super::offline::{WRITING, print, snapshot, wrong_plan};
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
-use crate::consolidate::{self, obstacles};
+use crate::consolidate::{self, Before, obstacles};
 use crate::document::{explain_node, explain_pending_pod, explain_running_pod};
 use crate::loops::{ResolvedCatalog, checked_consolidation, checked_plan};
 use crate::model::{Catalog, Node, Pod};
@@ -100,7 +100,7 @@ fn explained_node(
     node: &Node,
     progress: &Progress,
 ) -> anyhow::Result<String> {
-    let judged = checked_consolidation(snapshot, catalog, options, &|step| progress.step(step));
+    let judged = checked_consolidation(&Before::default(), snapshot, catalog, options, &|step| progress.step(step));
     let consolidation = judged.passed.ok_or_else(wrong_plan)?;
     progress.step(WRITING);
     let plan = consolidation.nodes.iter().find(|plan| plan.node.name == node.name).ok_or_else(wrong_plan)?;
@@ -108,5 +108,5 @@ fn explained_node(
         consolidate::Verdict::Remove => Vec::new(),
         consolidate::Verdict::Keep(_) => obstacles(snapshot, &consolidation, plan),
     };
-    Ok(explain_node(plan, &obstacles))
+    Ok(explain_node(&consolidation, plan, &obstacles, catalog))
 }

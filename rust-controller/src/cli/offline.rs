@@ -10,7 +10,7 @@ use super::arguments::{
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
 use crate::cluster::{connect, list_snapshot};
-use crate::consolidate;
+use crate::consolidate::{self, Before};
 use crate::document::{
     ConsolidationDocument, ConsolidationOutcome, Cost, PlanOutcome, catalog_table, config_maps_yaml,
     consolidation_config_maps, consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
@@ -68,7 +68,7 @@ pub(super) fn consolidate(arguments: &ConsolidateArguments, line: &StatusLine) -
     let (snapshot, progress) = snapshot(&input.files, *usage, line)?;
     let options = consolidate::Options { threshold: threshold.threshold };
     let ResolvedCatalog { catalog, .. } = choice.resolve(&snapshot);
-    let judged = checked_consolidation(&snapshot, &catalog, &options, &|step| progress.step(step));
+    let judged = checked_consolidation(&Before::default(), &snapshot, &catalog, &options, &|step| progress.step(step));
     let plan = judged.passed.ok_or_else(wrong_plan)?;
     progress.step(WRITING);
     let outcome = ConsolidationOutcome {

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::ConfigMap as RawConfigMap;
 
 use super::watched::View;
-use crate::document::{ConfigMap, KIND, Kind, MANAGED_BY, MANAGER};
+use crate::document::{ConfigMap, KIND, Kind, MANAGED_BY, MANAGER, Said};
 use crate::lower::LowerError;
 
-/// What a store keeps of a ConfigMap: which state of which object it is, whose, and enough to see that it changed.
+/// What a store keeps of a ConfigMap: which state of which object it is, whose, enough to see that it changed, and what the
+/// next consolidation needs of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Published {
     pub(super) uid: String,
@@ -18,6 +19,8 @@ pub(super) struct Published {
     pub(super) owner: Owner,
     /// A hash of each text, by its key. Empty where it is another's.
     texts: BTreeMap<String, u64>,
+    /// What it says of a consolidation. `None` where it is another's, says nothing of that, or cannot be read.
+    pub(super) said: Option<Said>,
 }
 
 /// Whose a ConfigMap is, as its labels say.
@@ -61,25 +64,29 @@ impl View for Published {
         let owner = Owner::of(raw);
         let data = raw.data.as_ref().filter(|_| matches!(owner, Owner::This { .. }));
         let texts = data.into_iter().flatten().map(|(key, text)| (key.clone(), hash(text))).collect();
+        let of_consolidation = owner.is(Kind::Consolidation) || owner.is(Kind::Summary);
+        let info = data.and_then(|data| data.get("info.json")).filter(|_| of_consolidation);
+        let said = info.and_then(|text| Said::read(text));
         let uid = raw.metadata.uid.clone().ok_or(LowerError::Missing("metadata.uid"))?;
         let resource_version =
             raw.metadata.resource_version.clone().ok_or(LowerError::Missing("metadata.resourceVersion"))?;
-        Ok(Self { uid, resource_version, owner, texts })
+        Ok(Self { uid, resource_version, owner, texts, said })
     }
 }
 
 impl Published {
     /// Whether it says all that `map` does. Keys that somebody else has added do not count.
     fn holds(&self, map: &ConfigMap) -> bool {
-        self.is_of(map.kind) && map.data.iter().all(|(key, text)| self.texts.get(key) == Some(&hash(text)))
-    }
-
-    fn is_of(&self, expected: Kind) -> bool {
-        matches!(&self.owner, Owner::This { kind } if kind == expected.as_str())
+        self.owner.is(map.kind) && map.data.iter().all(|(key, text)| self.texts.get(key) == Some(&hash(text)))
     }
 }
 
 impl Owner {
+    /// Whether this program's, and of this kind.
+    fn is(&self, expected: Kind) -> bool {
+        matches!(self, Self::This { kind } if kind == expected.as_str())
+    }
+
     pub(super) fn of(raw: &RawConfigMap) -> Self {
         let label = |name: &str| raw.metadata.labels.as_ref().and_then(|labels| labels.get(name));
         let managed = label(MANAGED_BY).is_some_and(|manager| manager == MANAGER);
@@ -127,7 +134,8 @@ pub(super) fn difference<'a>(
         }
     }
     let wanted: BTreeSet<&str> = maps.iter().map(|map| map.name.as_str()).collect();
-    let stale = published.iter().filter(|(name, published)| published.is_of(kind) && !wanted.contains(name.as_str()));
+    let stale =
+        published.iter().filter(|(name, published)| published.owner.is(kind) && !wanted.contains(name.as_str()));
     difference.writes.extend(stale.map(|(name, published)| Write::Delete(name, published)));
     difference
 }
@@ -159,6 +167,17 @@ mod tests {
         raw.metadata.uid = Some("uid".to_owned());
         raw.metadata.resource_version = Some("7".to_owned());
         BTreeMap::from([(name.to_owned(), Arc::new(Published::lower(&raw).unwrap()))])
+    }
+
+    #[test]
+    fn only_what_is_ours_and_about_a_consolidation_is_read_back() {
+        let info = [("info.json", r#"{"node": "n1", "verdict": "remove", "removals": [], "pods": []}"#)];
+        let said = |labels: &[(&str, &str)]| published("m", labels, &info)["m"].said.is_some();
+        let of_kind = |kind: &'static str| [(MANAGED_BY, MANAGER), (KIND, kind)];
+        assert!(said(&of_kind("consolidation")) && said(&of_kind("summary")));
+        assert!(!said(&of_kind("plan")) && !said(&[(KIND, "consolidation")]));
+        let edited = published("m", &of_kind("consolidation"), &[("info.json", "mine now")]);
+        assert_eq!(edited["m"].said, None);
     }
 
     #[test]

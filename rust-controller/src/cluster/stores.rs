@@ -15,8 +15,11 @@ use super::difference::Published;
 use super::optional::OptionalStores;
 use super::usage::UsageStore;
 use super::watched::{View, Watched, views};
+use crate::consolidate::Before;
+use crate::document::Said;
 use crate::model::{Node, Pod};
 use crate::snapshot::Snapshot;
+use crate::units::Timestamp;
 
 /// The stores. Cheap to clone; every clone reads the same contents.
 #[derive(Clone)]
@@ -73,6 +76,13 @@ impl Stores {
     pub async fn ready(&self) -> anyhow::Result<()> {
         self.ready.clone().wait_for(|ready| *ready).await?;
         Ok(())
+    }
+
+    /// What the ConfigMaps say of consolidations, for one that is asked for at `now`.
+    #[must_use]
+    pub fn said(&self, now: Timestamp) -> Before {
+        let published: Vec<_> = self.config_maps.state().iter().filter_map(|watched| watched.view().ok()).collect();
+        Said::before(published.iter().filter_map(|published| published.said.as_ref()), now)
     }
 
     /// Everything the planner may look at, as of now.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::BlockReason;
+use super::{BlockReason, Turns};
 use crate::feasibility::selects;
 use crate::model::{Budget, ObjectName, Phase, Pod};
 use crate::snapshot::Snapshot;
@@ -70,9 +70,9 @@ pub(super) struct Waves<'a> {
 }
 
 impl<'a> Waves<'a> {
-    /// The wave in which these pods are evicted, all together. A node with more pods under a budget than that allows at once
-    /// has a wave for itself, and its drain waits in between.
-    pub(super) fn next<'p>(&mut self, pods: impl Iterator<Item = &'p Pod>) -> u32 {
+    /// The wave in which these pods of a node are evicted, all together. Where there are more of them under a budget than that
+    /// allows at once, they have a wave for themselves as far as it goes, and the drain waits in between.
+    pub(super) fn next<'p>(&mut self, pods: impl Iterator<Item = &'p Pod>) -> (u32, Vec<Turns>) {
         let mut needed: BTreeMap<&'a ObjectName, (u32, u32)> = BTreeMap::new();
         for budget in pods.flat_map(|pod| self.budgets.over(pod)) {
             needed.entry(&budget.name).or_insert((0, budget.disruptions_allowed)).0 += 1;
@@ -84,10 +84,14 @@ impl<'a> Waves<'a> {
             self.wave += 1;
             self.used.clear();
         }
-        for (name, (needed, _)) in needed {
-            *self.used.entry(name).or_default() += needed;
+        let mut in_turns = Vec::new();
+        for (name, (pods, allowed)) in needed {
+            *self.used.entry(name).or_default() += pods;
+            if pods > allowed {
+                in_turns.push(Turns { budget: name.clone(), pods, allowed });
+            }
         }
-        self.wave
+        (self.wave, in_turns)
     }
 }
 

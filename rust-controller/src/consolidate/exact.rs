@@ -14,14 +14,15 @@ pub(super) const MOST_CANDIDATES: usize = 10;
 const MOST_PLACES_OF_SET: u32 = 3_000;
 const MOST_PLACES: u32 = 60_000;
 
-/// The heaviest set of candidates that can go, done. Of two sets of one weight the one with fewer and smaller pods to move;
-/// then nodes that come first stay.
+/// The heaviest set of candidates that can go, done. Of two sets of one weight the one with more of what the guide removes,
+/// then the one with less of anything else; then the one with fewer and smaller pods to move; then nodes that come first stay.
 ///
 /// O(2^candidates) sets, of which few are left once the weight and the room of each are looked at.
 pub(super) fn remove_heaviest(
     fleet: &mut Fleet<'_>,
     candidates: &[usize],
     weights: &[u64],
+    guide: &Joint,
     order_of: &dyn Fn(&[usize]) -> Vec<usize>,
 ) -> Vec<Step> {
     let chosen = |set: u32| (0..candidates.len()).filter(move |at| set >> at & 1 == 1).map(|at| candidates[at]);
@@ -29,8 +30,10 @@ pub(super) fn remove_heaviest(
     sets.sort_by_cached_key(|nodes| {
         let weight: u64 = nodes.iter().map(|node| weights[*node]).sum();
         let cpu: i64 = nodes.iter().map(|node| fleet.load(*node)[0]).sum();
+        let guided = nodes.iter().filter(|node| guide.destinations.contains_key(node)).count();
+        let others = if guide.removed.is_empty() { 0 } else { nodes.len() - guided };
         let moving = nodes.iter().map(|node| fleet.stops[*node].passengers.len()).sum::<usize>();
-        (Reverse(weight), moving, cpu, Reverse(nodes.clone()))
+        (Reverse(weight), Reverse(guided), others, moving, cpu, Reverse(nodes.clone()))
     });
     let mut places_left = MOST_PLACES;
     for nodes in sets {
@@ -40,7 +43,7 @@ pub(super) fn remove_heaviest(
         let mut places = MOST_PLACES_OF_SET.min(places_left);
         let before = places;
         // Those with rules about others first, since few places suit them; or last, since they may wait for who suits them.
-        let joint = [false, true].into_iter().find_map(|last| pack(fleet, &nodes, last, &mut places));
+        let joint = [false, true].into_iter().find_map(|last| pack(fleet, &nodes, last, guide, &mut places));
         places_left -= before - places;
         let Some(joint) = joint else { continue };
         let steps = replay(fleet, &joint, order_of(&nodes));
@@ -61,7 +64,7 @@ fn may_fit(fleet: &Fleet<'_>, nodes: &[usize]) -> bool {
 
 /// Where the pods of these nodes could be once they are gone; those with rules about others come first, or last. The fleet is
 /// left as it was.
-fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], ruled_last: bool, places: &mut u32) -> Option<Joint> {
+fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], ruled_last: bool, guide: &Joint, places: &mut u32) -> Option<Joint> {
     for node in nodes {
         fleet.remove(*node);
     }
@@ -72,7 +75,7 @@ fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], ruled_last: bool, places: &mut u
         (plain != ruled_last, size, *node, *seat)
     });
     let mut found = Vec::new();
-    let fits = place_all(fleet, &seats, places, &mut found);
+    let fits = place_all(fleet, &seats, guide, places, &mut found);
     for ((node, seat), destination) in seats.iter().zip(&found).rev() {
         fleet.take(fleet.stops[*node].passengers[*seat].class, *destination);
     }
@@ -91,12 +94,21 @@ fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], ruled_last: bool, places: &mut u
     fits.then_some(joint)
 }
 
-/// Places these passengers in every way until one works. On success `found` has their destinations, and they are there.
-fn place_all(fleet: &mut Fleet<'_>, seats: &[(usize, usize)], places: &mut u32, found: &mut Vec<usize>) -> bool {
+/// Places these passengers in every way until one works, where the guide sends them first. On success `found` has their
+/// destinations, and they are there.
+fn place_all(
+    fleet: &mut Fleet<'_>,
+    seats: &[(usize, usize)],
+    guide: &Joint,
+    places: &mut u32,
+    found: &mut Vec<usize>,
+) -> bool {
     let Some(((node, seat), rest)) = seats.split_first() else { return true };
     let Passenger { class, .. } = fleet.stops[*node].passengers[*seat];
-    for at in 0..fleet.stops.len() {
-        let destination = fleet.order()[at];
+    let guided = guide.of(*node).get(*seat).copied().flatten();
+    let others = fleet.order().iter().copied().filter(|destination| guided != Some(*destination));
+    let destinations: Vec<usize> = guided.into_iter().chain(others).collect();
+    for destination in destinations {
         if *places == 0 {
             return false;
         }
@@ -105,7 +117,7 @@ fn place_all(fleet: &mut Fleet<'_>, seats: &[(usize, usize)], places: &mut u32, 
         }
         *places -= 1;
         found.push(destination);
-        if place_all(fleet, rest, places, found) {
+        if place_all(fleet, rest, guide, places, found) {
             return true;
         }
         found.pop();

@@ -194,7 +194,7 @@ impl<'a> Fleet<'a> {
         self.renew(node);
     }
 
-    /// A pod that was on a node a moment ago is there again.
+    /// A pod that was on a node before, with the same pods beside it, is there again.
     pub(super) fn return_to(&mut self, class: ClassId, node: usize) {
         self.simulation.place(class, self.stops[node].id);
         self.renew(node);

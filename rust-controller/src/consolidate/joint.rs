@@ -20,6 +20,13 @@ pub(super) struct Joint {
     pub(super) destinations: BTreeMap<usize, Vec<Option<usize>>>,
 }
 
+impl Joint {
+    /// Where the passengers of a node go; empty where nothing is said of it.
+    pub(super) fn of(&self, node: usize) -> &[Option<usize>] {
+        self.destinations.get(&node).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// A passenger: its node, and its place there.
 type Seat = (usize, usize);
 
@@ -30,17 +37,24 @@ const MOST_TRIED_AGAIN: usize = 400;
 struct Packing<'f, 'a> {
     fleet: &'f mut Fleet<'a>,
     weights: &'f [u64],
+    guide: &'f Joint,
     joint: Joint,
     waiting: Vec<Seat>,
 }
 
 /// What to remove of these candidates, each with its weight: the more weight goes, the better. The fleet is left as it was.
 ///
+/// Where the guide says what is to go, that takes the place of what room and weight alone say, and pods go first where it
+/// sends them.
+///
 /// O(pods × log nodes) where the first node with room takes a pod, for the packing and for each node that comes back.
-pub(super) fn choose(fleet: &mut Fleet<'_>, candidates: &[usize], weights: &[u64]) -> Joint {
-    let keeping = Keeping::of(fleet, candidates, weights);
+pub(super) fn choose(fleet: &mut Fleet<'_>, candidates: &[usize], weights: &[u64], guide: &Joint) -> Joint {
+    let mut keeping = Keeping::of(fleet, candidates, weights);
+    if !guide.removed.is_empty() {
+        keeping.follow(fleet, guide);
+    }
     fleet.send_in_order(keeping.order(fleet, candidates));
-    let mut packing = Packing { fleet, weights, joint: Joint::default(), waiting: Vec::new() };
+    let mut packing = Packing { fleet, weights, guide, joint: Joint::default(), waiting: Vec::new() };
     packing.remove_all(&keeping.going);
     packing.place_waiting();
     let mut coming_back = keeping.going;
@@ -87,7 +101,9 @@ impl Packing<'_, '_> {
         let mut waiting = std::mem::take(&mut self.waiting);
         place_until_nothing_changes(&mut waiting, |seat| {
             let class = self.passenger(*seat).class;
-            let destination = self.fleet.place(class);
+            let guided = self.guide.of(seat.0).get(seat.1).copied().flatten();
+            let guided = guided.filter(|node| self.fleet.place_on(class, *node));
+            let destination = guided.or_else(|| self.fleet.place(class));
             self.seat(*seat, destination);
             destination.is_some()
         });
@@ -198,10 +214,17 @@ impl Keeping {
         let mut needed = minus(loads.values().copied().fold([0; 2], plus), elsewhere);
         let offered = |node: usize| plus(fleet.room(node), loads[&node]);
         let by_worth = by_worth(candidates, &offered, needed, weights, &loads);
+        let larger = |one: Room, other: Room| [0, 1].map(|of| one[of].max(other[of]));
+        let largest = candidates.iter().map(|node| offered(*node)).fold([0; 2], larger);
         let mut going = Vec::new();
         for (at, node) in by_worth.iter().enumerate() {
             if is_enough([0; 2], needed) {
                 going.push(*node);
+                continue;
+            }
+            // Only once so little is needed that one node may be enough is that one sought.
+            if !is_enough(largest, needed) {
+                needed = minus(needed, offered(*node));
                 continue;
             }
             let last = |node: &&usize| is_enough(offered(**node), needed);
@@ -212,12 +235,13 @@ impl Keeping {
             }
             needed = minus(needed, offered(*node));
         }
-        // Some node must be left for what comes next.
-        while !going.is_empty() && fleet.are_last(&going) {
-            going.remove(0);
-        }
-        going.reverse();
-        Self { going, by_worth }
+        Self { going: leave_one(fleet, going), by_worth }
+    }
+
+    /// What goes is what the guide says.
+    fn follow(&mut self, fleet: &Fleet<'_>, guide: &Joint) {
+        let going = self.by_worth.iter().copied().filter(|node| guide.destinations.contains_key(node));
+        self.going = leave_one(fleet, going.collect());
     }
 
     /// Pods are sent to nodes that stay whatever happens first, then to those that are best to keep, and to those of the
@@ -230,6 +254,15 @@ impl Keeping {
         let last_resorts = others.split_off(last);
         others.into_iter().chain(self.by_worth.iter().copied()).chain(last_resorts).collect()
     }
+}
+
+/// Of these, the best to keep first, all that can go, the best to keep last: some node must be left for what comes next.
+fn leave_one(fleet: &Fleet<'_>, mut going: Vec<usize>) -> Vec<usize> {
+    while !going.is_empty() && fleet.are_last(&going) {
+        going.remove(0);
+    }
+    going.reverse();
+    going
 }
 
 /// Candidates by what they offer for their weight, at the prices at which the lightest mixture of them would cover what is

@@ -5,6 +5,7 @@
 //! once, so later nodes see it. A node that has received pods stays. The removals are therefore feasible in their order,
 //! and no pod moves twice.
 
+mod before;
 mod bound;
 mod budgets;
 mod candidates;
@@ -21,6 +22,7 @@ mod utilization;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use before::Before;
 pub use bound::FleetBound;
 pub use obstacles::{Obstacle, obstacles};
 pub use utilization::Utilization;
@@ -29,9 +31,10 @@ use crate::feasibility::{Refusal, Rule, Simulation};
 use crate::model::{Catalog, Node, ObjectName, Pod, PodName, Resources};
 use crate::provision::{place_on_existing, place_until_nothing_changes};
 use crate::snapshot::Snapshot;
-use crate::units::Money;
+use crate::units::{Money, Timestamp};
 use evictions::Evictions;
 use fleet::{Fleet, Passenger, Refusals};
+use joint::Joint;
 use replay::Step;
 use requested::Requested;
 
@@ -50,6 +53,15 @@ impl Default for Options {
     /// 20 %.
     fn default() -> Self {
         Self { threshold: 200_000 }
+    }
+}
+
+impl Options {
+    /// The share from which on a node that has a suggestion loses it: a tenth above the threshold. A node that is near the
+    /// threshold would else gain and lose it with every small pod that comes and goes.
+    #[must_use]
+    pub fn leaving(&self) -> Millionths {
+        self.threshold.saturating_add(self.threshold / 10)
     }
 }
 
@@ -78,6 +90,11 @@ pub struct NodePlan {
     pub requested_without_daemon_sets: Resources,
     /// Whether the shares of CPU and of memory that are requested are below the threshold.
     pub underutilized: bool,
+    /// The share from which on it has no suggestion, where it is at or above the threshold, was below it, and is not clearly
+    /// above it yet: see [`Options::leaving`].
+    pub held_until: Option<Millionths>,
+    /// Since when it has had a suggestion without a break, as far as that is known.
+    pub underutilized_since: Option<Timestamp>,
     /// Whether it goes.
     pub verdict: Verdict,
     /// Pods that keep it, each with the reason.
@@ -91,6 +108,9 @@ pub struct NodePlan {
     /// In which wave it goes: nodes of one wave need no more evictions than the budgets allow at once. From 1; 0 for a node
     /// that stays.
     pub wave: u32,
+    /// Budgets that allow fewer evictions at once than it has pods under them, in the order of their names: its drain waits
+    /// in between.
+    pub in_turns: Vec<Turns>,
     /// Pods that go with the node and need no other: those of DaemonSets and static ones.
     pub local_pods: Vec<PodName>,
     /// Per hour; `None` where it is not known.
@@ -166,6 +186,17 @@ pub enum BlockReason {
     },
 }
 
+/// More pods of one node under a budget than that allows to evict at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turns {
+    /// The `PodDisruptionBudget`.
+    pub budget: ObjectName,
+    /// How many pods under it leave the node.
+    pub pods: u32,
+    /// How many evictions it allows now.
+    pub allowed: u32,
+}
+
 /// A pod's new place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
@@ -199,6 +230,14 @@ pub enum Warning {
     OnlyReplica,
 }
 
+impl NodePlan {
+    /// Whether it gets a suggestion of its own: it is underutilized, or has one that is held.
+    #[must_use]
+    pub fn has_suggestion(&self) -> bool {
+        self.underutilized || self.held_until.is_some()
+    }
+}
+
 impl Consolidation {
     /// What all nodes cost per hour, before and after; `None` where a price is not known.
     #[must_use]
@@ -218,6 +257,18 @@ impl Consolidation {
         Some(cost?.units() / self.bound.as_ref()?.per_hour - 1.0)
     }
 
+    /// All moves, in the order of the nodes' names.
+    pub fn moves(&self) -> impl Iterator<Item = &Move> {
+        self.nodes.iter().flat_map(|plan| &plan.moves)
+    }
+
+    /// Since when each node has had a suggestion of its own, if that is known.
+    #[must_use]
+    pub fn suggested(&self) -> BTreeMap<String, Option<Timestamp>> {
+        let suggested = self.nodes.iter().filter(|plan| plan.has_suggestion());
+        suggested.map(|plan| (plan.node.name.clone(), plan.underutilized_since)).collect()
+    }
+
     /// What the removed nodes cost per hour; `None` where a price is not known.
     #[must_use]
     pub fn savings_per_hour(&self) -> Option<Money> {
@@ -226,16 +277,26 @@ impl Consolidation {
     }
 }
 
-/// Decides for every node.
+/// Decides for every node, where nothing was said before.
+#[must_use]
+pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Consolidation {
+    consolidate_after(&Before::default(), snapshot, catalog, options)
+}
+
+/// Decides for every node, and changes as little as it can of what was said before: another plan takes its place only where
+/// that saves more. What it saves is never less than without memory.
 ///
 /// What goes is chosen for all candidates together (`joint`), or from every set of them where they are few (`exact`), then
 /// done node by node (`replay`), and at last each node that stays and has got no pods is tried once more. The costs are in
 /// `docs/ARCHITECTURE.md`.
 #[must_use]
-pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Consolidation {
+pub fn consolidate_after(before: &Before, snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Consolidation {
     let pods_by_node = snapshot.pods_by_node();
     let evictions = Evictions::of(snapshot);
     let mut plans = candidates::survey(snapshot, &pods_by_node, &evictions, catalog, options);
+    for plan in &mut plans {
+        before.hold(plan, options);
+    }
     let mut simulation = Simulation::of(snapshot);
     let reserved = reserve(snapshot, &mut simulation, &mut plans);
     let unreadable = snapshot.unreadable_nodes();
@@ -248,7 +309,7 @@ pub fn consolidate(snapshot: &Snapshot, catalog: &Catalog, options: &Options) ->
     let fleet = Fleet::of(simulation, &plans, &pods_on, &closed);
     let weights = weights(&plans);
     let mut removing = Removing { fleet, plans, weights, steps: Vec::new() };
-    removing.decide();
+    removing.decide(before);
     let mut consolidation = removing.finish(reserved, &evictions, &requested_of);
     consolidation.bound = FleetBound::of(&consolidation.nodes, &pods_by_node, catalog);
     consolidation
@@ -288,8 +349,27 @@ struct Removing<'a> {
 }
 
 impl Removing<'_> {
-    fn decide(&mut self) {
+    /// By itself first, then guided by what was said before, which holds unless it saves less.
+    fn decide(&mut self, before: &Before) {
         let candidates: Vec<usize> = (0..self.plans.len()).filter(|node| is_candidate(&self.plans[*node])).collect();
+        let guide = before.guide(&self.fleet, &self.plans, &candidates);
+        self.remove(&candidates, &Joint::default());
+        if guide.removed.is_empty() {
+            return;
+        }
+        let by_itself = std::mem::take(&mut self.steps);
+        replay::undo(&mut self.fleet, &by_itself);
+        self.remove(&candidates, &guide);
+        let weight = |steps: &[Step]| steps.iter().map(|step| self.weights[step.node]).sum::<u64>();
+        if weight(&self.steps) < weight(&by_itself) {
+            replay::undo(&mut self.fleet, &self.steps);
+            replay::redo(&mut self.fleet, &by_itself);
+            self.steps = by_itself;
+        }
+    }
+
+    /// Removes what it can of the candidates; where nodes and places are equal, as the guide says.
+    fn remove(&mut self, candidates: &[usize], guide: &Joint) {
         // From the emptiest up.
         let sorted = |nodes: &[usize], plans: &[NodePlan]| {
             let mut order = nodes.to_vec();
@@ -298,24 +378,24 @@ impl Removing<'_> {
         };
         let Self { fleet, plans, weights, steps } = self;
         *steps = if candidates.len() <= exact::MOST_CANDIDATES {
-            exact::remove_heaviest(fleet, &candidates, weights, &|nodes| sorted(nodes, plans))
+            exact::remove_heaviest(fleet, candidates, weights, guide, &|nodes| sorted(nodes, plans))
         } else {
-            let joint = joint::choose(fleet, &candidates, weights);
+            let joint = joint::choose(fleet, candidates, weights, guide);
             replay::replay(fleet, &joint, sorted(&joint.removed, plans))
         };
-        self.remove_more(sorted(&candidates, &self.plans));
+        self.remove_more(sorted(candidates, &self.plans), guide);
     }
 
     /// Nodes that got no pods are tried once more, as long as that helps: one that went may have been what refused.
-    fn remove_more(&mut self, mut candidates: Vec<usize>) {
+    fn remove_more(&mut self, mut candidates: Vec<usize>, guide: &Joint) {
         let mut busy: BTreeSet<usize> = self.steps.iter().flat_map(Step::nodes).collect();
         candidates.retain(|node| !busy.contains(node));
         place_until_nothing_changes(&mut candidates, |node| {
             if busy.contains(node) {
                 return true;
             }
-            let step =
-                if self.fleet.are_last(&[*node]) { None } else { replay::empty(&mut self.fleet, *node, &[]).ok() };
+            let last = self.fleet.are_last(&[*node]);
+            let step = if last { None } else { replay::empty(&mut self.fleet, *node, guide.of(*node)).ok() };
             busy.extend(step.iter().flat_map(Step::nodes));
             let goes = step.is_some();
             self.steps.extend(step);
@@ -370,7 +450,7 @@ impl Removing<'_> {
             let plan = &mut plans[*node];
             plan.verdict = Verdict::Remove;
             plan.unread_budgets = !moves.is_empty() && evictions.budgets.are_unread();
-            plan.wave = waves.next(moves.iter().map(|each| &*each.pod));
+            (plan.wave, plan.in_turns) = waves.next(moves.iter().map(|each| &*each.pod));
             plan.destinations = destinations;
             plan.moves = moves;
         }

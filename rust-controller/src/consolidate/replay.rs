@@ -27,8 +27,7 @@ pub(super) fn replay(fleet: &mut Fleet<'_>, joint: &Joint, mut order: Vec<usize>
     }
     let mut steps = Vec::new();
     place_until_nothing_changes(&mut order, |node| {
-        let wanted = joint.destinations.get(node).map_or(&[][..], Vec::as_slice);
-        let step = empty(fleet, *node, wanted).ok();
+        let step = empty(fleet, *node, joint.of(*node)).ok();
         let goes = step.is_some();
         steps.extend(step);
         goes
@@ -45,6 +44,17 @@ pub(super) fn undo(fleet: &mut Fleet<'_>, steps: &[Step]) {
         take_back(fleet, *node, moves);
         fleet.restore(*node);
         fleet.open(*node, true);
+    }
+}
+
+/// Does steps once more that were undone.
+pub(super) fn redo(fleet: &mut Fleet<'_>, steps: &[Step]) {
+    for Step { node, moves } in steps {
+        fleet.remove(*node);
+        for (seat, destination) in moves {
+            let class = fleet.stops[*node].passengers[*seat].class;
+            fleet.return_to(class, *destination);
+        }
     }
 }
 

@@ -89,11 +89,11 @@ fn unverified_comment(planned: &PodPlan) -> String {
     }
 }
 
-/// `consolidation-<node>` for each underutilized node, and `summary-consolidation`.
+/// `consolidation-<node>` for each node that has a suggestion of its own, and `summary-consolidation`.
 #[must_use]
 pub fn consolidation_config_maps(outcome: &ConsolidationOutcome<'_>) -> Vec<ConfigMap> {
-    let underutilized = outcome.consolidation.nodes.iter().filter(|plan| plan.underutilized);
-    let mut maps: Vec<ConfigMap> = underutilized
+    let suggested = outcome.consolidation.nodes.iter().filter(|plan| plan.has_suggestion());
+    let mut maps: Vec<ConfigMap> = suggested
         .map(|plan| ConfigMap {
             name: consolidation_name(&plan.node.name),
             kind: Kind::Consolidation,

@@ -6,7 +6,9 @@ use serde::{Serialize, Serializer};
 
 use super::prices::Prices;
 use super::{share, unchecked, usage};
-use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Utilization, Verdict, Warning};
+use crate::consolidate::{
+    BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Turns, Utilization, Verdict, Warning,
+};
 use crate::feasibility::Rule;
 use crate::model::Catalog;
 use crate::snapshot::{MeasuredUsage, Skipped};
@@ -60,6 +62,11 @@ struct NodeEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     measured_usage: Option<usage::UsageEntry>,
     underutilized: bool,
+    /// The share of allocatable from which on its suggestion goes, where it is not underutilized any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_until: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    underutilized_since: Option<String>,
     verdict: &'static str,
     reason: String,
     /// Rules that the verdict depends on and that could not be checked.
@@ -70,6 +77,9 @@ struct NodeEntry<'a> {
     /// In which wave of evictions it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     wave: Option<u32>,
+    /// Budgets because of which its drain waits in between.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    in_turns: Vec<TurnsEntry>,
     price_per_hour: Option<Money>,
 }
 
@@ -105,6 +115,14 @@ struct MoveEntry<'a> {
     unchecked_rules: &'a [Rule],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<&'static str>,
+}
+
+/// More pods under a budget than that allows to evict at once.
+#[derive(Debug, Serialize)]
+struct TurnsEntry {
+    budget: String,
+    pods: u32,
+    allowed: u32,
 }
 
 /// Prices by which the lower bound can be verified.
@@ -193,23 +211,30 @@ fn node_entry<'a>(plan: &'a NodePlan, usage: &MeasuredUsage) -> NodeEntry<'a> {
         utilization_without_daemon_sets: UtilizationEntry(plan.utilization_without_daemon_sets()),
         measured_usage: usage::entry(usage, &plan.node),
         underutilized: plan.underutilized,
+        held_until: plan.held_until.map(share),
+        underutilized_since: plan.underutilized_since.map(|since| since.to_string()),
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
         reason: reason(&plan.verdict),
         unverified: unchecked::of_node(plan),
         blockers: plan.blockers.iter().map(blocker_entry).collect(),
-        pods: plan
-            .moves
-            .iter()
-            .map(|each| MoveEntry {
-                pod: each.pod.name.to_string(),
-                destination: &each.destination,
-                unchecked_rules: &each.unchecked_rules,
-                warnings: each.warnings.iter().map(|warning| warning_text(*warning)).collect(),
-            })
-            .collect(),
+        pods: plan.moves.iter().map(move_entry).collect(),
         wave: (plan.wave > 0).then_some(plan.wave),
+        in_turns: plan.in_turns.iter().map(turns_entry).collect(),
         price_per_hour: plan.price_per_hour,
     }
+}
+
+fn move_entry(each: &Move) -> MoveEntry<'_> {
+    MoveEntry {
+        pod: each.pod.name.to_string(),
+        destination: &each.destination,
+        unchecked_rules: &each.unchecked_rules,
+        warnings: each.warnings.iter().map(|warning| warning_text(*warning)).collect(),
+    }
+}
+
+fn turns_entry(Turns { budget, pods, allowed }: &Turns) -> TurnsEntry {
+    TurnsEntry { budget: budget.to_string(), pods: *pods, allowed: *allowed }
 }
 
 /// What a move costs, for a person.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::consolidation_json::{block_reason, reason as keep_reason};
 use super::plan_json::{reason, types_of};
+use super::suggestion::{filling, marks, moved};
 use super::table::Table;
 use super::tables::removal;
 use super::{percent, prices, seen, unchecked};
 use crate::catalog::SeenAllocatable;
-use crate::consolidate::{NodePlan, Obstacle, Utilization, Verdict as NodeVerdict};
+use crate::consolidate::{Consolidation, Destination, Keep, NodePlan, Obstacle, Utilization, Verdict as NodeVerdict};
 use crate::feasibility::{Refusal, Rule};
 use crate::model::{Catalog, Phase, Pod, Resources, SchedulingState, printed_amount};
 use crate::provision::least_waste::Fit;
@@ -172,9 +174,14 @@ fn refusal_table(refusals: &[(String, Refusal)]) -> String {
     table.render()
 }
 
-/// Why a node goes or stays.
+/// Why a node goes or stays, as things are once everything else of the consolidation is done.
 #[must_use]
-pub fn explain_node(plan: &NodePlan, obstacles: &[Obstacle]) -> String {
+pub fn explain_node(
+    consolidation: &Consolidation,
+    plan: &NodePlan,
+    obstacles: &[Obstacle],
+    catalog: &Catalog,
+) -> String {
     let name = &plan.node.name;
     let mut text = match &plan.verdict {
         NodeVerdict::Remove => format!("Node {name}: could go{}\n", unchecked::mark(unchecked::of_node(plan))),
@@ -188,6 +195,9 @@ pub fn explain_node(plan: &NodePlan, obstacles: &[Obstacle]) -> String {
     for blocker in &plan.blockers {
         let _ = writeln!(text, "{}: {}", blocker.pod, block_reason(&blocker.reason));
     }
+    if plan.verdict == NodeVerdict::Remove {
+        text.push_str(&why_it_goes(consolidation, plan, catalog));
+    }
     if !plan.local_pods.is_empty() {
         let names: Vec<String> = plan.local_pods.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, "Ends with the node: {}", names.join(", "));
@@ -196,10 +206,14 @@ pub fn explain_node(plan: &NodePlan, obstacles: &[Obstacle]) -> String {
         let _ = write!(text, "\n{}", removal(plan).trim_end());
         text.push('\n');
     }
+    text.push_str(&coming(consolidation, plan));
     for Obstacle { pod, refusals } in obstacles {
         let heading = "ONCE ALL OTHERS HAVE MOVED, NO NODE TAKES";
         let refusals = if refusals.is_empty() { "No other node stays\n".to_owned() } else { refusal_table(refusals) };
         let _ = write!(text, "\n{heading} {pod}\n{refusals}");
+    }
+    if !obstacles.is_empty() {
+        text.push_str(&not_asked(consolidation, plan));
     }
     text
 }
@@ -212,4 +226,58 @@ fn requested(utilization: Utilization<'_>) -> String {
         other => format!("{} of {other}", percent(millionths)),
     };
     utilization.shares().map(share).collect::<Vec<_>>().join(", ")
+}
+
+/// Its place among all that go, and what that saves.
+fn why_it_goes(consolidation: &Consolidation, plan: &NodePlan, catalog: &Catalog) -> String {
+    let currency = &catalog.currency;
+    let count = consolidation.removals.len();
+    let number = consolidation.removals.iter().take_while(|removed| **removed != plan.node.name).count() + 1;
+    let wave = if plan.wave > 1 { format!(", in wave {}", plan.wave) } else { String::new() };
+    let price = match (plan.price_per_hour, consolidation.savings_per_hour()) {
+        (Some(price), _) if count == 1 => format!("it costs {price} {currency} per hour"),
+        (Some(price), Some(all)) => format!("it costs {price} {currency} per hour, all {count} cost {all}"),
+        (Some(price), None) => format!("it costs {price} {currency} per hour, and not every other price is known"),
+        (None, _) => "its price is not known".to_owned(),
+    };
+    format!(
+        "Removal {number} of {count}{wave}: those nodes go that save the most together, as far as the others have places for \
+         their pods; {price}\n"
+    )
+}
+
+/// Pods that move to a node, and what is requested of it before and after.
+fn coming(consolidation: &Consolidation, plan: &NodePlan) -> String {
+    let name = &plan.node.name;
+    let mut text = String::new();
+    let mut filled: Option<Destination> = None;
+    let of_name = |removed: &String| consolidation.nodes.iter().find(|plan| plan.node.name == *removed);
+    for sender in consolidation.removals.iter().filter_map(of_name) {
+        for each in sender.moves.iter().filter(|each| each.destination == *name) {
+            let _ = writeln!(text, "  {} <- {}{}", moved(each), sender.node.name, marks(each));
+        }
+        for Destination { node, before, after } in sender.destinations.iter().filter(|each| each.node.name == *name) {
+            let before = filled.take().map_or_else(|| before.clone(), |earlier| earlier.before);
+            filled = Some(Destination { node: Arc::clone(node), before, after: after.clone() });
+        }
+    }
+    filled.map_or_else(String::new, |filled| format!("\n{name} takes\n{text}  {}\n", filling(&filled)))
+}
+
+/// Other nodes that no pod is sent to, by why not.
+fn not_asked(consolidation: &Consolidation, plan: &NodePlan) -> String {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for other in consolidation.nodes.iter().filter(|other| other.node.name != plan.node.name) {
+        let why = match &other.verdict {
+            NodeVerdict::Remove => "they go themselves",
+            NodeVerdict::Keep(_) if other.node.deleting => "they are being deleted",
+            NodeVerdict::Keep(_) if !other.node.ready => "they are not ready",
+            NodeVerdict::Keep(Keep::UnreadablePod) => "they run a pod that could not be read",
+            NodeVerdict::Keep(_) => continue,
+        };
+        by_reason.entry(why).or_default().push(&other.node.name);
+    }
+    let lines = by_reason.iter().map(|(why, names)| format!("\nNot asked, since {why}: {}", names.join(", ")));
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { lines + "\n" }
 }

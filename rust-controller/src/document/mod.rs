@@ -13,6 +13,7 @@ mod plan_groups;
 mod plan_json;
 mod preferences;
 mod prices;
+mod said;
 mod seen;
 mod suggestion;
 mod summary;
@@ -31,6 +32,7 @@ pub use explain::{explain_node, explain_pending_pod, explain_running_pod};
 pub use metrics::{Metrics, PlanMetrics};
 pub use node_pool::{NodePool, node_pools_yaml};
 pub use plan_json::{PlanDocument, PlanOutcome};
+pub use said::Said;
 pub use tables::{catalog_table, consolidation_table, plan_table};
 
 use serde::Serialize;

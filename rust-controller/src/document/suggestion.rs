@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{ConsolidationOutcome, block_reason, node_info, reason, warning_text};
 use super::{json, percent, unchecked, usage, yaml};
-use crate::consolidate::{Destination, Move, NodePlan, Utilization, Verdict};
-use crate::model::printed_amount;
+use crate::consolidate::{Destination, Millionths, Move, NodePlan, Turns, Utilization, Verdict};
+use crate::model::{Pod, printed_amount};
 use crate::snapshot::MeasuredUsage;
 
 #[derive(Serialize)]
@@ -32,6 +32,10 @@ struct Suggestion {
     /// Measured use, which no verdict depends on.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     measured_usage: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    underutilized_since: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_until: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     blockers: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -41,6 +45,9 @@ struct Suggestion {
     /// Requests there, before and after.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     destinations: Vec<String>,
+    /// Budgets because of which the drain waits in between.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    in_turns: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ends_with_the_node: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -70,6 +77,8 @@ fn suggestion(plan: &NodePlan, usage: &MeasuredUsage) -> Suggestion {
             BTreeMap::new()
         },
         measured_usage: usage::texts(usage, &plan.node),
+        underutilized_since: plan.underutilized_since.map(|since| since.to_string()),
+        held_until: plan.held_until.map(held),
         blockers: plan
             .blockers
             .iter()
@@ -78,6 +87,7 @@ fn suggestion(plan: &NodePlan, usage: &MeasuredUsage) -> Suggestion {
         moves,
         moves_left_out,
         destinations: plan.destinations.iter().map(filling).collect(),
+        in_turns: plan.in_turns.iter().map(turns).collect(),
         ends_with_the_node: plan.local_pods.iter().map(ToString::to_string).collect(),
         steps: if plan.verdict == Verdict::Remove { steps(name) } else { Vec::new() },
     }
@@ -92,6 +102,14 @@ fn requested(utilization: Utilization<'_>) -> BTreeMap<String, String> {
         (resource.to_owned(), format!("{} ({requested} of {offered})", percent(millionths)))
     };
     utilization.shares().map(line).collect()
+}
+
+/// A pod that moves, with what it requests: `shop/web-1 (500m cpu, 1Gi)`.
+pub(super) fn moved(each: &Move) -> String {
+    let Pod { name, requests, .. } = &*each.pod;
+    let [cpu, memory] = [("cpu", requests.cpu.get()), ("memory", requests.memory.get())]
+        .map(|(resource, amount)| printed_amount(resource, amount));
+    format!("{name} ({cpu} cpu, {memory})")
 }
 
 /// What to add to a line about a move: what it costs, and which rules were not checked.
@@ -110,6 +128,17 @@ pub(super) fn filling(destination: &Destination) -> String {
         format!("{before} -> {after} of {offered} {resource}")
     };
     format!("{}: {}, {}", node.name, of("cpu"), of("memory"))
+}
+
+/// Why a node that is not underutilized still has a suggestion.
+fn held(until: Millionths) -> String {
+    format!("{} requested; it is above the threshold again, but only just", percent(until))
+}
+
+/// What a budget means for the drain of a node.
+pub(super) fn turns(Turns { budget, pods, allowed }: &Turns) -> String {
+    let evictions = if *allowed == 1 { "1 eviction" } else { &format!("{allowed} evictions") };
+    format!("budget {budget} allows {evictions} at once, and {pods} of its pods leave: the drain waits in between")
 }
 
 /// What a person types, in order.

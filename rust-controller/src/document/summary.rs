@@ -11,7 +11,7 @@ use super::prices::Prices;
 use super::seen::{self, SeenEntry};
 use super::suggestion::is_zero;
 use super::{json, share, tables, unchecked, usage};
-use crate::consolidate::{NodePlan, Verdict};
+use crate::consolidate::{Move, NodePlan, Verdict};
 use crate::feasibility::Rule;
 use crate::provision::PodPlan;
 use crate::snapshot::{MeasuredUsage, Skipped};
@@ -99,6 +99,10 @@ struct ConsolidationSummary<'a> {
     removals: Vec<&'a str>,
     /// Removals that the list above leaves out for its size.
     removals_left_out: usize,
+    /// Where the pods of the removals go, in the order of the nodes' names.
+    moves: Vec<MoveLine<'a>>,
+    /// Moves that the list above leaves out for its size.
+    moves_left_out: usize,
     unchecked_rules: Vec<unchecked::UncheckedRule>,
     skipped: Vec<String>,
     nodes: Vec<NodeLine<'a>>,
@@ -124,11 +128,18 @@ struct NodeLine<'a> {
     unverified: Vec<&'static str>,
 }
 
+#[derive(Serialize)]
+struct MoveLine<'a> {
+    pod: String,
+    destination: &'a str,
+}
+
 pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<String, String> {
     let consolidation = outcome.consolidation;
-    let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 4);
+    let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 8);
     let (removals, removals_left_out) =
         cut(consolidation.removals.iter().map(String::as_str).collect(), LARGEST_TEXT / 4);
+    let (moves, moves_left_out) = cut(consolidation.moves().map(move_line).collect(), LARGEST_TEXT / 4);
     let (nodes, nodes_left_out) =
         cut(consolidation.nodes.iter().map(|plan| node_line(plan, outcome.usage)).collect(), LARGEST_TEXT / 4);
     let summary = ConsolidationSummary {
@@ -138,12 +149,18 @@ pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<Stri
         totals: consolidation_json::totals(consolidation),
         removals,
         removals_left_out,
+        moves,
+        moves_left_out,
         unchecked_rules: outcome.unchecked_rules(),
         skipped: with_rest(skipped, skipped_left_out),
         nodes,
         nodes_left_out,
     };
     texts([("info.json", json(&summary)), ("summary.txt", bounded(tables::consolidation_table(outcome)))])
+}
+
+fn move_line(each: &Move) -> MoveLine<'_> {
+    MoveLine { pod: each.pod.name.to_string(), destination: &each.destination }
 }
 
 fn node_line<'a>(plan: &'a NodePlan, usage: &MeasuredUsage) -> NodeLine<'a> {

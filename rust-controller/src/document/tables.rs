@@ -7,12 +7,12 @@ use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as ke
 use super::costs::{HOURS_PER_MONTH, cost_table};
 use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
-use super::suggestion::{filling, marks, steps};
+use super::suggestion::{filling, marks, moved, steps, turns};
 use super::table::Table;
 use super::{percent, preferences, prices, seen, unchecked, usage};
 use crate::catalog::SeenAllocatable;
 use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
-use crate::model::{Catalog, Offering, printed_amount};
+use crate::model::{Catalog, Offering};
 use crate::provision::Verdict;
 use crate::snapshot::{MeasuredUsage, Skipped};
 use crate::units::Money;
@@ -162,14 +162,13 @@ pub(super) fn removal(plan: &NodePlan) -> String {
     let name = &plan.node.name;
     let mut text = format!("{name} goes\n");
     for each in &plan.moves {
-        let requests = &each.pod.requests;
-        let size = [("cpu", requests.cpu.get()), ("memory", requests.memory.get())]
-            .map(|(resource, amount)| printed_amount(resource, amount));
-        let marks = marks(each);
-        let _ = writeln!(text, "  {} ({} cpu, {}) -> {}{marks}", each.pod.name, size[0], size[1], each.destination);
+        let _ = writeln!(text, "  {} -> {}{}", moved(each), each.destination, marks(each));
     }
     for destination in &plan.destinations {
         let _ = writeln!(text, "  {}", filling(destination));
+    }
+    for each in &plan.in_turns {
+        let _ = writeln!(text, "  {}", turns(each));
     }
     for step in steps(name) {
         let _ = writeln!(text, "  $ {step}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::{self, SeenAllocatable, seen_allocatable, with_seen};
 use crate::check::{Violation, check_consolidation, check_plan};
-use crate::consolidate::{self, Consolidation, consolidate};
+use crate::consolidate::{self, Before, Consolidation, consolidate_after};
 use crate::document::PlanMetrics;
 use crate::model::{Catalog, PodName, key};
 use crate::provision::{self, Choice, Plan, Verdict, alone, plan_within_budget};
@@ -108,12 +108,13 @@ pub fn checked_plan(
 /// Nodes to remove, judged.
 #[must_use]
 pub fn checked_consolidation(
+    before: &Before,
     snapshot: &Snapshot,
     catalog: &Catalog,
     options: &consolidate::Options,
     announce: Announce<'_>,
 ) -> Judged<Consolidation> {
-    let make = || consolidate(snapshot, catalog, options);
+    let make = || consolidate_after(before, snapshot, catalog, options);
     judged("consolidation", make, |consolidation| check_consolidation(snapshot, catalog, consolidation), announce)
 }
 

@@ -6,6 +6,7 @@
 mod hash;
 mod money;
 mod quantity;
+mod timestamp;
 
 use std::fmt;
 use std::iter::Sum;
@@ -15,6 +16,7 @@ pub use hash::stable_hash;
 pub(crate) use hash::{FastMap, FastSet};
 pub use money::{Money, MoneyError};
 pub use quantity::{Quantity, QuantityError};
+pub use timestamp::{Timestamp, TimestampError};
 
 /// CPU in milli-cores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

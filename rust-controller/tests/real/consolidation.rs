@@ -1,6 +1,9 @@
 //! Underutilized nodes get a suggestion, and it goes when they are busy or gone.
 
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
 
 use crate::controller::Controller;
 use crate::plane::{NAMESPACE, Plane, data, info};
@@ -83,4 +86,45 @@ fn a_pod_without_a_controller_keeps_its_node() {
     assert_eq!(info["blockers"][0]["reason"], "NoController");
     let map = plane.config_map("consolidation-node-1").unwrap();
     assert!(data(&map, "suggestion.yaml").contains("default/bare: has no controller: lost, not moved"));
+}
+
+/// Texts about consolidations, by ConfigMap.
+fn published(plane: &Plane) -> BTreeMap<String, Value> {
+    let names = ["consolidation-node-1", "consolidation-node-2", "consolidation-node-3", "summary-consolidation"];
+    names.into_iter().map(|name| (name.to_owned(), plane.wait_for_config_map(name))).collect()
+}
+
+#[test]
+fn a_controller_that_starts_again_goes_on_from_what_is_published() {
+    let plane = Plane::with_nodes(&["node-1", "node-2", "node-3"]);
+    let controller = Controller::start(&plane);
+    let before = published(&plane);
+    let since = |map: &Value| info(map)["underutilizedSince"].as_str().unwrap().to_owned();
+    assert!(controller.terminate(&plane).success());
+    // Long enough that a time which was not read back would be another one.
+    let ended = SystemTime::now();
+    plane.wait("two seconds", || ended.elapsed().is_ok_and(|waited| waited.as_secs() >= 2).then_some(()));
+    // Somebody edits one of them meanwhile: only that one starts anew.
+    let edited = r#"{"data": {"info.json": "mine now"}}"#;
+    plane.kubectl(&["patch", "configmap", "consolidation-node-2", "-n", NAMESPACE, "-p", edited]);
+    let controller = Controller::start(&plane);
+    plane.wait("the edited ConfigMap to be mended", || {
+        let map = plane.config_map("consolidation-node-2")?;
+        data(&map, "info.json").starts_with('{').then_some(())
+    });
+    // Some ticks, after which anything that flaps would have been written again.
+    plane.wait("three plans", || {
+        let metrics = controller.get("/metrics")?;
+        let counter = metrics.lines().find(|line| line.contains("plans_total{kind=\"consolidation\"}"))?;
+        (counter.rsplit(' ').next()?.parse::<u32>().ok()? >= 3).then_some(())
+    });
+    let after = published(&plane);
+    for (name, map) in &before {
+        let version = |map: &Value| map["metadata"]["resourceVersion"].clone();
+        if name == "consolidation-node-2" {
+            assert!(since(&after[name]) > since(map), "{name}");
+        } else {
+            assert_eq!(version(&after[name]), version(map), "{name} was written again: {}", controller.log());
+        }
+    }
 }
