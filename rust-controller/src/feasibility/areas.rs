@@ -58,12 +58,12 @@ impl Simulation {
         self.classes.class(class).seen_by
     }
 
-    /// The number of the affinity group by which pods of a class must run on the host of others, if none of those runs yet;
-    /// and whether they may be the first themselves.
+    /// The number of the affinity group by which pods of a class must run on the host of others, and whether they may be the
+    /// first themselves, since none of those runs yet.
     #[must_use]
     pub fn host_group(&self, class: ClassId) -> Option<(usize, bool)> {
         let (group, own) = self.classes.class(class).rules.affinity?;
-        (self.is_on_host(group) && self.affinity[group].is_empty()).then_some((group, own))
+        self.is_on_host(group).then(|| (group, own && self.affinity[group].is_empty()))
     }
 
     /// Numbers of the affinity groups that look for pods of a class on their host.

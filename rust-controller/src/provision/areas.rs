@@ -13,8 +13,13 @@ pub(super) type Settled = Vec<(usize, usize)>;
 /// Which area a pod prefers: the smallest.
 type Preference = (Reverse<usize>, u64, i64, usize);
 
-/// A class of pods that wait for others to be near, and how many they are.
-type Followers = (ClassId, usize);
+/// A class of pods that wait for others to be near, how many they are, and whether it is their host that they must share.
+#[derive(Clone, Copy)]
+struct Followers {
+    class: ClassId,
+    pods: usize,
+    on_host: bool,
+}
 
 /// What has been sent where.
 struct Settling<'m, 'a> {
@@ -52,14 +57,14 @@ pub(super) fn settle(
     let mut waiting: Vec<(usize, ClassId)> =
         with_class.filter(|(_, class)| simulation.depends_on_area(*class)).collect();
     settling.find_suiting(&waiting, simulation);
-    settling.find_followers(&waiting, simulation);
+    settling.find_followers(positions.iter().map(|pod| pods[*pod].class), simulation);
     settling.sort(&mut waiting, pods);
     let mut counted: Vec<(ClassId, NodeId)> = Vec::new();
     place_until_nothing_changes(&mut waiting, |(pod, class)| {
         let Some((area, node)) = settling.choose(*class, simulation) else { return false };
         simulation.count_in_area(*class, node, true);
         settling.send(*pod, *class, area, simulation);
-        settling.forget_reached(*class, simulation);
+        settling.forget_reached(*class, area, simulation);
         counted.push((*class, node));
         true
     });
@@ -84,15 +89,20 @@ impl<'m, 'a> Settling<'m, 'a> {
     }
 
     /// Those whose group has nobody yet, or nobody in an area of theirs.
-    fn find_followers(&mut self, waiting: &[(usize, ClassId)], simulation: &Simulation) {
+    fn find_followers(&mut self, classes: impl Iterator<Item = ClassId>, simulation: &Simulation) {
         let mut pods_of: BTreeMap<ClassId, usize> = BTreeMap::new();
-        for (_, class) in waiting {
-            *pods_of.entry(*class).or_default() += 1;
+        for class in classes {
+            *pods_of.entry(class).or_default() += 1;
         }
         for (class, pods) in pods_of {
-            let Some((group, is_empty)) = simulation.wide_group(class) else { continue };
-            if is_empty || !self.may_go_somewhere(class, simulation) {
-                self.waiting_for.entry(group).or_default().push((class, pods));
+            let (group, waits, on_host) = match (simulation.wide_group(class), simulation.host_group(class)) {
+                (Some((group, is_empty)), _) => (group, is_empty || !self.may_go_somewhere(class, simulation), false),
+                (None, Some((group, _))) => (group, true, true),
+                (None, None) => continue,
+            };
+            if waits {
+                self.suiting.entry(class).or_insert_with(|| self.market.suiting_by_area(class, simulation));
+                self.waiting_for.entry(group).or_default().push(Followers { class, pods, on_host });
             }
         }
     }
@@ -117,32 +127,43 @@ impl<'m, 'a> Settling<'m, 'a> {
         let waiting_for = simulation.groups_finding(class).filter_map(|group| self.waiting_for.get(&group));
         let followers: Vec<Followers> = waiting_for.flatten().copied().collect();
         let mut preference = |area: usize, node: NodeId| -> Preference {
-            let reached = self.reached(&followers, (class, node), simulation);
+            let reached = self.reached(&followers, (class, area, node), simulation);
             let alike = self.alike.get(&(look, area)).copied().unwrap_or(0);
             (Reverse(reached), alike, self.load[area], area)
         };
         allowed.into_iter().min_by_key(|(area, node)| preference(*area, *node))
     }
 
-    /// How many of the pods that wait could go somewhere if a pod of the class came to the area of the node.
-    fn reached(&self, followers: &[Followers], (class, node): (ClassId, NodeId), simulation: &mut Simulation) -> usize {
+    /// How many of the pods that wait could go somewhere if a pod of the class came to the area, in which the node is.
+    fn reached(
+        &self,
+        followers: &[Followers],
+        (class, area, node): (ClassId, usize, NodeId),
+        simulation: &mut Simulation,
+    ) -> usize {
         if followers.is_empty() {
             return 0;
         }
         simulation.count_in_area(class, node, true);
-        let could = followers.iter().filter(|(follower, _)| self.may_go_somewhere(*follower, simulation));
-        let reached = could.map(|(_, pods)| pods).sum();
+        let could = followers.iter().filter(|followers| self.may_follow(followers, area, simulation));
+        let reached = could.map(|followers| followers.pods).sum();
         simulation.count_in_area(class, node, false);
         reached
     }
 
-    /// Those that may go somewhere, now that a pod of the class has come, wait no longer.
-    fn forget_reached(&mut self, class: ClassId, simulation: &Simulation) {
+    /// Whether pods that wait may go somewhere, now that one for which they wait is in the area.
+    fn may_follow(&self, followers: &Followers, area: usize, simulation: &Simulation) -> bool {
+        let Followers { class, on_host, .. } = *followers;
+        if on_host { self.suiting[&class][area].is_some() } else { self.may_go_somewhere(class, simulation) }
+    }
+
+    /// Those that may go somewhere, now that a pod of the class has come to the area, wait no longer.
+    fn forget_reached(&mut self, class: ClassId, area: usize, simulation: &Simulation) {
         for group in simulation.groups_finding(class) {
-            let Some(mut followers) = self.waiting_for.remove(&group) else { continue };
-            followers.retain(|(follower, _)| !self.may_go_somewhere(*follower, simulation));
-            if !followers.is_empty() {
-                self.waiting_for.insert(group, followers);
+            let Some(mut waiting) = self.waiting_for.remove(&group) else { continue };
+            waiting.retain(|followers| !self.may_follow(followers, area, simulation));
+            if !waiting.is_empty() {
+                self.waiting_for.insert(group, waiting);
             }
         }
     }

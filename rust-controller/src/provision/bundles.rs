@@ -1,6 +1,6 @@
 //! Pods that must all run on one host.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::existing::Waiting;
 use super::market::Market;
@@ -25,32 +25,59 @@ pub(super) struct Bundle {
     classes: Vec<ClassId>,
 }
 
-/// So many pods that differ in something are tried as leaders of a class.
+/// So many classes are tried as leaders of a class.
 const MOST_LEADERS: usize = 8;
 
 impl Bundles {
-    /// Pods with an affinity to each other on their host, or to others that wait, of which none runs yet: as many of each
-    /// group as one node may hold, in their order. Those beyond that may find a place beside others, or none.
+    /// Pods that must share a host with each other, or with others that wait, since none of those that run has room: as many
+    /// of each group as one node may hold, in their order. Those beyond that may find a place beside others, or none.
+    /// O(pods × classes that lead), as no leader is tried again once it is full.
     pub(super) fn of(waiting: &[usize], pods: &[Waiting<'_>], market: &Market<'_>, simulation: &Simulation) -> Self {
         let mut bundles = Self { by_leader: BTreeMap::new(), follows: vec![false; pods.len()] };
         let leaders = Leaders::of(waiting, pods, simulation);
-        let mut of_class: BTreeMap<ClassId, Vec<usize>> = BTreeMap::new();
+        let mut of_class: BTreeMap<ClassId, Vec<Line<'_>>> = BTreeMap::new();
         for pod in waiting {
             let class = pods[*pod].class;
             let Some((group, own)) = simulation.host_group(class) else { continue };
-            let candidates =
-                of_class.entry(class).or_insert_with(|| leaders.for_class(class, group, pods, market, simulation));
+            let lines = of_class.entry(class).or_insert_with(|| leaders.for_class(class, group, market, simulation));
             if bundles.by_leader.contains_key(pod) {
                 continue;
             }
-            // Of pods that are all near their own kind, the first leads the others.
-            for leader in candidates.iter().filter(|leader| !own || *leader < pod) {
-                if !bundles.follows[*leader] && bundles.join(*leader, *pod, pods, market, simulation) {
+            for line in lines {
+                // Of pods that are all near their own kind, the first leads the others.
+                let may_lead =
+                    |leader: usize| if own { leader == line.pods[0] && leader < *pod } else { leader != *pod };
+                if bundles.join_one_of(&mut line.full, line.pods, (*pod, &may_lead), pods, market, simulation) {
                     break;
                 }
             }
         }
         bundles
+    }
+
+    /// Lets a pod follow the first of some that may lead it and has room. Those that are found full are not asked again.
+    fn join_one_of(
+        &mut self,
+        full: &mut usize,
+        leaders: &[usize],
+        (pod, may_lead): (usize, &dyn Fn(usize) -> bool),
+        pods: &[Waiting<'_>],
+        market: &Market<'_>,
+        simulation: &Simulation,
+    ) -> bool {
+        for leader in &leaders[*full..] {
+            if may_lead(*leader) && !self.follows[*leader] {
+                let leads = self.by_leader.contains_key(leader);
+                if self.join(*leader, pod, pods, market, simulation) {
+                    return true;
+                }
+                if !leads {
+                    return false;
+                }
+            }
+            *full += 1;
+        }
+        false
     }
 
     /// Lets a pod follow another, if one node may hold both and all who follow it already. Whether it does.
@@ -102,44 +129,53 @@ impl Bundle {
     }
 }
 
-/// By affinity group, the first pod of each class that the group looks for. One that must itself be near others leads nobody
-/// but its own kind.
-struct Leaders(BTreeMap<usize, Vec<usize>>);
+/// Pods of one class that may lead others of one class.
+struct Line<'l> {
+    pods: &'l [usize],
+    /// How many of the first are full.
+    full: usize,
+}
+
+/// By affinity group, the classes that the group looks for, and the pods of each. One that must itself be near others leads
+/// nobody but its own kind.
+struct Leaders {
+    of_group: BTreeMap<usize, Vec<ClassId>>,
+    pods: BTreeMap<ClassId, Vec<usize>>,
+}
 
 impl Leaders {
     fn of(waiting: &[usize], pods: &[Waiting<'_>], simulation: &Simulation) -> Self {
-        let mut leaders: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        let mut asked: BTreeSet<ClassId> = BTreeSet::new();
-        for pod in waiting.iter().filter(|pod| asked.insert(pods[**pod].class)) {
-            let own = simulation.host_group(pods[*pod].class);
-            for group in simulation.host_groups_finding(pods[*pod].class) {
+        let mut of_group: BTreeMap<usize, Vec<ClassId>> = BTreeMap::new();
+        let mut of_class: BTreeMap<ClassId, Vec<usize>> = BTreeMap::new();
+        for pod in waiting {
+            let class = pods[*pod].class;
+            let known = of_class.entry(class).or_default();
+            known.push(*pod);
+            if known.len() > 1 {
+                continue;
+            }
+            let own = simulation.host_group(class);
+            for group in simulation.host_groups_finding(class) {
                 if own.is_none_or(|own| own == (group, true)) {
-                    leaders.entry(group).or_default().push(*pod);
+                    of_group.entry(group).or_default().push(class);
                 }
             }
         }
-        Self(leaders)
+        Self { of_group, pods: of_class }
     }
 
     /// Those beside whom a pod of the class may run, on a node that meets the needs of both; those that need the same come
     /// first.
-    fn for_class(
-        &self,
-        class: ClassId,
-        group: usize,
-        pods: &[Waiting<'_>],
-        market: &Market<'_>,
-        simulation: &Simulation,
-    ) -> Vec<usize> {
-        let beside = |leader: &usize| {
-            let other = pods[*leader].class;
-            other == class
-                || simulation.may_share_host(other, class)
-                    && market.may_hold(&market.needs_together(&[other, class]), &[])
+    fn for_class(&self, class: ClassId, group: usize, market: &Market<'_>, simulation: &Simulation) -> Vec<Line<'_>> {
+        let beside = |leader: &ClassId| {
+            *leader == class
+                || simulation.may_share_host(*leader, class)
+                    && market.may_hold(&market.needs_together(&[*leader, class]), &[])
         };
-        let mut beside: Vec<usize> = self.0.get(&group).into_iter().flatten().copied().filter(beside).collect();
-        beside.sort_by_key(|leader| market.needs(pods[*leader].class) != market.needs(class));
+        let mut beside: Vec<ClassId> =
+            self.of_group.get(&group).into_iter().flatten().copied().filter(beside).collect();
+        beside.sort_by_key(|leader| market.needs(*leader) != market.needs(class));
         beside.truncate(MOST_LEADERS);
-        beside
+        beside.iter().map(|leader| Line { pods: &self.pods[leader], full: 0 }).collect()
     }
 }

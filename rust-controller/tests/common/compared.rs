@@ -5,7 +5,7 @@ use mini_karpenter::provision::{Options, Plan, Verdict, plan};
 
 use crate::exhaustive::least_cost;
 use crate::random::Random;
-use crate::tiny::{Rule, Tiny};
+use crate::tiny::Tiny;
 
 /// How many pods a case has at most: with more, every plan takes too long to try.
 const MOST_PODS: u64 = 8;
@@ -80,12 +80,9 @@ pub(crate) fn compared(cases: u64) -> Vec<Compared> {
     all
 }
 
-/// Those of which the plan has no place for a pod, for messages; but not where pods must be near other workloads, whose
-/// place the planner decides first and does not reconsider.
+/// Those of which the plan has no place for a pod, for messages.
 pub(crate) fn unplaced(all: &[Compared]) -> String {
-    let near = |rule: Rule| matches!(rule, Rule::ZoneNear(_) | Rule::HostNear(_));
-    let plain = |each: &&Compared| !each.case.workloads.iter().any(|workload| near(workload.rule));
-    let unplaced = all.iter().filter(|each| each.unplaced > 0).filter(plain);
+    let unplaced = all.iter().filter(|each| each.unplaced > 0);
     let line = |each: &Compared| format!("seed {}: no place for {} pods of {:?}", each.seed, each.unplaced, each.case);
     unplaced.map(line).collect::<Vec<String>>().join("\n")
 }
