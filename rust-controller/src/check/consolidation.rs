@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::budgets::Budgets;
 use super::cluster::{Arrival, Cluster};
 use super::kinds::{Guest, Kinds};
+use super::site::Site;
 use super::{Unchecked, Violation, fleet_bound, needs_node, violations};
 use crate::consolidate::{Consolidation, Move, NodePlan, Verdict};
 use crate::model::{Catalog, Node, Pod, PodName, PodVolume, key};
@@ -21,7 +22,7 @@ pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation
     for removed in &consolidation.removals {
         match plans.get(removed.as_str()) {
             Some(plan) if plan.verdict == Verdict::Remove => {
-                violations.extend(forbidden(plan));
+                violations.extend(forbidden(&plan.node));
                 violations.extend(replay.remove(plan));
             }
             _ => violations.push(Violation::new(removed, "is removed without a verdict that says so")),
@@ -38,8 +39,7 @@ pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation
 }
 
 /// Why the node may not go, whatever runs on it.
-fn forbidden(plan: &NodePlan) -> Option<Violation> {
-    let node = &plan.node;
+pub(super) fn forbidden(node: &Node) -> Option<Violation> {
     let reasons = [
         ("runs the control plane", node.labels.contains_key(key::CONTROL_PLANE)),
         ("is not ready", !node.ready),
@@ -57,35 +57,47 @@ fn must_move(pod: &Pod) -> bool {
 }
 
 /// The cluster as it is after each step.
-struct Replay<'a> {
-    nodes: BTreeMap<&'a str, &'a Node>,
+pub(super) struct Replay<'a> {
+    pub(super) nodes: BTreeMap<&'a str, &'a Node>,
     /// Pods that the plan keeps room for, as the snapshot has them.
     reserved: Vec<Option<Guest<'a>>>,
-    cluster: Cluster<'a>,
+    pub(super) cluster: Cluster<'a>,
     budgets: Budgets<'a>,
     extras: &'a Extras,
 }
 
 impl<'a> Replay<'a> {
     fn new(snapshot: &'a Snapshot, consolidation: &'a Consolidation) -> Self {
+        let kinds = Kinds::default();
+        Self::with_planned(snapshot, consolidation, &consolidation.nodes, (Vec::new(), kinds, &[]))
+    }
+
+    /// With nodes that are planned and not there yet, and the daemon pods that may come to these. The pods move that these
+    /// nodes' plans say, beside those that a consolidation keeps room for.
+    pub(super) fn with_planned(
+        snapshot: &'a Snapshot,
+        Consolidation { reserved, .. }: &'a Consolidation,
+        plans: &'a [NodePlan],
+        (planned, mut kinds, daemons): (Vec<Site<'a>>, Kinds<'a>, &[Guest<'a>]),
+    ) -> Self {
         let pods: BTreeMap<&PodName, &Pod> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
-        let mut kinds = Kinds::default();
         let mut guest = |pod: &Pod| pods.get(&pod.name).map(|pod| kinds.coming(pod));
-        let moved = consolidation.nodes.iter().flat_map(|plan| &plan.moves);
-        let moved: Vec<Guest<'a>> = moved.filter_map(|each| guest(&each.pod)).collect();
-        let reserved: Vec<Option<Guest<'a>>> = consolidation.reserved.iter().map(|(pod, _)| guest(pod)).collect();
-        let coming: Vec<Guest<'a>> = moved.into_iter().chain(reserved.iter().copied().flatten()).collect();
+        let moved: Vec<Guest<'a>> =
+            plans.iter().flat_map(|plan| &plan.moves).filter_map(|each| guest(&each.pod)).collect();
+        let reserved: Vec<Option<Guest<'a>>> = reserved.iter().map(|(pod, _)| guest(pod)).collect();
+        let coming: Vec<Guest<'a>> =
+            moved.into_iter().chain(reserved.iter().copied().flatten()).chain(daemons.iter().copied()).collect();
         Self {
             nodes: snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect(),
             reserved,
-            cluster: Cluster::new(snapshot, Vec::new(), kinds, &coming),
+            cluster: Cluster::new(snapshot, planned, kinds, &coming),
             budgets: Budgets::new(snapshot),
             extras: snapshot.extras(),
         }
     }
 
     /// Unschedulable pods take the room that is kept for them.
-    fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
+    pub(super) fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
         for (position, (reserved, node)) in consolidation.reserved.iter().enumerate() {
@@ -103,7 +115,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Takes a node away and moves its pods as the plan says.
-    fn remove(&mut self, plan: &NodePlan) -> Vec<Violation> {
+    pub(super) fn remove(&mut self, plan: &NodePlan) -> Vec<Violation> {
         let name = plan.node.name.as_str();
         let Some(id) = self.cluster.find(name) else {
             return vec![Violation::new(name, "is removed twice or does not exist")];
@@ -171,7 +183,9 @@ impl<'a> Replay<'a> {
         let Some(id) = self.cluster.find(node) else {
             return vec![Violation::new(pod, format_args!("comes to {node}, which is gone"))];
         };
-        let takes_pods = self.nodes.get(node).is_some_and(|node| (node.ready || !arrival.made_anew) && !node.deleting);
+        // A node that is not among those that are there now is planned.
+        let known = self.nodes.get(node);
+        let takes_pods = known.is_none_or(|node| (node.ready || !arrival.made_anew) && !node.deleting);
         let closed = (!takes_pods).then(|| Violation::new(pod, format_args!("comes to {node}, which takes no pods")));
         let objections = self.cluster.objections(arrival, id);
         let found = violations(pod, node, objections, unchecked).chain(closed).collect();

@@ -1,6 +1,6 @@
 //! `explain`: one pod, or one node.
 
-use super::arguments::{ExplainArguments, ThresholdArguments, catalog_choice};
+use super::arguments::{ExplainArguments, catalog_choice};
 use super::offline::{WRITING, print, snapshot, wrong_plan};
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
@@ -13,7 +13,6 @@ use crate::snapshot::Snapshot;
 
 pub(super) fn explain(arguments: &ExplainArguments, line: &StatusLine) -> anyhow::Result<u8> {
     let ExplainArguments { name, files, types, threshold } = arguments;
-    let ThresholdArguments { threshold } = threshold;
     let options = types.options()?;
     let choice = catalog_choice(&types.catalog)?;
     let (snapshot, progress) = snapshot(files, line)?;
@@ -21,8 +20,8 @@ pub(super) fn explain(arguments: &ExplainArguments, line: &StatusLine) -> anyhow
     let (text, status) = match find(&snapshot, name)? {
         Found::Pod(pod) => explained_pod(&snapshot, &resolved, &options, pod, &progress)?,
         Found::Node(node) => {
-            let options = consolidate::Options { threshold: *threshold };
-            (explained_node(&snapshot, &resolved.catalog, &options, node, &progress)?, PLANNED)
+            let options = (&options, &threshold.options());
+            (explained_node(&snapshot, &resolved.catalog, options, node, &progress)?, PLANNED)
         }
     };
     progress.finish();
@@ -95,7 +94,7 @@ fn explained_pod(
 fn explained_node(
     snapshot: &Snapshot,
     catalog: &Catalog,
-    options: &consolidate::Options,
+    options: (&provision::Options, &consolidate::Options),
     node: &Node,
     progress: &Progress,
 ) -> anyhow::Result<String> {

@@ -9,7 +9,6 @@ use super::arguments::{
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
 use crate::cluster::{connect, list_snapshot};
-use crate::consolidate;
 use crate::document::{
     ConsolidationDocument, ConsolidationOutcome, Cost, PlanOutcome, catalog_table, config_maps_yaml,
     consolidation_config_maps, consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
@@ -60,12 +59,13 @@ pub(super) fn plan(arguments: &PlanArguments, line: &StatusLine) -> anyhow::Resu
 }
 
 pub(super) fn consolidate(arguments: &ConsolidateArguments, line: &StatusLine) -> anyhow::Result<u8> {
-    let ConsolidateArguments { input, catalog, threshold, output } = arguments;
-    let choice = catalog_choice(catalog)?;
+    let ConsolidateArguments { input, types, threshold, output } = arguments;
+    let (provisioning, options) = (types.options()?, threshold.options());
+    let choice = catalog_choice(&types.catalog)?;
     let (snapshot, progress) = snapshot(&input.files, line)?;
-    let options = consolidate::Options { threshold: threshold.threshold };
     let ResolvedCatalog { catalog, .. } = choice.resolve(&snapshot);
-    let judged = checked_consolidation(&snapshot, &catalog, &options, &|step| progress.step(step));
+    let options = (&provisioning, &options);
+    let judged = checked_consolidation(&snapshot, &catalog, options, &|step| progress.step(step));
     let plan = judged.passed.ok_or_else(wrong_plan)?;
     progress.step(WRITING);
     let outcome = ConsolidationOutcome {
@@ -78,6 +78,9 @@ pub(super) fn consolidate(arguments: &ConsolidateArguments, line: &StatusLine) -
         ConsolidateOutput::Table => consolidation_table(&outcome),
         ConsolidateOutput::Json => json(&ConsolidationDocument::new(&outcome)),
         ConsolidateOutput::ConfigMaps => config_maps_yaml(&consolidation_config_maps(&outcome), &input.namespace),
+        ConsolidateOutput::NodePools => {
+            node_pools_yaml(plan.replacement.iter().flat_map(|replacement| replacement.pools.values()))
+        }
     };
     progress.finish();
     print(&text)?;

@@ -7,10 +7,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::arguments::{RunArguments, ThresholdArguments, catalog_choice};
+use super::arguments::{RunArguments, catalog_choice};
 use super::{BadInput, PLANNED};
 use crate::cluster::{Publisher, Stores, connect, preflight};
-use crate::consolidate;
 use crate::loops::{Outlets, Settings, consolidation_loop, pending_loop};
 use crate::web;
 
@@ -30,11 +29,10 @@ pub(super) fn run(arguments: RunArguments) -> anyhow::Result<u8> {
 async fn control(arguments: RunArguments) -> anyhow::Result<()> {
     let RunArguments { namespace, listen, pending_interval, consolidation_interval, max_plans, types, threshold } =
         arguments;
-    let ThresholdArguments { threshold } = threshold;
     let settings = Arc::new(Settings {
         catalog: catalog_choice(&types.catalog)?,
         provision: types.options()?,
-        consolidate: consolidate::Options { threshold },
+        consolidate: threshold.options(),
         max_plans,
     });
     let listener = TcpListener::bind(listen)

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::prices::Prices;
+use super::replacement_json::{self, ReplacementEntry};
 use super::{share, unchecked};
-use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, NodePlan, Verdict, Warning};
+use crate::consolidate::{BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Replacement, Verdict, Warning};
 use crate::feasibility::Rule;
 use crate::model::Catalog;
 use crate::snapshot::Skipped;
@@ -34,6 +35,8 @@ pub struct ConsolidationDocument<'a> {
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
     totals: Totals,
+    /// What could be done instead if new nodes came; null where that does not save enough.
+    replacements: Option<ReplacementEntry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<CertificateEntry<'a>>,
     #[serde(rename = "uncheckedRules", skip_serializing_if = "Vec::is_empty")]
@@ -83,7 +86,7 @@ struct BlockerEntry<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MoveEntry<'a> {
+pub(super) struct MoveEntry<'a> {
     pod: String,
     destination: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -108,6 +111,8 @@ pub(super) struct Totals {
     cost_before: Option<Money>,
     cost_after: Option<Money>,
     savings_per_hour: Option<Money>,
+    /// How many pods are evicted for it.
+    pods_disturbed: usize,
     /// The least that any nodes for these pods would cost, and by which share those that stay cost more.
     #[serde(skip_serializing_if = "Option::is_none")]
     lower_bound_per_hour: Option<f64>,
@@ -137,6 +142,7 @@ impl<'a> ConsolidationDocument<'a> {
             nodes: consolidation.nodes.iter().map(node_entry).collect(),
             removals: &consolidation.removals,
             totals: totals(consolidation),
+            replacements: replacement_json::entry(consolidation, None),
             certificate: consolidation
                 .bound
                 .as_ref()
@@ -161,9 +167,32 @@ pub(super) fn totals(consolidation: &Consolidation) -> Totals {
         cost_before,
         cost_after,
         savings_per_hour: consolidation.savings_per_hour(),
+        pods_disturbed: consolidation.pods_disturbed(),
         lower_bound_per_hour: consolidation.bound.as_ref().map(|bound| bound.per_hour),
-        gap: consolidation.gap().map(|gap| (gap * 1e4).round() / 1e4),
+        gap: consolidation.gap().map(rounded),
     }
+}
+
+impl Totals {
+    /// The same where new nodes come.
+    pub(super) fn with_replacement(consolidation: &Consolidation, replacement: &Replacement) -> Self {
+        let alone = totals(consolidation);
+        let cost_after = replacement.cost_after(consolidation);
+        let gap = replacement.gap(consolidation);
+        Self {
+            nodes_after: alone.nodes_before - replacement.removals.len() + replacement.nodes.len(),
+            cost_after,
+            savings_per_hour: alone.cost_before.zip(cost_after).map(|(before, after)| before.saturating_sub(after)),
+            pods_disturbed: replacement.pods_disturbed(),
+            lower_bound_per_hour: alone.lower_bound_per_hour.filter(|_| gap.is_some()),
+            gap: gap.map(rounded),
+            ..alone
+        }
+    }
+}
+
+fn rounded(gap: f64) -> f64 {
+    (gap * 1e4).round() / 1e4
 }
 
 pub(super) fn node_info<'a>(plan: &'a NodePlan, catalog: &'a Catalog) -> NodeInfo<'a> {
@@ -179,18 +208,18 @@ fn node_entry(plan: &NodePlan) -> NodeEntry<'_> {
         reason: reason(&plan.verdict),
         unverified: unchecked::of_node(plan),
         blockers: plan.blockers.iter().map(blocker_entry).collect(),
-        pods: plan
-            .moves
-            .iter()
-            .map(|each| MoveEntry {
-                pod: each.pod.name.to_string(),
-                destination: &each.destination,
-                unchecked_rules: &each.unchecked_rules,
-                warnings: each.warnings.iter().map(|warning| warning_text(*warning)).collect(),
-            })
-            .collect(),
+        pods: plan.moves.iter().map(move_entry).collect(),
         wave: (plan.wave > 0).then_some(plan.wave),
         price_per_hour: plan.price_per_hour,
+    }
+}
+
+pub(super) fn move_entry(each: &Move) -> MoveEntry<'_> {
+    MoveEntry {
+        pod: each.pod.name.to_string(),
+        destination: &each.destination,
+        unchecked_rules: &each.unchecked_rules,
+        warnings: each.warnings.iter().map(|warning| warning_text(*warning)).collect(),
     }
 }
 

@@ -13,6 +13,8 @@ mod plan_groups;
 mod plan_json;
 mod preferences;
 mod prices;
+mod replacement_json;
+mod replacement_table;
 mod seen;
 mod suggestion;
 mod summary;

@@ -8,6 +8,7 @@ use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{self, ConsolidationOutcome, reason};
 use super::plan_json::{self, PlanOutcome};
 use super::prices::Prices;
+use super::replacement_json::{self, ReplacementEntry};
 use super::seen::{self, SeenEntry};
 use super::suggestion::is_zero;
 use super::{json, share, tables, unchecked};
@@ -93,6 +94,7 @@ struct ConsolidationSummary<'a> {
     #[serde(flatten)]
     prices: Prices<'a>,
     totals: consolidation_json::Totals,
+    replacements: Option<ReplacementEntry<'a>>,
     removals: Vec<&'a str>,
     /// Removals that the list above leaves out for its size.
     removals_left_out: usize,
@@ -119,7 +121,7 @@ struct NodeLine<'a> {
 
 pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<String, String> {
     let consolidation = outcome.consolidation;
-    let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 4);
+    let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 8);
     let (removals, removals_left_out) =
         cut(consolidation.removals.iter().map(String::as_str).collect(), LARGEST_TEXT / 4);
     let (nodes, nodes_left_out) = cut(consolidation.nodes.iter().map(node_line).collect(), LARGEST_TEXT / 4);
@@ -127,6 +129,7 @@ pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<Stri
         version: 1,
         prices: Prices::of(outcome.catalog),
         totals: consolidation_json::totals(consolidation),
+        replacements: replacement_json::entry(consolidation, Some(LARGEST_TEXT / 4)),
         removals,
         removals_left_out,
         unchecked_rules: outcome.unchecked_rules(),

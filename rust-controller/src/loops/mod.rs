@@ -95,7 +95,8 @@ pub async fn consolidation_loop(
 
 fn consolidate(snapshot: &Snapshot, settings: &Settings, outlets: &Outlets) {
     let ResolvedCatalog { catalog, .. } = settings.catalog.resolve(snapshot);
-    let judged = checked_consolidation(snapshot, &catalog, &settings.consolidate, &|_| {});
+    let options = (&settings.provision, &settings.consolidate);
+    let judged = checked_consolidation(snapshot, &catalog, options, &|_| {});
     let Some(plan) = outlets.counted(judged, |metrics| &mut metrics.consolidation) else { return };
     let maps = Arc::new(consolidation_config_maps(&ConsolidationOutcome {
         consolidation: &plan,
