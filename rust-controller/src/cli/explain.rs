@@ -5,7 +5,7 @@ use super::offline::{WRITING, print, snapshot, wrong_plan};
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
 use crate::consolidate::{self, obstacles};
-use crate::document::{explain_node, explain_pending_pod, explain_running_pod};
+use crate::document::{explain_node, explain_pending_pod, explain_replacement, explain_running_pod};
 use crate::loops::{ResolvedCatalog, checked_consolidation, checked_plan};
 use crate::model::{Catalog, Node, Pod};
 use crate::provision::{self, Verdict, alone, verdicts_on_existing};
@@ -106,5 +106,5 @@ fn explained_node(
         consolidate::Verdict::Remove => Vec::new(),
         consolidate::Verdict::Keep(_) => obstacles(snapshot, &consolidation, plan),
     };
-    Ok(explain_node(plan, &obstacles))
+    Ok(explain_node(plan, &obstacles) + &explain_replacement(&consolidation, plan))
 }

@@ -32,6 +32,7 @@ pub use explain::{explain_node, explain_pending_pod, explain_running_pod};
 pub use metrics::{Metrics, PlanMetrics};
 pub use node_pool::{NodePool, node_pools_yaml};
 pub use plan_json::{PlanDocument, PlanOutcome};
+pub use replacement_table::explain_replacement;
 pub use tables::{catalog_table, consolidation_table, plan_table};
 
 use serde::Serialize;

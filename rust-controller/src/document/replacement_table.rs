@@ -1,14 +1,15 @@
 //! The replacement of nodes for a person: what comes, what goes then, and what that saves beside the removals alone.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::consolidation_json::ConsolidationOutcome;
-use super::costs::HOURS_PER_MONTH;
+use super::costs::{Cost, HOURS_PER_MONTH};
 use super::plan_groups::nodes_to_add;
 use super::suggestion::{drain, marks};
 use super::table::Table;
 use super::{percent, unchecked};
-use crate::consolidate::{Consolidation, NodePlan, Replacement};
+use crate::consolidate::{Consolidation, NodePlan, Replacement, Verdict};
 use crate::units::Money;
 
 /// Empty where nothing is to be replaced.
@@ -59,26 +60,28 @@ fn removal(plan: &NodePlan) -> String {
 /// What exists, less the removals, and with new nodes, side by side.
 fn both(consolidation: &Consolidation, replacement: &Replacement, currency: &str) -> String {
     let heading = format!("{currency} PER HOUR");
-    let mut table = Table::new(
-        &["", "NODES", &heading, "SAVES PER HOUR", "PER MONTH", "PODS MOVED", "ABOVE BOUND"],
-        &[1, 2, 3, 4, 5, 6],
-    );
-    let (before, alone) = consolidation.costs_per_hour();
-    let nodes = consolidation.nodes.len();
-    let row = |what: &str, nodes: usize, cost: Option<Money>, saved: Option<Money>, moved: usize, gap: Option<f64>| {
-        let amount = |amount: Option<Money>| amount.map_or_else(|| "unknown".to_owned(), |amount| amount.to_string());
-        let month = saved.map_or_else(String::new, |saved| format!("{:.2}", saved.units() * HOURS_PER_MONTH));
-        let gap = gap.map_or_else(String::new, |gap| format!("{:.1} %", gap * 100.0));
-        [what.to_owned(), nodes.to_string(), amount(cost), amount(saved), month, moved.to_string(), gap]
+    let headings = ["", "NODES", &heading, "SAVED PER HOUR", "PER MONTH", "PODS MOVED", "ABOVE BOUND"];
+    let mut table = Table::new(&headings, &[1, 2, 3, 4, 5, 6]);
+    let row = |what: &str, staying: Cost, gone: Cost, added: Money, moved: usize, gap: Option<f64>| {
+        let saved = gone.known_per_hour().saturating_sub(added);
+        [
+            what.to_owned(),
+            staying.nodes().to_string(),
+            staying.cell(staying.known_per_hour().to_string()),
+            gone.cell(saved.to_string()),
+            gone.cell(format!("{:.2}", saved.units() * HOURS_PER_MONTH)),
+            moved.to_string(),
+            gap.map_or_else(String::new, |gap| format!("{:.1} %", gap * 100.0)),
+        ]
     };
-    let saved = consolidation.savings_per_hour();
-    let moved = consolidation.pods_disturbed();
-    table.row(row("removals alone", nodes - consolidation.removals.len(), alone, saved, moved, consolidation.gap()));
-    let after = replacement.cost_after(consolidation);
-    let saved = before.zip(after).map(|(before, after)| before.saturating_sub(after));
-    let count = nodes - replacement.removals.len() + replacement.nodes.len();
-    let moved = replacement.pods_disturbed();
-    table.row(row("with new nodes", count, after, saved, moved, replacement.gap(consolidation)));
+    let (staying, gone) = costs(consolidation, |plan| plan.verdict == Verdict::Remove);
+    let (moved, gap) = (consolidation.pods_disturbed(), consolidation.gap());
+    table.row(row("removals alone", staying, gone, Money::ZERO, moved, gap));
+    let names: BTreeSet<&str> = replacement.removals.iter().map(|plan| plan.node.name.as_str()).collect();
+    let (staying, gone) = costs(consolidation, |plan| names.contains(plan.node.name.as_str()));
+    let added = Cost::of(replacement.nodes.iter().map(|node| node.price_per_hour));
+    let (moved, gap) = (replacement.pods_disturbed(), replacement.gap(consolidation));
+    table.row(row("with new nodes", staying.and(added), gone, added.known_per_hour(), moved, gap));
     let Replacement { replaced_per_hour, further_savings_per_hour, .. } = replacement;
     format!(
         "{}New nodes save {further_savings_per_hour} {currency} per hour more, {} of the {replaced_per_hour} that the nodes cost \
@@ -86,4 +89,31 @@ fn both(consolidation: &Consolidation, replacement: &Replacement, currency: &str
         table.render(),
         percent(replacement.savings_share()),
     )
+}
+
+/// Of the nodes that stay, and of those that go.
+fn costs(consolidation: &Consolidation, goes: impl Fn(&NodePlan) -> bool) -> (Cost, Cost) {
+    let (gone, staying): (Vec<&NodePlan>, Vec<&NodePlan>) = consolidation.nodes.iter().partition(|plan| goes(plan));
+    let cost = |plans: Vec<&NodePlan>| Cost::of(plans.iter().map(|plan| plan.price_per_hour));
+    (cost(staying), cost(gone))
+}
+
+/// What would become of a node if new nodes came; empty where that makes no difference.
+#[must_use]
+pub fn explain_replacement(consolidation: &Consolidation, node: &NodePlan) -> String {
+    let name = &node.node.name;
+    let Some(replacement) = &consolidation.replacement else { return String::new() };
+    match replacement.removals.iter().find(|plan| plan.node.name == *name) {
+        Some(plan) if node.verdict != Verdict::Remove => {
+            let destinations: BTreeSet<&str> = plan.moves.iter().map(|each| each.destination.as_str()).collect();
+            let destinations: Vec<&str> = destinations.into_iter().collect();
+            let moved = match destinations.as_slice() {
+                [] => String::new(),
+                destinations => format!(", and its pods move to {}", destinations.join(", ")),
+            };
+            format!("\nIf new nodes came it would go{moved}: see consolidate\n")
+        }
+        None if node.verdict == Verdict::Remove => "\nIf new nodes came it would stay: see consolidate\n".to_owned(),
+        _ => String::new(),
+    }
 }

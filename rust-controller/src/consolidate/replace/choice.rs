@@ -18,11 +18,11 @@ use crate::model::{Pod, PodName, key};
 use crate::provision::{self, Plan, PlannedNode};
 use crate::units::{FastMap, Money};
 
-/// How much may be tried, in pods looked at: of each trial all pods of the cluster, several times those that wait, and as much for
+/// How much may be tried, in pods looked at: of each trial all pods of the cluster, several times those that wait, still more for
 /// each launch of the catalog, and something for the trial itself.
 const EFFORT: u64 = 250_000;
 const EFFORT_OF_WAITING: u64 = 4;
-const EFFORT_OF_LAUNCH: u64 = 4;
+const EFFORT_OF_LAUNCH: u64 = 12;
 const EFFORT_OF_TRIAL: u64 = 4_000;
 
 /// How long a trial looks for a cheaper plan than the first, in the steps of provisioning.

@@ -71,8 +71,9 @@ impl<'a> Hypothesis<'a> {
             return Some(bound_to(node, pod));
         }
         if must_move(pod) {
-            let scheduling = SchedulingState::Unschedulable;
-            return Some(Arc::new(Pod { scheduling, phase: Phase::Pending, ..Pod::clone(pod) }));
+            // Soft rules cost nothing and save nothing, but take time.
+            let (phase, scheduling) = (Phase::Pending, SchedulingState::Unschedulable);
+            return Some(Arc::new(Pod { preferences: None, phase, scheduling, ..Pod::clone(pod) }));
         }
         // Pods of DaemonSets are on no node then; they tell what a new node needs for its own.
         pod.is_daemon().then(|| Arc::clone(pod))
