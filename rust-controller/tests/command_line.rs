@@ -142,7 +142,7 @@ fn wrong_options_are_refused_with_their_name_and_what_would_be_right() {
         (&["consolidate", "--threshold", "some", "-f", "-"], &["--threshold", "0.2, 20%"]),
         (&["plan", "--capacity-type", "cheap", "-f", "-"], &["--capacity-type", "cheap", "on-demand, spot"]),
         (&["plan", "-o", "xml", "-f", "-"], &["--output", "table, json, configmaps, nodepools"]),
-        (&["consolidate", "-o", "nodepools", "-f", "-"], &["--output", "table, json, configmaps"]),
+        (&["consolidate", "--min-savings", "115%", "-f", "-"], &["--min-savings", "0 to 1", "0% to 100%"]),
         (&["plan", "--nonsense"], &["--nonsense", "--help"]),
         (&["nonsense"], &["nonsense", "--help"]),
         (&["plan", "-f"], &["--filename"]),

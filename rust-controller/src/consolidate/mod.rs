@@ -67,7 +67,7 @@ pub struct Consolidation {
     pub reserved: Vec<(Arc<Pod>, String)>,
     /// The least that any nodes for the pods of the nodes that count would cost, and why.
     pub bound: Option<FleetBound>,
-    /// What could be done instead if new nodes came, where that saves enough beyond it; of [`replace`].
+    /// What could be done instead if new nodes came, where that saves enough beyond it; of [`replace()`].
     pub replacement: Option<Replacement>,
 }
 
