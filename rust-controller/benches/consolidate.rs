@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mini_karpenter::catalog;
-use mini_karpenter::check::check_consolidation;
-use mini_karpenter::consolidate::{Before, Consolidation, Options, consolidate, consolidate_after};
+use mini_karpenter::check::{check_consolidation, check_replacement};
+use mini_karpenter::consolidate::{Before, Consolidation, Options, consolidate, consolidate_after, replace};
 use mini_karpenter::model::{
     Catalog, Eviction, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName, Preferences,
     Requirement, Resources, SchedulingState, SpreadConstraint, key,
 };
+use mini_karpenter::provision;
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::{Cpu, Memory, Money};
 use process::{peak_memory_mib, timed};
@@ -55,46 +56,106 @@ const FLEETS: [Fleet; 3] = [
 
 fn main() {
     println!(
-        "| nodes | pods | decide s | check s | again s | changed | MiB | after | $/h before | $/h after | bound $/h | gap | wrong |"
+        "| nodes | pods | | decide s | check s | MiB | after | $/h before | $/h after | bound $/h | gap | moved | changed | wrong |"
     );
-    println!("| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
+    println!("| --: | --: | -- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     let catalog = catalog::builtin("generic").unwrap();
     for fleet in FLEETS {
-        println!("{}", fleet.measure(&catalog));
+        fleet.measure(&catalog);
     }
 }
 
+/// A line of the table.
+struct Line {
+    what: &'static str,
+    deciding: Duration,
+    checking: Duration,
+    nodes: usize,
+    after: Option<Money>,
+    gap: Option<f64>,
+    moved: usize,
+    /// How many removals are others than those that were said before.
+    changed: Option<usize>,
+    wrong: usize,
+}
+
+/// What comes of it, and the median of what it takes.
+fn median<T>(work: impl Fn() -> T) -> (T, Duration) {
+    let mut runs: Vec<(T, Duration)> = (0..RUNS).map(|_| timed(&work)).collect();
+    runs.sort_by_key(|(_, time)| *time);
+    runs.swap_remove(RUNS / 2)
+}
+
 impl Fleet {
-    fn measure(&self, catalog: &Catalog) -> String {
+    fn measure(&self, catalog: &Catalog) {
         let snapshot = self.snapshot(catalog, self.pods);
-        let mut runs: Vec<(Consolidation, Duration)> =
-            (0..RUNS).map(|_| timed(|| consolidate(&snapshot, catalog, &Options::default()))).collect();
-        runs.sort_by_key(|(_, time)| *time);
-        let (decided, deciding) = runs.swap_remove(RUNS / 2);
+        let (mut decided, deciding) = median(|| consolidate(&snapshot, catalog, &Options::default()));
         let (wrong, checking) = timed(|| check_consolidation(&snapshot, catalog, &decided));
+        self.print(&decided, &self.line("removals", &decided, [deciding, checking], (None, wrong.len())));
+
         let before = Before::of(&decided, None);
         let smaller = self.snapshot(catalog, self.pods - 1);
-        let (again, deciding_again) = timed(|| consolidate_after(&before, &smaller, catalog, &Options::default()));
+        let (again, deciding) = timed(|| consolidate_after(&before, &smaller, catalog, &Options::default()));
+        let (wrong, checking) = timed(|| check_consolidation(&smaller, catalog, &again));
         let went: BTreeSet<&String> = decided.removals.iter().collect();
         let changed = went.symmetric_difference(&again.removals.iter().collect()).count();
-        let (before, after) = decided.costs_per_hour();
-        let money =
-            |cost: Option<Money>| cost.map_or_else(|| "unknown".to_owned(), |cost| format!("{:.2}", cost.units()));
-        format!(
-            "| {} | {} | {:.3} | {:.3} | {:.3} | {changed} | {} | {} | {} | {} | {} | {} | {} |",
+        self.print(&again, &self.line("a pod less", &again, [deciding, checking], (Some(changed), wrong.len())));
+
+        let (provisioning, options) = (provision::Options::default(), Options::default());
+        let (replacement, deciding) = median(|| replace(&snapshot, catalog, &decided, &provisioning, &options));
+        decided.replacement = replacement;
+        let (wrong, checking) = timed(|| check_replacement(&snapshot, catalog, (&provisioning, &options), &decided));
+        let Some(replacement) = &decided.replacement else {
+            println!("| {} | {} | no replacement | {:.3} |", self.nodes, self.pods, deciding.as_secs_f64());
+            return;
+        };
+        let line = Line {
+            nodes: self.nodes - replacement.removals.len() + replacement.nodes.len(),
+            after: replacement.cost_after(&decided),
+            gap: replacement.gap(&decided),
+            moved: replacement.pods_disturbed(),
+            ..self.line("replacement", &decided, [deciding, checking], (None, wrong.len()))
+        };
+        self.print(&decided, &line);
+    }
+
+    fn line(
+        &self,
+        what: &'static str,
+        decided: &Consolidation,
+        [deciding, checking]: [Duration; 2],
+        (changed, wrong): (Option<usize>, usize),
+    ) -> Line {
+        Line {
+            what,
+            deciding,
+            checking,
+            nodes: self.nodes - decided.removals.len(),
+            after: decided.costs_per_hour().1,
+            gap: decided.gap(),
+            moved: decided.pods_disturbed(),
+            changed,
+            wrong,
+        }
+    }
+
+    fn print(&self, decided: &Consolidation, line: &Line) {
+        let Line { what, deciding, checking, nodes, after, gap, moved, changed, wrong } = line;
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+        let money = |cost: Option<Money>| or_dash(cost.map(|cost| format!("{:.2}", cost.units())));
+        println!(
+            "| {} | {} | {what} | {:.3} | {:.3} | {} | {nodes} | {} | {} | {} | {} | {moved} | {} | {wrong} |",
             self.nodes,
             self.pods,
             deciding.as_secs_f64(),
             checking.as_secs_f64(),
-            deciding_again.as_secs_f64(),
-            peak_memory_mib().map_or_else(|| "–".to_owned(), |mib| mib.to_string()),
-            self.nodes - decided.removals.len(),
-            money(before),
-            money(after),
-            decided.bound.as_ref().map_or_else(|| "–".to_owned(), |bound| format!("{:.2}", bound.per_hour)),
-            decided.gap().map_or_else(|| "–".to_owned(), |gap| format!("{:.2} %", gap * 100.0)),
-            wrong.len()
-        )
+            or_dash(peak_memory_mib().map(|mib| mib.to_string())),
+            money(decided.costs_per_hour().0),
+            money(*after),
+            or_dash(decided.bound.as_ref().map(|bound| format!("{:.2}", bound.per_hour))),
+            or_dash(gap.map(|gap| format!("{:.2} %", gap * 100.0))),
+            or_dash(changed.map(|changed| changed.to_string())),
+        );
     }
 
     fn snapshot(&self, catalog: &Catalog, pods: usize) -> Snapshot {

@@ -368,7 +368,7 @@ pub fn snapshot(input: &[u8]) {
     assert_eq!(snapshot, again, "the order of objects matters");
     judge_plan(&snapshot);
     for threshold in [200_000, 1_000_000] {
-        judge_consolidation(&snapshot, &consolidate::Options { threshold });
+        judge_consolidation(&snapshot, &consolidate::Options { threshold, ..consolidate::Options::default() });
     }
 }
 

@@ -112,6 +112,30 @@ impl Snapshot {
         Self { extras, ..self }
     }
 
+    /// The same cluster with nodes and pods changed, or left out where the answer is `None`. None may change its name.
+    #[must_use]
+    pub fn edited(
+        &self,
+        node: impl Fn(&Arc<Node>) -> Option<Arc<Node>>,
+        pod: impl Fn(&Arc<Pod>) -> Option<Arc<Pod>>,
+    ) -> Self {
+        Self {
+            nodes: self.nodes.iter().filter_map(node).collect(),
+            pods: self.pods.iter().filter_map(pod).collect(),
+            skipped: self.skipped.clone(),
+            extras: self.extras.clone(),
+            usage: self.usage.clone(),
+        }
+    }
+
+    /// The same cluster with more nodes, none of which has the name of one that is there.
+    #[must_use]
+    pub fn with_more_nodes(&self, more: impl IntoIterator<Item = Arc<Node>>) -> Self {
+        let mut nodes: Vec<Arc<Node>> = self.nodes.iter().cloned().chain(more).collect();
+        nodes.sort_by(|left, right| left.name.cmp(&right.name));
+        Self { nodes, ..self.clone() }
+    }
+
     /// What else decides where a pod may run.
     #[must_use]
     pub fn extras(&self) -> &Extras {

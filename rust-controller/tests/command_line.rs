@@ -206,7 +206,7 @@ fn wrong_options_are_refused_with_their_name_and_what_would_be_right() {
         ),
         (&["--capacity-type", "spot", "--catalog", "azure"], &["--capacity-type spot", "azure"]),
         (&["plan", "-o", "xml", "-f", "-"], &["--output", "table, json, configmaps, nodepools"]),
-        (&["consolidate", "-o", "nodepools", "-f", "-"], &["--output", "table, json, configmaps"]),
+        (&["consolidate", "--min-savings", "115%", "-f", "-"], &["--min-savings", "0 to 1", "0% to 100%"]),
         (&["plan", "--nonsense"], &["--nonsense", "--help"]),
         (&["nonsense"], &["nonsense", "--help"]),
         (&["plan", "-f"], &["--filename"]),

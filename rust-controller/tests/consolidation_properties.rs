@@ -47,7 +47,7 @@ fn running_case(random: &mut Random) -> Case {
 }
 
 fn options(random: &mut Random) -> Options {
-    Options { threshold: *random.pick(&[200_000, 500_000, 800_000, 1_000_000]) }
+    Options { threshold: *random.pick(&[200_000, 500_000, 800_000, 1_000_000]), ..Options::default() }
 }
 
 fn consolidation(case: &Case, options: &Options) -> Consolidation {

@@ -119,7 +119,7 @@ fn the_judge_objects_to_no_consolidation() {
             pod.owner.get_or_insert(Owner { kind: "ReplicaSet".to_owned(), name: "r".to_owned() });
         });
         let snapshot = scene.snapshot();
-        let options = consolidate::Options { threshold: 1_000_000 };
+        let options = consolidate::Options { threshold: 1_000_000, ..consolidate::Options::default() };
         let consolidation = consolidate(&snapshot, &catalog(), &options);
         removed += consolidation.removals.len();
         check_consolidation(&snapshot, &catalog(), &consolidation).iter().map(ToString::to_string).collect()

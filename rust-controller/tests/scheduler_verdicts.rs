@@ -243,7 +243,7 @@ fn the_judge_of_plans_objects_to_no_plan_and_no_consolidation_of_the_scenes() {
         let violations = check_plan(&snapshot, &catalog, &Options::default(), &plan);
         assert!(violations.is_empty(), "scene {}: {}", scene.seed, violations[0]);
         fates.extend(plan.pods.iter().map(|pod| discriminant(&pod.verdict)));
-        let options = consolidate::Options { threshold: 1_000_000 };
+        let options = consolidate::Options { threshold: 1_000_000, ..consolidate::Options::default() };
         let consolidation = consolidate(&snapshot, &catalog, &options);
         let violations = check_consolidation(&snapshot, &catalog, &consolidation);
         assert!(violations.is_empty(), "scene {}: {}", scene.seed, violations[0]);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::budgets::Budgets;
 use super::cluster::{Arrival, Cluster};
 use super::kinds::{Guest, Kinds};
+use super::site::Site;
 use super::{Unchecked, Violation, fleet_bound, needs_node, violations};
 use crate::consolidate::{Consolidation, Destination, Move, NodePlan, Verdict};
 use crate::model::{Catalog, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, key};
@@ -55,12 +56,12 @@ fn must_move(pod: &Pod) -> bool {
 }
 
 /// The cluster as it is after each step.
-struct Replay<'a> {
+pub(super) struct Replay<'a> {
     nodes: BTreeMap<&'a str, &'a Node>,
     /// Pods that the plan keeps room for, as the snapshot has them.
     reserved: Vec<Option<Guest<'a>>>,
     cluster: Cluster<'a>,
-    /// What is requested of each node that has pods.
+    /// What is requested of each node.
     requested: BTreeMap<&'a str, Resources>,
     /// Pods that have come somewhere.
     arrived: BTreeSet<&'a PodName>,
@@ -72,14 +73,27 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn new(snapshot: &'a Snapshot, consolidation: &'a Consolidation) -> Self {
+        let kinds = Kinds::default();
+        Self::with_planned(snapshot, consolidation, &consolidation.nodes, (Vec::new(), kinds, &[]))
+    }
+
+    /// With nodes that are planned and not there yet, and the daemon pods that may come to these. The pods move that these
+    /// nodes' plans say, beside those that a consolidation keeps room for.
+    pub(super) fn with_planned(
+        snapshot: &'a Snapshot,
+        Consolidation { reserved, .. }: &'a Consolidation,
+        plans: &'a [NodePlan],
+        (planned, mut kinds, daemons): (Vec<Site<'a>>, Kinds<'a>, &[Guest<'a>]),
+    ) -> Self {
         let pods: BTreeMap<&PodName, &Pod> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
-        let mut kinds = Kinds::default();
         let mut guest = |pod: &Pod| pods.get(&pod.name).map(|pod| kinds.coming(pod));
-        let moved = consolidation.nodes.iter().flat_map(|plan| &plan.moves);
-        let moved: Vec<Guest<'a>> = moved.filter_map(|each| guest(&each.pod)).collect();
-        let reserved: Vec<Option<Guest<'a>>> = consolidation.reserved.iter().map(|(pod, _)| guest(pod)).collect();
-        let coming: Vec<Guest<'a>> = moved.into_iter().chain(reserved.iter().copied().flatten()).collect();
-        let mut requested: BTreeMap<&str, Resources> = BTreeMap::new();
+        let moved: Vec<Guest<'a>> =
+            plans.iter().flat_map(|plan| &plan.moves).filter_map(|each| guest(&each.pod)).collect();
+        let reserved: Vec<Option<Guest<'a>>> = reserved.iter().map(|(pod, _)| guest(pod)).collect();
+        let coming: Vec<Guest<'a>> =
+            moved.into_iter().chain(reserved.iter().copied().flatten()).chain(daemons.iter().copied()).collect();
+        let names = snapshot.nodes().iter().map(|node| node.name.as_str());
+        let mut requested: BTreeMap<&str, Resources> = names.map(|name| (name, Resources::default())).collect();
         for pod in snapshot.pods() {
             if let Some(node) = pod.occupied_node() {
                 requested.entry(node).or_default().add(&pod.requests);
@@ -88,7 +102,7 @@ impl<'a> Replay<'a> {
         Self {
             nodes: snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect(),
             reserved,
-            cluster: Cluster::new(snapshot, Vec::new(), kinds, &coming),
+            cluster: Cluster::new(snapshot, planned, kinds, &coming),
             requested,
             arrived: BTreeSet::new(),
             unreadable: snapshot.unreadable_nodes(),
@@ -98,7 +112,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Unschedulable pods take the room that is kept for them.
-    fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
+    pub(super) fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
         let mut found = Vec::new();
         for (position, (reserved, node)) in consolidation.reserved.iter().enumerate() {
             let name = &reserved.name;
@@ -114,8 +128,19 @@ impl<'a> Replay<'a> {
         found
     }
 
+    /// A planned node, by its position and name, comes with its daemon pods.
+    pub(super) fn come(&mut self, (position, name): (usize, &'a str), daemons: impl Iterator<Item = Guest<'a>>) {
+        let id = self.nodes.len() + position;
+        self.cluster.join(vec![id]);
+        let requested = self.requested.entry(name).or_default();
+        for daemon in daemons {
+            self.cluster.put(daemon, id);
+            requested.add(&daemon.pod.requests);
+        }
+    }
+
     /// Takes a node away and moves its pods as the plan says.
-    fn remove(&mut self, plan: &NodePlan) -> Vec<Violation> {
+    pub(super) fn remove(&mut self, plan: &NodePlan) -> Vec<Violation> {
         let name = plan.node.name.as_str();
         let Some(id) = self.cluster.find(name) else {
             return vec![Violation::new(name, "is removed twice or does not exist")];
@@ -216,14 +241,16 @@ impl<'a> Replay<'a> {
         let Some(id) = self.cluster.find(node) else {
             return vec![Violation::new(pod, format_args!("comes to {node}, which is gone"))];
         };
-        let takes_pods = self.nodes.get(node).is_some_and(|node| (node.ready || !arrival.made_anew) && !node.deleting);
+        // A node that is not among those that are there now is planned.
+        let known = self.nodes.get(node);
+        let takes_pods = known.is_none_or(|node| (node.ready || !arrival.made_anew) && !node.deleting);
         let takes_pods = takes_pods && !self.unreadable.contains(node);
         let closed = (!takes_pods).then(|| Violation::new(pod, format_args!("comes to {node}, which takes no pods")));
         let objections = self.cluster.objections(arrival, id);
         let found = violations(pod, node, objections, unchecked).chain(closed).collect();
         self.cluster.place(arrival, id);
-        if let Some(node) = self.nodes.get(node) {
-            self.requested.entry(&node.name).or_default().add(&arrival.guest.pod.requests);
+        if let Some(requested) = self.requested.get_mut(node) {
+            requested.add(&arrival.guest.pod.requests);
         }
         found
     }

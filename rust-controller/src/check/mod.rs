@@ -21,6 +21,7 @@ mod mounts;
 mod objection;
 mod plan;
 mod planned_node;
+mod replacement;
 mod room;
 mod roster;
 mod site;
@@ -33,6 +34,7 @@ use std::fmt;
 
 pub use consolidation::check_consolidation;
 pub use plan::check_plan;
+pub use replacement::check_replacement;
 
 use crate::feasibility::Rule;
 use crate::model::{Phase, Pod, PodName, SchedulingState};

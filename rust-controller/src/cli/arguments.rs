@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::BadInput;
 use super::files;
 use crate::catalog;
-use crate::consolidate::Millionths;
+use crate::consolidate::{self, Millionths};
 use crate::loops::CatalogChoice;
 use crate::model::Catalog;
 use crate::provision::{self, TypeFilter, UNSUITED_TYPES};
@@ -81,9 +81,8 @@ pub(super) struct PlanArguments {
 pub(super) struct ConsolidateArguments {
     #[command(flatten)]
     pub(super) input: InputArguments,
-    /// Prices of the nodes: auto, generic, aws, azure, gcp or a file
-    #[arg(long, env = "MINI_KARPENTER_CATALOG", default_value = "auto")]
-    pub(super) catalog: String,
+    #[command(flatten)]
+    pub(super) types: TypeArguments,
     #[command(flatten)]
     pub(super) threshold: ThresholdArguments,
     #[command(flatten)]
@@ -170,6 +169,9 @@ pub(super) struct ThresholdArguments {
     /// A node whose requests are under this share of its CPU and of its memory could go (0.2, 20%)
     #[arg(long, env = "MINI_KARPENTER_THRESHOLD", default_value = "20%", value_parser = share)]
     pub(super) threshold: Millionths,
+    /// Suggest new nodes in place of others only where more than this share of what the others cost is saved (0.15, 15%)
+    #[arg(long, env = "MINI_KARPENTER_MIN_SAVINGS", value_name = "SHARE", default_value = "15%", value_parser = share)]
+    pub(super) min_savings: Millionths,
 }
 
 #[derive(Debug, Args)]
@@ -195,12 +197,22 @@ pub(super) enum ConsolidateOutput {
     Json,
     #[value(name = "configmaps")]
     ConfigMaps,
+    #[value(name = "nodepools")]
+    NodePools,
 }
 
 impl Arguments {
     /// The controller says what it does; a command prints its document and what went wrong.
     pub(super) fn log_level(&self) -> &'static str {
         if matches!(self.command, None | Some(Command::Run(_))) { "info" } else { "warn" }
+    }
+}
+
+impl ThresholdArguments {
+    /// What may go, and what is worth to be replaced.
+    pub(super) fn options(&self) -> consolidate::Options {
+        let Self { threshold, min_savings } = *self;
+        consolidate::Options { threshold, min_savings }
     }
 }
 

@@ -1,11 +1,11 @@
 //! `explain`: one pod, or one node.
 
-use super::arguments::{ExplainArguments, ThresholdArguments, catalog_choice, check_capacity_types};
+use super::arguments::{ExplainArguments, catalog_choice, check_capacity_types};
 use super::offline::{WRITING, print, snapshot, wrong_plan};
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
 use crate::consolidate::{self, Before, obstacles};
-use crate::document::{explain_node, explain_pending_pod, explain_running_pod};
+use crate::document::{explain_node, explain_pending_pod, explain_replacement, explain_running_pod};
 use crate::loops::{ResolvedCatalog, checked_consolidation, checked_plan};
 use crate::model::{Catalog, Node, Pod};
 use crate::provision::{self, Verdict, alone, verdicts_on_existing};
@@ -13,7 +13,6 @@ use crate::snapshot::Snapshot;
 
 pub(super) fn explain(arguments: &ExplainArguments, line: &StatusLine) -> anyhow::Result<u8> {
     let ExplainArguments { name, files, types, threshold } = arguments;
-    let ThresholdArguments { threshold } = threshold;
     let options = types.options()?;
     let choice = catalog_choice(&types.catalog)?;
     let (snapshot, progress) = snapshot(files, false, line)?;
@@ -21,8 +20,8 @@ pub(super) fn explain(arguments: &ExplainArguments, line: &StatusLine) -> anyhow
     let (text, status) = match find(&snapshot, name)? {
         Found::Pod(pod) => explained_pod(&snapshot, &resolved, &options, pod, &progress)?,
         Found::Node(node) => {
-            let options = consolidate::Options { threshold: *threshold };
-            (explained_node(&snapshot, &resolved.catalog, &options, node, &progress)?, PLANNED)
+            let options = (&options, &threshold.options());
+            (explained_node(&snapshot, &resolved.catalog, options, node, &progress)?, PLANNED)
         }
     };
     progress.finish();
@@ -96,7 +95,7 @@ fn explained_pod(
 fn explained_node(
     snapshot: &Snapshot,
     catalog: &Catalog,
-    options: &consolidate::Options,
+    options: (&provision::Options, &consolidate::Options),
     node: &Node,
     progress: &Progress,
 ) -> anyhow::Result<String> {
@@ -108,5 +107,5 @@ fn explained_node(
         consolidate::Verdict::Remove => Vec::new(),
         consolidate::Verdict::Keep(_) => obstacles(snapshot, &consolidation, plan),
     };
-    Ok(explain_node(&consolidation, plan, &obstacles, catalog))
+    Ok(explain_node(&consolidation, plan, &obstacles, catalog) + &explain_replacement(&consolidation, plan))
 }

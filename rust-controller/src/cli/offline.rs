@@ -10,7 +10,7 @@ use super::arguments::{
 use super::progress::{Progress, StatusLine};
 use super::{BadInput, PLANNED, UNPLACEABLE};
 use crate::cluster::{connect, list_snapshot};
-use crate::consolidate::{self, Before};
+use crate::consolidate::Before;
 use crate::document::{
     ConsolidationDocument, ConsolidationOutcome, Cost, PlanOutcome, catalog_table, config_maps_yaml,
     consolidation_config_maps, consolidation_table, json, node_pools_yaml, plan_config_maps, plan_table,
@@ -62,13 +62,14 @@ pub(super) fn plan(arguments: &PlanArguments, line: &StatusLine) -> anyhow::Resu
 }
 
 pub(super) fn consolidate(arguments: &ConsolidateArguments, line: &StatusLine) -> anyhow::Result<u8> {
-    let ConsolidateArguments { input, catalog, threshold, usage, output } = arguments;
+    let ConsolidateArguments { input, types, threshold, usage, output } = arguments;
     let UsageArguments { usage } = usage;
-    let choice = catalog_choice(catalog)?;
+    let (provisioning, options) = (types.options()?, threshold.options());
+    let choice = catalog_choice(&types.catalog)?;
     let (snapshot, progress) = snapshot(&input.files, *usage, line)?;
-    let options = consolidate::Options { threshold: threshold.threshold };
     let ResolvedCatalog { catalog, .. } = choice.resolve(&snapshot);
-    let judged = checked_consolidation(&Before::default(), &snapshot, &catalog, &options, &|step| progress.step(step));
+    let options = (&provisioning, &options);
+    let judged = checked_consolidation(&Before::default(), &snapshot, &catalog, options, &|step| progress.step(step));
     let plan = judged.passed.ok_or_else(wrong_plan)?;
     progress.step(WRITING);
     let outcome = ConsolidationOutcome {
@@ -82,6 +83,9 @@ pub(super) fn consolidate(arguments: &ConsolidateArguments, line: &StatusLine) -
         ConsolidateOutput::Table => consolidation_table(&outcome),
         ConsolidateOutput::Json => json(&ConsolidationDocument::new(&outcome)),
         ConsolidateOutput::ConfigMaps => config_maps_yaml(&consolidation_config_maps(&outcome), &input.namespace),
+        ConsolidateOutput::NodePools => {
+            node_pools_yaml(plan.replacement.iter().flat_map(|replacement| replacement.pools.values()))
+        }
     };
     progress.finish();
     print(&text)?;

@@ -7,10 +7,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::arguments::{RunArguments, ThresholdArguments, UsageArguments, catalog_choice, check_capacity_types};
+use super::arguments::{RunArguments, UsageArguments, catalog_choice, check_capacity_types};
 use super::{BadInput, PLANNED};
 use crate::cluster::{Publisher, Stores, connect, preflight};
-use crate::consolidate;
 use crate::loops::{CatalogChoice, Outlets, Settings, consolidation_loop, pending_loop};
 use crate::web;
 
@@ -38,12 +37,11 @@ async fn control(arguments: RunArguments) -> anyhow::Result<()> {
         threshold,
         usage,
     } = arguments;
-    let ThresholdArguments { threshold } = threshold;
     let UsageArguments { usage } = usage;
     let settings = Arc::new(Settings {
         catalog: catalog_choice(&types.catalog)?,
         provision: types.options()?,
-        consolidate: consolidate::Options { threshold },
+        consolidate: threshold.options(),
         max_plans,
     });
     // Of `auto` the nodes decide, which nobody has seen yet.

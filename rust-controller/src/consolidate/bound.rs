@@ -71,7 +71,7 @@ impl FleetBound {
 }
 
 /// How a node was bought, as far as its labels say so.
-fn capacity_type(node: &Node) -> &str {
+pub(super) fn capacity_type(node: &Node) -> &str {
     node.labels.get(key::CAPACITY_TYPE).map_or("on-demand", String::as_str)
 }
 

@@ -73,14 +73,19 @@ fn forbidden(node: &Node) -> Option<Keep> {
 }
 
 fn blockers(pods: &[&Arc<Pod>], evictions: &Evictions<'_>) -> Vec<Blocker> {
-    let moving = pods.iter().filter(|pod| !pod.ends_with_its_node() && !pod.deleting);
+    let moving = pods.iter().filter(|pod| must_move(pod));
     let blocker = |pod: &&Arc<Pod>| Some(Blocker { pod: pod.name.clone(), reason: evictions.forbidding(pod)? });
     moving.filter_map(blocker).collect()
 }
 
 /// Those of a node's pods that need another place if it goes: larger ones first, since they fit fewer holes.
 pub(super) fn movable<'a>(pods: &[&'a Arc<Pod>]) -> Vec<&'a Arc<Pod>> {
-    let mut pods: Vec<_> = pods.iter().copied().filter(|pod| !pod.ends_with_its_node() && !pod.deleting).collect();
+    let mut pods: Vec<_> = pods.iter().copied().filter(|pod| must_move(pod)).collect();
     pods.sort_by_key(|pod| (Reverse((pod.requests.cpu, pod.requests.memory)), &pod.name));
     pods
+}
+
+/// Whether a pod needs another place if its node goes.
+pub(super) fn must_move(pod: &Pod) -> bool {
+    !pod.ends_with_its_node() && !pod.deleting
 }

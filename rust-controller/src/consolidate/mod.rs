@@ -15,6 +15,7 @@ mod first_fit;
 mod fleet;
 mod joint;
 mod obstacles;
+mod replace;
 mod replay;
 mod requested;
 mod utilization;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub use before::Before;
 pub use bound::FleetBound;
 pub use obstacles::{Obstacle, obstacles};
+pub use replace::{Replacement, replace};
 pub use utilization::Utilization;
 
 use crate::feasibility::{Refusal, Rule, Simulation};
@@ -47,12 +49,14 @@ pub struct Options {
     /// A node is underutilized where both shares of its allocatable that are requested, of CPU and of memory, are
     /// below this one.
     pub threshold: Millionths,
+    /// Nodes are replaced by new ones only where more than this share of what the replaced ones cost is saved.
+    pub min_savings: Millionths,
 }
 
 impl Default for Options {
-    /// 20 %.
+    /// 20 %, and 15 % for replacements.
     fn default() -> Self {
-        Self { threshold: 200_000 }
+        Self { threshold: 200_000, min_savings: 150_000 }
     }
 }
 
@@ -77,6 +81,8 @@ pub struct Consolidation {
     pub reserved: Vec<(Arc<Pod>, String)>,
     /// The least that any nodes for the pods of the nodes that count would cost, and why.
     pub bound: Option<FleetBound>,
+    /// What could be done instead if new nodes came, where that saves enough beyond it; of [`replace()`].
+    pub replacement: Option<Replacement>,
 }
 
 /// What becomes of one node.
@@ -425,7 +431,8 @@ impl Removing<'_> {
                 self.plans[to].verdict = Verdict::Keep(Keep::ReceivesPods(names));
             }
         }
-        Consolidation { nodes: self.with_moves(&reserved, evictions, requested_of), removals, reserved, bound: None }
+        let nodes = self.with_moves(&reserved, evictions, requested_of);
+        Consolidation { nodes, removals, reserved, bound: None, replacement: None }
     }
 
     /// The plans of all nodes, those that go with what becomes of their pods.

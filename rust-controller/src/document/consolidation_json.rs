@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::prices::Prices;
+use super::replacement_json::{self, ReplacementEntry};
 use super::{share, unchecked, usage};
 use crate::consolidate::{
-    BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Turns, Utilization, Verdict, Warning,
+    BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Replacement, Turns, Utilization, Verdict, Warning,
 };
 use crate::feasibility::Rule;
 use crate::model::Catalog;
@@ -41,6 +42,8 @@ pub struct ConsolidationDocument<'a> {
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
     totals: Totals,
+    /// What could be done instead if new nodes came; null where that does not save enough.
+    replacements: Option<ReplacementEntry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<CertificateEntry<'a>>,
     #[serde(rename = "uncheckedRules", skip_serializing_if = "Vec::is_empty")]
@@ -108,7 +111,7 @@ struct BlockerEntry<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MoveEntry<'a> {
+pub(super) struct MoveEntry<'a> {
     pod: String,
     destination: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -141,6 +144,8 @@ pub(super) struct Totals {
     cost_before: Option<Money>,
     cost_after: Option<Money>,
     savings_per_hour: Option<Money>,
+    /// How many pods are evicted for it.
+    pods_disturbed: usize,
     /// The least that any nodes for these pods would cost, and by which share those that stay cost more.
     #[serde(skip_serializing_if = "Option::is_none")]
     lower_bound_per_hour: Option<f64>,
@@ -171,6 +176,7 @@ impl<'a> ConsolidationDocument<'a> {
             nodes: consolidation.nodes.iter().map(|plan| node_entry(plan, usage)).collect(),
             removals: &consolidation.removals,
             totals: totals(consolidation),
+            replacements: replacement_json::entry(consolidation, None),
             certificate: consolidation
                 .bound
                 .as_ref()
@@ -195,9 +201,32 @@ pub(super) fn totals(consolidation: &Consolidation) -> Totals {
         cost_before,
         cost_after,
         savings_per_hour: consolidation.savings_per_hour(),
+        pods_disturbed: consolidation.pods_disturbed(),
         lower_bound_per_hour: consolidation.bound.as_ref().map(|bound| bound.per_hour),
-        gap: consolidation.gap().map(|gap| (gap * 1e4).round() / 1e4),
+        gap: consolidation.gap().map(rounded),
     }
+}
+
+impl Totals {
+    /// The same where new nodes come.
+    pub(super) fn with_replacement(consolidation: &Consolidation, replacement: &Replacement) -> Self {
+        let alone = totals(consolidation);
+        let cost_after = replacement.cost_after(consolidation);
+        let gap = replacement.gap(consolidation);
+        Self {
+            nodes_after: alone.nodes_before - replacement.removals.len() + replacement.nodes.len(),
+            cost_after,
+            savings_per_hour: alone.cost_before.zip(cost_after).map(|(before, after)| before.saturating_sub(after)),
+            pods_disturbed: replacement.pods_disturbed(),
+            lower_bound_per_hour: alone.lower_bound_per_hour.filter(|_| gap.is_some()),
+            gap: gap.map(rounded),
+            ..alone
+        }
+    }
+}
+
+fn rounded(gap: f64) -> f64 {
+    (gap * 1e4).round() / 1e4
 }
 
 pub(super) fn node_info<'a>(plan: &'a NodePlan, outcome: &ConsolidationOutcome<'a>) -> NodeInfo<'a> {
@@ -224,7 +253,7 @@ fn node_entry<'a>(plan: &'a NodePlan, usage: &MeasuredUsage) -> NodeEntry<'a> {
     }
 }
 
-fn move_entry(each: &Move) -> MoveEntry<'_> {
+pub(super) fn move_entry(each: &Move) -> MoveEntry<'_> {
     MoveEntry {
         pod: each.pod.name.to_string(),
         destination: &each.destination,

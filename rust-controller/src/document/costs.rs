@@ -43,13 +43,23 @@ impl Cost {
         }
     }
 
+    /// How many nodes that is.
+    pub(super) fn nodes(self) -> usize {
+        self.nodes
+    }
+
+    /// What those cost whose price is known.
+    pub(super) fn known_per_hour(self) -> Money {
+        self.known_per_hour
+    }
+
     /// `None` where a price is not known.
     pub(super) fn per_hour(self) -> Option<Money> {
         (self.unknown == 0).then_some(self.known_per_hour)
     }
 
     /// An amount that is made of the known prices; they alone are the least that the nodes can cost.
-    fn cell(self, amount: String) -> String {
+    pub(super) fn cell(self, amount: String) -> String {
         match self.unknown {
             0 => amount,
             unknown if unknown == self.nodes => "unknown".to_owned(),

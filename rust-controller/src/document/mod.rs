@@ -13,6 +13,8 @@ mod plan_groups;
 mod plan_json;
 mod preferences;
 mod prices;
+mod replacement_json;
+mod replacement_table;
 mod said;
 mod seen;
 mod suggestion;
@@ -32,6 +34,7 @@ pub use explain::{explain_node, explain_pending_pod, explain_running_pod};
 pub use metrics::{Metrics, PlanMetrics};
 pub use node_pool::{NodePool, node_pools_yaml};
 pub use plan_json::{PlanDocument, PlanOutcome};
+pub use replacement_table::explain_replacement;
 pub use said::Said;
 pub use tables::{catalog_table, consolidation_table, plan_table};
 

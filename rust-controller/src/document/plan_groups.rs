@@ -9,9 +9,9 @@ use crate::provision::{Plan, PlannedNode, PodPlan, Verdict};
 use crate::units::Money;
 
 /// One line for each type and capacity type.
-pub(super) fn nodes_to_add(plan: &Plan) -> String {
+pub(super) fn nodes_to_add(nodes: &[PlannedNode]) -> String {
     let mut kinds: BTreeMap<_, Vec<&PlannedNode>> = BTreeMap::new();
-    for node in &plan.nodes {
+    for node in nodes {
         kinds.entry((&node.instance_type, &node.capacity_type)).or_default().push(node);
     }
     let mut table = Table::new(&["NODES", "TYPE", "CAPACITY", "PODS", "PRICE/HOUR", "ZONES"], &[0, 3, 4]);

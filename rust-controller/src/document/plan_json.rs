@@ -120,7 +120,7 @@ struct NearestMissEntry<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct NodeEntry<'a> {
+pub(super) struct NodeEntry<'a> {
     name: &'a str,
     instance_type: &'a str,
     zone: &'a str,
@@ -450,7 +450,7 @@ fn surcharge_entry(surcharge: &Surcharge) -> SurchargeEntry {
     }
 }
 
-fn node_entry(node: &PlannedNode) -> NodeEntry<'_> {
+pub(super) fn node_entry(node: &PlannedNode) -> NodeEntry<'_> {
     NodeEntry {
         name: &node.name,
         instance_type: &node.instance_type,

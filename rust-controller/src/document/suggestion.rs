@@ -143,11 +143,12 @@ pub(super) fn turns(Turns { budget, pods, allowed }: &Turns) -> String {
 
 /// What a person types, in order.
 pub(super) fn steps(node: &str) -> Vec<String> {
-    vec![
-        format!("kubectl cordon {node}"),
-        format!("kubectl drain {node} --ignore-daemonsets --delete-emptydir-data"),
-        format!("kubectl delete node {node}"),
-    ]
+    std::iter::once(format!("kubectl cordon {node}")).chain(drain(node)).collect()
+}
+
+/// The same for a node that is cordoned.
+pub(super) fn drain(node: &str) -> [String; 2] {
+    [format!("kubectl drain {node} --ignore-daemonsets --delete-emptydir-data"), format!("kubectl delete node {node}")]
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]

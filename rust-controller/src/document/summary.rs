@@ -8,6 +8,7 @@ use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{self, ConsolidationOutcome, reason};
 use super::plan_json::{self, PlanOutcome};
 use super::prices::Prices;
+use super::replacement_json::{self, ReplacementEntry};
 use super::seen::{self, SeenEntry};
 use super::suggestion::is_zero;
 use super::{json, share, tables, unchecked, usage};
@@ -96,6 +97,7 @@ struct ConsolidationSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     measured_usage: Option<usage::UsageStatus>,
     totals: consolidation_json::Totals,
+    replacements: Option<ReplacementEntry<'a>>,
     removals: Vec<&'a str>,
     /// Removals that the list above leaves out for its size.
     removals_left_out: usize,
@@ -147,6 +149,7 @@ pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<Stri
         prices: Prices::of(outcome.catalog),
         measured_usage: usage::status(outcome.usage),
         totals: consolidation_json::totals(consolidation),
+        replacements: replacement_json::entry(consolidation, Some(LARGEST_TEXT / 4)),
         removals,
         removals_left_out,
         moves,

@@ -9,7 +9,7 @@ use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
 use super::suggestion::{filling, marks, moved, steps, turns};
 use super::table::Table;
-use super::{percent, preferences, prices, seen, unchecked, usage};
+use super::{percent, preferences, prices, replacement_table, seen, unchecked, usage};
 use crate::catalog::SeenAllocatable;
 use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
 use crate::model::{Catalog, Offering};
@@ -24,7 +24,7 @@ pub fn plan_table(outcome: &PlanOutcome<'_>) -> String {
     let mut text = String::new();
     if !plan.nodes.is_empty() {
         text.push_str("NODES TO ADD\n");
-        text.push_str(&nodes_to_add(plan));
+        text.push_str(&nodes_to_add(&plan.nodes));
         text.push('\n');
     }
     if !plan.pods.is_empty() {
@@ -110,6 +110,7 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
         text.push_str(&removal(plan));
     }
     text.push_str(&consolidation_totals(consolidation, catalog));
+    text.push_str(&replacement_table::lines(outcome));
     text.push_str(&usage::line(outcome.usage));
     text.push_str(&unchecked::lines(outcome.unchecked_rules()));
     text.push_str(&skipped_lines(skipped));

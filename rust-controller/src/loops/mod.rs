@@ -107,7 +107,8 @@ fn consolidate(snapshot: &Snapshot, mut said: Before, timers: &Mutex<Timers>, se
     let ResolvedCatalog { catalog, .. } = settings.catalog.resolve(snapshot);
     let mut timers = timers.lock().unwrap_or_else(PoisonError::into_inner);
     said.fill_in(&timers);
-    let judged = checked_consolidation(&said, snapshot, &catalog, &settings.consolidate, &|_| {});
+    let options = (&settings.provision, &settings.consolidate);
+    let judged = checked_consolidation(&said, snapshot, &catalog, options, &|_| {});
     let Some(plan) = outlets.counted(judged, |metrics| &mut metrics.consolidation) else { return };
     *timers = plan.suggested();
     let maps = Arc::new(consolidation_config_maps(&ConsolidationOutcome {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::catalog::{self, SeenAllocatable, seen_allocatable, with_seen};
-use crate::check::{Violation, check_consolidation, check_plan};
-use crate::consolidate::{self, Before, Consolidation, consolidate_after};
+use crate::check::{Violation, check_consolidation, check_plan, check_replacement};
+use crate::consolidate::{self, Before, Consolidation, consolidate_after, replace};
 use crate::document::PlanMetrics;
 use crate::model::{Catalog, PodName, key};
 use crate::provision::{self, Choice, Plan, Verdict, alone, plan_within_budget};
@@ -105,17 +105,26 @@ pub fn checked_plan(
     judged("plan", make, |plan| check_plan(snapshot, catalog, options, plan), announce)
 }
 
-/// Nodes to remove, judged.
+/// Nodes to remove, and to replace, judged.
 #[must_use]
 pub fn checked_consolidation(
     before: &Before,
     snapshot: &Snapshot,
     catalog: &Catalog,
-    options: &consolidate::Options,
+    (provisioning, options): (&provision::Options, &consolidate::Options),
     announce: Announce<'_>,
 ) -> Judged<Consolidation> {
-    let make = || consolidate_after(before, snapshot, catalog, options);
-    judged("consolidation", make, |consolidation| check_consolidation(snapshot, catalog, consolidation), announce)
+    let make = || {
+        let mut consolidation = consolidate_after(before, snapshot, catalog, options);
+        consolidation.replacement = replace(snapshot, catalog, &consolidation, provisioning, options);
+        consolidation
+    };
+    let check = |consolidation: &Consolidation| {
+        let mut violations = check_consolidation(snapshot, catalog, consolidation);
+        violations.extend(check_replacement(snapshot, catalog, (provisioning, options), consolidation));
+        violations
+    };
+    judged("consolidation", make, check, announce)
 }
 
 pub(super) fn judged<P>(

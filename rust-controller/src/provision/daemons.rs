@@ -9,7 +9,8 @@ use crate::snapshot::Snapshot;
 
 /// A pod for each `DaemonSet`, such as it would make on a new node: with the set's name, the most that any of its pods
 /// requests of each resource, and not pinned to a node. By namespace and name of the set.
-pub(super) fn daemon_pods(snapshot: &Snapshot) -> Vec<Arc<Pod>> {
+#[must_use]
+pub fn daemon_pods(snapshot: &Snapshot) -> Vec<Arc<Pod>> {
     let mut of_set: BTreeMap<(&str, &str), Pod> = BTreeMap::new();
     for pod in snapshot.pods().iter().filter(|pod| pod.is_daemon() && !pod.deleting) {
         let Some(owner) = &pod.owner else { continue };

@@ -41,6 +41,7 @@ use std::sync::Arc;
 
 pub use alone::alone;
 pub use bound::{Certificate, LowerBound, Surcharge};
+pub use daemons::daemon_pods;
 pub use existing::{
     ExistingMisses, NodeVerdicts, OnExisting, Waiting, place_on_existing, place_until_nothing_changes,
     verdicts_on_existing,

@@ -15,28 +15,28 @@ types:
 ";
 
 /// Name, millicores, GiB, pods and price in thousandths.
-const SIZES: [(&str, [u64; 3], u64); 3] =
+pub(crate) const SIZES: [(&str, [u64; 3], u64); 3] =
     [("small", [2000, 4, 8], 100), ("medium", [4000, 8, 10], 210), ("lean", [4000, 4, 10], 160)];
 
 #[derive(Clone)]
 pub(crate) struct Host {
-    size: usize,
-    zone: &'static str,
+    pub(crate) size: usize,
+    pub(crate) zone: &'static str,
     /// What is free.
-    left: [u64; 3],
+    pub(crate) left: [u64; 3],
     /// Workloads that keep apart, of which one pod is here.
-    apart: Vec<usize>,
+    pub(crate) apart: Vec<usize>,
 }
 
 #[derive(Clone, Copy)]
 pub(crate) struct Guest {
     /// Tells it from every other.
     pub(crate) number: u64,
-    host: usize,
-    asked: [u64; 3],
-    zone: Option<&'static str>,
+    pub(crate) host: usize,
+    pub(crate) asked: [u64; 3],
+    pub(crate) zone: Option<&'static str>,
     /// A workload of which no two pods share a host.
-    apart: Option<usize>,
+    pub(crate) apart: Option<usize>,
 }
 
 /// So many nodes, at least and at most, with so many pods on them.
@@ -75,13 +75,13 @@ pub(crate) fn leave(hosts: &mut [Host], guest: &Guest) {
     }
 }
 
-fn takes(host: &Host, guest: &Guest) -> bool {
+pub(crate) fn takes(host: &Host, guest: &Guest) -> bool {
     guest.asked.iter().zip(&host.left).all(|(asked, left)| asked <= left)
         && guest.zone.is_none_or(|zone| zone == host.zone)
         && guest.apart.is_none_or(|apart| !host.apart.contains(&apart))
 }
 
-fn come(host: &mut Host, guest: &Guest) {
+pub(crate) fn come(host: &mut Host, guest: &Guest) {
     host.left.iter_mut().zip(guest.asked).for_each(|(left, asked)| *left -= asked);
     host.apart.extend(guest.apart);
 }
