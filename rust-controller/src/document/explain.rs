@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::consolidation_json::{block_reason, reason as keep_reason};
 use super::plan_json::{reason, types_of};
-use super::suggestion::{filling, marks, moved};
+use super::suggestion::{filling, marks, moved, steps};
 use super::table::Table;
 use super::tables::removal;
 use super::{percent, prices, seen, unchecked};
@@ -203,7 +203,7 @@ pub fn explain_node(
         let _ = writeln!(text, "Ends with the node: {}", names.join(", "));
     }
     if plan.verdict == NodeVerdict::Remove {
-        let _ = write!(text, "\n{}", removal(plan).trim_end());
+        let _ = write!(text, "\n{}", removal(plan, "", steps(name)).trim_end());
         text.push('\n');
     }
     text.push_str(&coming(consolidation, plan));

@@ -6,16 +6,21 @@ use std::fmt::Write;
 use super::consolidation_json::ConsolidationOutcome;
 use super::costs::{Cost, HOURS_PER_MONTH};
 use super::plan_groups::nodes_to_add;
-use super::suggestion::{drain, marks};
+use super::suggestion::drain;
 use super::table::Table;
+use super::tables::removal;
 use super::{percent, unchecked};
 use crate::consolidate::{Consolidation, NodePlan, Replacement, Verdict};
+use crate::provision::PlannedNode;
 use crate::units::Money;
 
 /// Empty where nothing is to be replaced.
 pub(super) fn lines(outcome: &ConsolidationOutcome<'_>) -> String {
     let Some(replacement) = &outcome.consolidation.replacement else { return String::new() };
     let mut text = format!("\nOR, WITH NEW NODES\n{}\n", nodes_to_add(&replacement.nodes));
+    for PlannedNode { name, instance_type, zone, .. } in &replacement.nodes {
+        let _ = writeln!(text, "{name}: {instance_type} in {zone}");
+    }
     text.push_str(&how(replacement));
     let mut wave = 1;
     for plan in &replacement.removals {
@@ -24,7 +29,8 @@ pub(super) fn lines(outcome: &ConsolidationOutcome<'_>) -> String {
             let _ =
                 writeln!(text, "WAVE {wave}: once the pods that moved so far run, and budgets allow as much again\n");
         }
-        text.push_str(&removal(plan));
+        let mark = unchecked::mark(unchecked::of_node(plan));
+        text.push_str(&removal(plan, &mark, drain(&plan.node.name)));
     }
     if !replacement.staying.is_empty() {
         let _ = writeln!(text, "Of the removals above, these stay: {}\n", replacement.staying.join(", "));
@@ -37,24 +43,11 @@ pub(super) fn lines(outcome: &ConsolidationOutcome<'_>) -> String {
 fn how(replacement: &Replacement) -> String {
     let names: Vec<&str> = replacement.removals.iter().map(|plan| plan.node.name.as_str()).collect();
     format!(
-        "First apply the NodePools (-o nodepools) and cordon all that goes, so that no pod comes there any more. Karpenter \
+        "\nFirst apply the NodePools (-o nodepools) and cordon all that goes, so that no pod comes there any more. Karpenter \
          launches a node when pods wait for it: those of the first drained nodes wait until it is ready. Go on once they run.\n  \
          $ kubectl cordon {}\n\n",
         names.join(" ")
     )
-}
-
-fn removal(plan: &NodePlan) -> String {
-    let name = &plan.node.name;
-    let mut text = format!("{name} goes{}\n", unchecked::mark(unchecked::of_node(plan)));
-    for each in &plan.moves {
-        let _ = writeln!(text, "  {} -> {}{}", each.pod.name, each.destination, marks(each));
-    }
-    for step in drain(name) {
-        let _ = writeln!(text, "  $ {step}");
-    }
-    text.push('\n');
-    text
 }
 
 /// What exists, less the removals, and with new nodes, side by side.

@@ -107,7 +107,7 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
             let _ =
                 writeln!(text, "WAVE {wave}: once the pods that moved so far run, and budgets allow as much again\n");
         }
-        text.push_str(&removal(plan));
+        text.push_str(&removal(plan, "", steps(&plan.node.name)));
     }
     text.push_str(&consolidation_totals(consolidation, catalog));
     text.push_str(&replacement_table::lines(outcome));
@@ -158,10 +158,9 @@ fn why(plan: &NodePlan) -> String {
     }
 }
 
-/// A node that goes: where its pods move, and what a person types.
-pub(super) fn removal(plan: &NodePlan) -> String {
-    let name = &plan.node.name;
-    let mut text = format!("{name} goes\n");
+/// A node that goes, with a mark behind its name: where its pods move, and what a person types.
+pub(super) fn removal(plan: &NodePlan, mark: &str, steps: impl IntoIterator<Item = String>) -> String {
+    let mut text = format!("{} goes{mark}\n", plan.node.name);
     for each in &plan.moves {
         let _ = writeln!(text, "  {} -> {}{}", moved(each), each.destination, marks(each));
     }
@@ -171,7 +170,7 @@ pub(super) fn removal(plan: &NodePlan) -> String {
     for each in &plan.in_turns {
         let _ = writeln!(text, "  {}", turns(each));
     }
-    for step in steps(name) {
+    for step in steps {
         let _ = writeln!(text, "  $ {step}");
     }
     text.push('\n');
