@@ -122,7 +122,7 @@ pub(super) struct MoveEntry<'a> {
 
 /// More pods under a budget than that allows to evict at once.
 #[derive(Debug, Serialize)]
-struct TurnsEntry {
+pub(super) struct TurnsEntry {
     budget: String,
     pods: u32,
     allowed: u32,
@@ -262,7 +262,7 @@ pub(super) fn move_entry(each: &Move) -> MoveEntry<'_> {
     }
 }
 
-fn turns_entry(Turns { budget, pods, allowed }: &Turns) -> TurnsEntry {
+pub(super) fn turns_entry(Turns { budget, pods, allowed }: &Turns) -> TurnsEntry {
     TurnsEntry { budget: budget.to_string(), pods: *pods, allowed: *allowed }
 }
 

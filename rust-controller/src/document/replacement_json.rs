@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::config_map::cut;
-use super::consolidation_json::{MoveEntry, Totals, move_entry};
+use super::consolidation_json::{MoveEntry, Totals, TurnsEntry, move_entry, turns_entry};
 use super::plan_json::{NodeEntry, node_entry};
 use super::suggestion::is_zero;
 use super::{NodePool, share, unchecked};
@@ -38,6 +38,9 @@ struct RemovalEntry<'a> {
     price_per_hour: Option<Money>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unverified: Vec<&'static str>,
+    /// Budgets for which its drain waits in between.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    in_turns: Vec<TurnsEntry>,
     pods: Vec<MoveEntry<'a>>,
 }
 
@@ -86,6 +89,7 @@ fn removal_entry(plan: &NodePlan) -> RemovalEntry<'_> {
         wave: plan.wave,
         price_per_hour: plan.price_per_hour,
         unverified: unchecked::of_node(plan),
+        in_turns: plan.in_turns.iter().map(turns_entry).collect(),
         pods: plan.moves.iter().map(move_entry).collect(),
     }
 }

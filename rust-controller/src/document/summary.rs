@@ -138,10 +138,10 @@ struct MoveLine<'a> {
 
 pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<String, String> {
     let consolidation = outcome.consolidation;
-    let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 8);
+    let (skipped, skipped_left_out) = cut(lines(outcome.skipped), LARGEST_TEXT / 16);
     let (removals, removals_left_out) =
         cut(consolidation.removals.iter().map(String::as_str).collect(), LARGEST_TEXT / 4);
-    let (moves, moves_left_out) = cut(consolidation.moves().map(move_line).collect(), LARGEST_TEXT / 4);
+    let (moves, moves_left_out) = cut(consolidation.moves().map(move_line).collect(), LARGEST_TEXT / 16 * 3);
     let (nodes, nodes_left_out) =
         cut(consolidation.nodes.iter().map(|plan| node_line(plan, outcome.usage)).collect(), LARGEST_TEXT / 4);
     let summary = ConsolidationSummary {
