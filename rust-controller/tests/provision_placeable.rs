@@ -161,6 +161,28 @@ status: {phase: Running}
 }
 
 #[test]
+fn hosts_that_are_never_empty_are_no_better_than_the_one_that_is_there() {
+    let spread = |app: &str| {
+        format!(
+            "topologySpreadConstraints: [{{topologyKey: {HOST}, maxSkew: 1, whenUnsatisfiable: DoNotSchedule, labelSelector: \
+             {{matchLabels: {{app: {app}}}}}}}],"
+        )
+    };
+    // A daemon pod is among those that are counted, on every new node.
+    let daemon = "apiVersion: v1
+kind: Pod
+metadata: {name: agent-x, labels: {app: a}, ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: agent, uid: u, controller: true}]}
+spec: {nodeName: gone, containers: [{name: c, resources: {requests: {cpu: 50m}}}]}
+status: {phase: Running}
+";
+    all_get_nodes(&(daemon.to_owned() + &pod("p", "a", "500m", &spread("a"))));
+    all_get_nodes(&(daemon.to_owned() + &pod("p", "a", "500m", &spread("a")) + &pod("q", "q", "500m", "")));
+    // All must be on one host, and would be spread over another if there were one.
+    let together = near(HOST, "t") + &spread("t");
+    all_get_nodes(&(0..3).map(|number| pod(&format!("t{number}"), "t", "500m", &together)).collect::<String>());
+}
+
+#[test]
 fn a_pod_that_keeps_all_others_off_its_host_leads_nobody() {
     let alone = rule("podAntiAffinity", HOST, "") + " priority: 100,";
     let pods = pod("alone", "l", "500m", &alone) + &pod("leader", "l", "1", "") + &pod("f", "f", "1", &near(HOST, "l"));

@@ -8,7 +8,7 @@ use super::planned_node::LaunchId;
 use super::site::Site;
 use crate::feasibility::{Target, placement_admits};
 use crate::model::{
-    Catalog, HostPort, Labels, Neighbours, NodeType, Offering, Operator, Placement, Pod, Requirement, Resources,
+    Catalog, HostPort, Labels, Neighbours, NodeType, Offering, Operator, Placement, Pod, Requirement, Resources, key,
 };
 use crate::provision::{Options, default_requirements};
 use crate::snapshot::Snapshot;
@@ -45,6 +45,10 @@ impl Probe {
 }
 
 impl LeftOut<'_> {
+    pub(super) fn is_spread_over_hosts(&self) -> bool {
+        self.pod.neighbours.spread.iter().any(|constraint| constraint.topology_key == key::HOSTNAME)
+    }
+
     /// Whether the labels of a planned node are what the pod asks for, be it by default; those that a `NodePool` adds for the
     /// sake of others are not.
     pub(super) fn asks_for(&self, site: &Site<'_>, pool_labels: &Labels) -> bool {

@@ -280,6 +280,10 @@ impl<'a> Replay<'a> {
     }
 
     fn new_node_for(&mut self, number: usize, arrival: Arrival<'a>) -> Option<String> {
+        if self.left_out[number].0.is_spread_over_hosts() {
+            // One more node is one more host to spread over, and who is there already may depend on there being none.
+            return None;
+        }
         let before: usize = self.left_out[..number].iter().map(|(left, _)| left.probes.len()).sum();
         let first = self.counts.0 + self.counts.1 + before;
         let left = self.left_out[number].0;

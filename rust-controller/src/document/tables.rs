@@ -98,6 +98,7 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
     let mut text = String::new();
     text.push_str(&node_table(consolidation, outcome.usage));
     text.push('\n');
+    text.push_str(&cordon_first(&consolidation.removals));
     let by_name: BTreeMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
     let mut wave = 1;
@@ -156,6 +157,17 @@ fn why(plan: &NodePlan) -> String {
         }
         (verdict, []) => keep_reason(verdict),
     }
+}
+
+/// The scheduler likes empty nodes, and so those that go later.
+fn cordon_first(removals: &[String]) -> String {
+    if removals.len() < 2 {
+        return String::new();
+    }
+    format!(
+        "Cordon all that go before the first drain, so that no pod comes to a node that goes later:\n  $ kubectl cordon {}\n\n",
+        removals.join(" ")
+    )
 }
 
 /// A node that goes, with a mark behind its name: where its pods move, and what a person types.

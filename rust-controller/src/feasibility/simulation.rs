@@ -357,6 +357,13 @@ impl Simulation {
         }
     }
 
+    /// From now on their host names count no longer, either: no node joins any more.
+    pub fn expect_no_new_nodes(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
+        for node in nodes {
+            self.count_node_where(node, false, |key| key == key::HOSTNAME);
+        }
+    }
+
     /// Whether pods would be spread over one domain more if such a node joined, host names aside.
     #[must_use]
     pub fn opens_domain(&self, node: NodeId) -> bool {

@@ -60,6 +60,12 @@ impl<'a> Bins<'a> {
         takes
     }
 
+    /// From now on every node is asked again.
+    pub(super) fn forget_refusals(&mut self) {
+        self.refused.clear();
+        self.full.clear();
+    }
+
     /// Puts a pod on the first node that may run it.
     pub(super) fn place_anywhere(
         &mut self,

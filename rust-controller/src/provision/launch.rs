@@ -253,8 +253,12 @@ impl<'a> Launches<'a> {
         node: NodeId,
         simulation: &Simulation,
     ) -> bool {
-        let shapes = self.shapes(pod).unwrap_or_default();
-        simulation.meets_needs(*class, node) && shapes.iter().any(|shape| shape.is_of(simulation, node))
+        simulation.meets_needs(*class, node) && self.are_asked_for(pod, node, simulation)
+    }
+
+    /// Whether a node that could join has one of the shapes that a pod asks for.
+    pub(super) fn are_asked_for(&self, pod: &Pod, node: NodeId, simulation: &Simulation) -> bool {
+        self.shapes(pod).unwrap_or_default().iter().any(|shape| shape.is_of(simulation, node))
     }
 
     /// Every launch with the labels of a shape.

@@ -17,7 +17,7 @@ use super::singles::Singles;
 use super::zones::fill_up;
 use super::{LowerBound, Options, Unplaceable};
 use crate::feasibility::{ClassId, Simulation};
-use crate::model::Pod;
+use crate::model::{Pod, key};
 
 /// How often the joint plan is made again for pods that found no place in the last one. Each time fewer are left, and those
 /// that need more rounds are the business of [`Singles`].
@@ -36,6 +36,8 @@ pub(super) struct Packed<'a> {
     pub(super) bound: Option<LowerBound>,
     /// Whether the domains of all nodes that could join counted as long as pods were placed.
     pub(super) all_domains_counted: bool,
+    /// Whether some pods are where they are because no other node comes and none of these is empty.
+    pub(super) hosts_are_final: bool,
     /// Whether every zone has as many nodes as the options ask for.
     pub(super) zones_are_full: bool,
 }
@@ -43,7 +45,8 @@ pub(super) struct Packed<'a> {
 /// New nodes for pods, in this order where it matters.
 ///
 /// First every node that could join counts where pods are spread, so that none that joins later undoes what was decided
-/// before. Pods that find no place so may find one where nodes are already, and no others come.
+/// before. Pods that find no place so may find one where nodes are already, and no others come; and in the end one on these
+/// very nodes: daemon pods may be among those that are counted, so that no host is empty.
 pub(super) fn pack<'a>(
     pods: &[Waiting<'_>],
     launches: &'a Launches<'a>,
@@ -76,19 +79,40 @@ pub(super) fn pack<'a>(
         singles.open_no_domain();
         place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], &mut bins, simulation));
     }
-    let zones_are_full = fill_up(options.min_nodes_per_zone, pods, (launches, &market), &mut bins, simulation);
+    let is_over_hosts = |pod: &usize| is_spread_over_hosts(pods[*pod].pod);
+    let before = waiting.len();
+    if waiting.iter().any(is_over_hosts) {
+        simulation.expect_no_new_nodes(launches.nodes());
+        singles.open_no_host();
+        place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], &mut bins, simulation));
+    }
+    let hosts_are_final = waiting.len() < before;
+    let nodes_per_zone = options.min_nodes_per_zone;
+    let zones_are_full = if hosts_are_final {
+        nodes_per_zone == 0
+    } else {
+        fill_up(nodes_per_zone, pods, (launches, &market), &mut bins, simulation)
+    };
     bins.resize(&market, pods, simulation);
+    // A cheaper type may have more room, of what nobody asked for.
+    bins.forget_refusals();
+    place_until_nothing_changes(&mut waiting, |pod| bins.place_anywhere(*pod, pods[*pod].class, &market, simulation));
     let why = |pod: usize| Some((pod, Arc::clone(singles.why(pods[pod].class)?)));
     let placed: Vec<&Waiting<'_>> = bins.order.iter().map(|pod| &pods[*pod]).collect();
     Packed {
         bound: LowerBound::of(&placed, &market, simulation),
         unbeaten: market.of_types.iter().map(|offer| offer.launch).collect(),
         all_domains_counted,
+        hosts_are_final,
         zones_are_full,
         bins: bins.all,
         order: bins.order,
         unplaceable: waiting.into_iter().filter_map(why).collect(),
     }
+}
+
+fn is_spread_over_hosts(pod: &Pod) -> bool {
+    pod.neighbours.spread.iter().any(|constraint| constraint.topology_key == key::HOSTNAME)
 }
 
 /// Nodes for pods, and the order in which pods come to areas.

@@ -59,8 +59,8 @@ pub(super) fn on_existing<'a>(
 /// that get a node.
 ///
 /// Where some zone has fewer nodes than it should, nothing changes: a pod that has its node for itself may be the only one
-/// that could have one there, and would be so no longer with another. Nor does anything change where that would make room for
-/// a pod which gets no node.
+/// that could have one there, and would be so no longer with another. Nor does anything change where pods depend on hosts not
+/// being empty, or where that would make room for a pod which gets no node.
 pub(super) fn on_planned<'a>(
     snapshot: &'a Snapshot,
     fitting: &Fitting<'a>,
@@ -69,7 +69,7 @@ pub(super) fn on_planned<'a>(
     (launches, within): (&'a Launches<'a>, (&Options, &Effort)),
     simulation: &mut Simulation,
 ) -> Unmet {
-    let may_change = packed.zones_are_full;
+    let may_change = packed.zones_are_full && !packed.hosts_are_final;
     let before = (may_change && !packed.unplaceable.is_empty()).then(|| (packed.bins.clone(), simulation.clone()));
     let unmet = change_places(snapshot, fitting, pods, (packed, may_change), (launches, within), simulation);
     let Some((bins, unchanged)) = before else { return unmet };
@@ -87,7 +87,7 @@ fn may_be_placed(waiting: &Waiting<'_>, bins: &[Bin<'_>], launches: &Launches<'_
     let mut planned = bins.iter().map(|bin| (bin.node, bin.launch.node));
     let mut new = launches.all().map(|launch| (launch.node, launch.node));
     let takes = |(node, like): (NodeId, NodeId)| {
-        simulation.may_run(waiting.class, node) && launches.suits(waiting, like, simulation)
+        simulation.may_run(waiting.class, node) && launches.are_asked_for(waiting.pod, like, simulation)
     };
     !waiting.pod.claims_devices && (planned.any(takes) || new.any(takes))
 }

@@ -19,18 +19,33 @@ pub(super) struct Singles<'a, 'm> {
     rankings: BTreeMap<ClassId, Result<Ranking<'a>, Arc<Unplaceable>>>,
     /// When a class was refused, and why.
     refused: BTreeMap<ClassId, (u64, Arc<Unplaceable>)>,
-    /// Nodes are opened only where there are some already, as far as pods are spread over it.
-    only_known_domains: bool,
+    opens: Opens,
+}
+
+/// Which nodes may be opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opens {
+    Any,
+    /// Only where there are some already, as far as pods are spread over it.
+    InKnownDomains,
+    /// None, unless there is none.
+    TheFirst,
 }
 
 impl<'a, 'm> Singles<'a, 'm> {
     pub(super) fn new(launches: &'a Launches<'a>, market: &'m Market<'a>) -> Self {
-        Self { launches, market, rankings: BTreeMap::new(), refused: BTreeMap::new(), only_known_domains: false }
+        Self { launches, market, rankings: BTreeMap::new(), refused: BTreeMap::new(), opens: Opens::Any }
     }
 
     /// From now on no node opens a domain that pods are spread over.
     pub(super) fn open_no_domain(&mut self) {
-        self.only_known_domains = true;
+        self.opens = Opens::InKnownDomains;
+        self.refused.clear();
+    }
+
+    /// From now on no node is opened beside others.
+    pub(super) fn open_no_host(&mut self) {
+        self.opens = Opens::TheFirst;
         self.refused.clear();
     }
 
@@ -97,7 +112,12 @@ impl<'a, 'm> Singles<'a, 'm> {
         let mut closed = None;
         for at in ranking.cheapest_admitting(simulation) {
             let launch = ranking.launch(at);
-            if self.only_known_domains && simulation.opens_domain(launch.node) {
+            let may_open = match self.opens {
+                Opens::Any => true,
+                Opens::InKnownDomains => !simulation.opens_domain(launch.node),
+                Opens::TheFirst => bins.all.is_empty(),
+            };
+            if !may_open {
                 continue;
             }
             match join(launch.node, class, simulation) {
