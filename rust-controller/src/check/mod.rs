@@ -47,11 +47,17 @@ pub struct Violation {
     pub subject: String,
     /// What is wrong with it.
     pub problem: String,
+    /// Whether the plan can be done all the same: what it says of others holds, and it only has less than it could.
+    pub can_be_done: bool,
 }
 
 impl Violation {
     fn new(subject: impl fmt::Display, problem: impl fmt::Display) -> Self {
-        Self { subject: subject.to_string(), problem: problem.to_string() }
+        Self { subject: subject.to_string(), problem: problem.to_string(), can_be_done: false }
+    }
+
+    fn of_what_is_missing(subject: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Self { can_be_done: true, ..Self::new(subject, problem) }
     }
 }
 

@@ -82,7 +82,7 @@ impl CatalogChoice {
 /// A plan that has been judged.
 #[derive(Debug)]
 pub struct Judged<P> {
-    /// The plan, where it has passed. Where it has not, what is wrong with it is in the log.
+    /// The plan, where it can be done. What is wrong with it, if anything, is in the log.
     pub passed: Option<P>,
     /// What making it took.
     pub planning: Duration,
@@ -138,9 +138,11 @@ pub(super) fn judged<P>(
     announce("checking");
     let (violations, checking) = timed(|| check(&plan));
     for violation in &violations {
-        tracing::error!("this {what} is wrong and is not shown, which is a bug: {violation}");
+        let fault = if violation.can_be_done { "has less than it could" } else { "is wrong and is not shown" };
+        tracing::error!("this {what} {fault}, which is a bug: {violation}");
     }
-    Judged { passed: violations.is_empty().then_some(plan), planning, checking }
+    let can_be_done = violations.iter().all(|violation| violation.can_be_done);
+    Judged { passed: can_be_done.then_some(plan), planning, checking }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
