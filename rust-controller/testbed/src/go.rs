@@ -35,6 +35,24 @@ pub(crate) fn is_installed() -> bool {
     command::succeeds(Command::new("go").arg("version"), Duration::from_secs(30))
 }
 
+/// The program of a recipe in the cache, in a folder called `key`; built if it
+/// is not there. `go_version` says which Go that takes.
+pub(crate) fn find_or_build(
+    recipe: Recipe,
+    key: impl AsRef<Path>,
+    go_version: impl FnOnce() -> Result<String>,
+) -> Result<PathBuf> {
+    let cache = cache::cache_folder()?.join(key);
+    let path = cache.join(recipe.name);
+    if !path.is_file() {
+        if !is_installed() {
+            return Err(Error::NoGo { program: recipe.name, cache, go_version: go_version()? });
+        }
+        build(&[recipe], &cache)?;
+    }
+    Ok(path)
+}
+
 /// Builds programs into `folder`. Those that another process has built in the
 /// meantime are left alone.
 pub(crate) fn build(recipes: &[Recipe], folder: &Path) -> Result<()> {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::cache::cache_folder;
 use crate::command;
 use crate::error::{Error, Result};
 use crate::go::{self, Recipe};
@@ -51,14 +50,7 @@ impl KarpenterScheduler {
     /// [`Error::NoGo`] if it is not built and there is no Go;
     /// [`Error::Command`] if the build fails.
     pub fn locate() -> Result<Self> {
-        let cache = cache_folder()?.join(cache_key()?);
-        let path = cache.join(Self::NAME);
-        if !path.is_file() {
-            if !go::is_installed() {
-                return Err(Error::NoGo { program: Self::NAME, cache, go_version: pinned("go")? });
-            }
-            go::build(&[recipe()], &cache)?;
-        }
+        let path = go::find_or_build(recipe(), cache_key()?, || pinned("go"))?;
         Ok(Self { path })
     }
 

@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::cache::cache_folder;
 use crate::error::{Error, Result};
 use crate::go::{self, Recipe};
 use crate::pins;
@@ -41,14 +40,7 @@ impl MetricsServer {
     /// [`Error::NoGo`] if it is not built and there is no Go;
     /// [`Error::Command`] if the build fails.
     pub fn locate() -> Result<Self> {
-        let cache = cache_folder()?.join(pins::key_of(&[GO_MOD, GO_SUM, LINKER_FLAGS]));
-        let path = cache.join(Self::NAME);
-        if !path.is_file() {
-            if !go::is_installed() {
-                return Err(Error::NoGo { program: Self::NAME, cache, go_version: pinned("go")? });
-            }
-            go::build(&[recipe()], &cache)?;
-        }
+        let path = go::find_or_build(recipe(), pins::key_of(&[GO_MOD, GO_SUM, LINKER_FLAGS]), || pinned("go"))?;
         Ok(Self { path })
     }
 
