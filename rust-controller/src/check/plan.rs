@@ -33,16 +33,7 @@ pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, pla
     found.extend(names(snapshot, plan));
     found.extend(certificate(snapshot, catalog, options, plan, &daemons));
     found.extend(zones(snapshot, catalog, options, plan, &launches));
-    let mut obtainable = Vec::new();
-    for node in &plan.nodes {
-        match launches.of(node) {
-            Ok(launch) => {
-                found.extend(launches.violations(node, launch));
-                obtainable.push((node, launch));
-            }
-            Err(violation) => found.push(violation),
-        }
-    }
+    let obtainable = launches.obtainable(&plan.nodes, &mut found);
     let get_no_node = |(position, planned): (usize, &PodPlan)| {
         let left_out = matches!(planned.verdict, Verdict::Unplaceable(_));
         roster.pod(position).filter(|_| left_out)

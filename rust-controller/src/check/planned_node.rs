@@ -74,11 +74,30 @@ impl<'a> Launches<'a> {
         Self { for_sale, options, pools, daemons, all: Vec::new(), numbers: FastMap::default() }
     }
 
+    /// Those of the planned nodes that can be had, each with the launch that makes it; what is wrong with any is added.
+    pub(super) fn obtainable(
+        &mut self,
+        nodes: &'a [PlannedNode],
+        found: &mut Vec<Violation>,
+    ) -> Vec<(&'a PlannedNode, LaunchId)> {
+        let mut obtainable = Vec::new();
+        for node in nodes {
+            match self.of(node) {
+                Ok(launch) => {
+                    found.extend(self.violations(node, launch));
+                    obtainable.push((node, launch));
+                }
+                Err(violation) => found.push(violation),
+            }
+        }
+        obtainable
+    }
+
     /// The launch that makes a planned node.
     ///
     /// # Errors
     /// Where no such node can be had, or nobody makes it.
-    pub(super) fn of(&mut self, node: &'a PlannedNode) -> Result<LaunchId, Violation> {
+    fn of(&mut self, node: &'a PlannedNode) -> Result<LaunchId, Violation> {
         let (kind, offering) = self.for_sale.of(node).map_err(|problem| Violation::new(&node.name, problem))?;
         let key = [&*kind.name, &*offering.zone, &*offering.capacity_type, &*node.pool];
         if let Some(known) = self.numbers.get(&key) {
@@ -119,7 +138,7 @@ impl<'a> Launches<'a> {
     }
 
     /// Its pool makes such a node, and it sets aside what its daemon pods request.
-    pub(super) fn violations(&self, node: &PlannedNode, launch: LaunchId) -> Vec<Violation> {
+    fn violations(&self, node: &PlannedNode, launch: LaunchId) -> Vec<Violation> {
         let Launch { daemon_requests, unmet, .. } = &self.all[launch];
         let unmet = unmet.iter().map(|each| Violation::new(&node.name, format_args!("its pool asks for {each}")));
         let mut violations: Vec<Violation> = unmet.collect();

@@ -27,16 +27,7 @@ pub fn check_replacement(
     let mut found = names(snapshot, replacement);
     found.extend(lists(replacement));
     found.extend(savings(snapshot, catalog, options, (consolidation, replacement)));
-    let mut obtainable = Vec::new();
-    for node in &replacement.nodes {
-        match launches.of(node) {
-            Ok(launch) => {
-                found.extend(launches.violations(node, launch));
-                obtainable.push((node, launch));
-            }
-            Err(violation) => found.push(violation),
-        }
-    }
+    let obtainable = launches.obtainable(&replacement.nodes, &mut found);
     found.extend(steps(snapshot, (consolidation, replacement), (&launches, &obtainable, &daemons)));
     found.sort();
     found

@@ -162,13 +162,20 @@ impl<'a> Attempts<'a, '_> {
     /// urgency; the plan says so of them from then on. The simulation is that without any of them.
     fn hindered(&self, attempt: &mut Attempt<'a>, simulation: &Simulation) -> Vec<usize> {
         let Attempt { fitting, rest, packed, .. } = attempt;
+        if packed.unplaceable.is_empty() {
+            return Vec::new();
+        }
+        let usable = usable_nodes(self.snapshot, simulation);
+        let may_be_on_existing = |class: ClassId| {
+            simulation.unchecked_rules(class).is_empty() && usable.iter().any(|node| simulation.may_run(class, *node))
+        };
         let mut of_class: BTreeMap<ClassId, (bool, bool)> = BTreeMap::new();
         let mut hindered = Vec::new();
         for (pod, why) in &mut packed.unplaceable {
             let waiting = &rest[*pod];
             let others = || fitting.iter().map(|(waiting, _)| waiting).chain(&*rest).map(|waiting| waiting.class);
             let (on_new, on_existing) = *of_class.entry(waiting.class).or_insert_with(|| {
-                (self.may_be_on_new(waiting, others(), simulation), self.may_be_on_existing(waiting.class, simulation))
+                (self.may_be_on_new(waiting, others(), simulation), may_be_on_existing(waiting.class))
             });
             if let Unplaceable::NoType(miss) = &**why
                 && on_new
@@ -193,11 +200,6 @@ impl<'a> Attempts<'a, '_> {
         ranking.is_some_and(|ranking| {
             ranking.admits(simulation) || ranking.suits() && others.any(|other| simulation.awaits(waiting.class, other))
         })
-    }
-
-    fn may_be_on_existing(&self, class: ClassId, simulation: &Simulation) -> bool {
-        let usable = usable_nodes(self.snapshot, simulation);
-        simulation.unchecked_rules(class).is_empty() && usable.iter().any(|node| simulation.may_run(class, *node))
     }
 }
 
