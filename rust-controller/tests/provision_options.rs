@@ -199,3 +199,20 @@ fn what_few_existing_nodes_have_is_left_to_those_that_ask_for_it() {
     assert_eq!(plan.pods[1].verdict, fits("a-gpu"));
     assert!(matches!(plan.pods[0].verdict, Verdict::Planned { .. }));
 }
+
+#[test]
+fn a_daemon_set_that_requests_devices_makes_nobody_else_pay_for_them() {
+    let types = TYPES.to_owned()
+        + "- {name: gpu, arch: amd64, allocatable: {cpu: 8, memory: 16Gi, nvidia.com/gpu: 2}, zones: [a], pricePerHour: {on-demand: 3}}\n";
+    let types = catalog::parse("test", &types).unwrap();
+    let daemon = "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: probe}\nspec:\n  template:\n    spec: {containers: [{name: c, \
+                  resources: {requests: {cpu: 500m, nvidia.com/gpu: 1}}}]}\n";
+    let plan_of = |pods: &str| planned(&(daemon.to_owned() + pods), &types, &Options::default()).1;
+    let web = deployment("web", 1, "cpu: 2, memory: 1Gi", "");
+    assert_eq!(by_type(&plan_of(&web)), BTreeMap::from([("small", 1)]));
+    // On a node that has them it takes its part: two of these share no node.
+    let train = deployment("train", 2, "cpu: 1, nvidia.com/gpu: 1", "");
+    let plan = plan_of(&train);
+    assert_eq!(by_type(&plan), BTreeMap::from([("gpu", 2)]));
+    assert!(plan.nodes.iter().all(|node| node.daemon_requests.amount("nvidia.com/gpu") == 1), "{:?}", plan.nodes);
+}

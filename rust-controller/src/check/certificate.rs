@@ -116,7 +116,7 @@ fn offers(
             if !asked().flatten().any(|placement| placement_admits(placement, &target)) {
                 continue;
             }
-            let running = daemons::running(daemons, &target);
+            let running = daemons::running(daemons, &target, &kind.allocatable);
             let taken = Resources::sum(running.iter().map(|position| &daemons[*position].requests));
             if rooms.insert(running) {
                 let room = options.usable(&kind.allocatable).less(&taken);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::cluster::meet;
 use crate::feasibility::{Target, placement_refusal};
-use crate::model::{Owner, Placement, Pod};
+use crate::model::{Owner, Placement, Pod, Resources};
 use crate::snapshot::Snapshot;
 
 /// A pod for each `DaemonSet`, by namespace and name of the set: like the first of its pods, without the node that it
@@ -26,13 +26,18 @@ pub(super) fn daemon_pods(snapshot: &Snapshot) -> Vec<Pod> {
     sets.into_values().collect()
 }
 
-/// Positions of those that would run on a node. Of two that need the same port, the first.
-pub(super) fn running(daemons: &[Pod], target: &Target<'_>) -> Vec<usize> {
+/// Positions of those that would run on a node that offers so much. Of two that need the same port, the first; none that
+/// requests a device of which there is none.
+pub(super) fn running(daemons: &[Pod], target: &Target<'_>, allocatable: &Resources) -> Vec<usize> {
     let mut running: Vec<usize> = Vec::new();
     for (position, daemon) in daemons.iter().enumerate() {
         let taken = running.iter().flat_map(|other| &daemons[*other].host_ports);
         let mut pairs = taken.flat_map(|taken| daemon.host_ports.iter().map(move |port| (port, taken)));
-        if placement_refusal(&daemon.placement, target).is_none() && !pairs.any(|(port, taken)| meet(port, taken)) {
+        let lacks = daemon.requests.extended.keys().any(|device| allocatable.amount(device) == 0);
+        if !lacks
+            && placement_refusal(&daemon.placement, target).is_none()
+            && !pairs.any(|(port, taken)| meet(port, taken))
+        {
             running.push(position);
         }
     }

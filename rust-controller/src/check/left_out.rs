@@ -124,7 +124,7 @@ fn probe(
     if !placement_admits(placement, &target) {
         return None;
     }
-    let daemons_there = daemons::running(daemons, &target);
+    let daemons_there = daemons::running(daemons, &target, &kind.allocatable);
     let taken = Resources::sum(daemons_there.iter().map(|position| &daemons[*position].requests));
     let allocatable = options.usable(&kind.allocatable);
     let room = allocatable.less(&taken);

@@ -156,7 +156,7 @@ impl<'a> Launch<'a> {
         let target = Target::new(&labels);
         let unmet = pool.requirements.iter().filter(|each| !requirement_matches(each, target.label(&each.key)));
         let unmet = unmet.collect();
-        let running = daemons::running(daemons, &target);
+        let running = daemons::running(daemons, &target, &kind.allocatable);
         let daemon_requests = Resources::sum(running.iter().map(|position| &daemons[*position].requests));
         let allocatable = options.usable(&kind.allocatable);
         Self { labels, allocatable, daemons: running, daemon_requests, unmet }

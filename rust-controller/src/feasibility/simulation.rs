@@ -108,7 +108,7 @@ impl Site {
         }
     }
 
-    fn allocatable(&self) -> &Resources {
+    pub(super) fn allocatable(&self) -> &Resources {
         match self {
             Self::Existing(node) => &node.allocatable,
             Self::New(new) => &new.allocatable,

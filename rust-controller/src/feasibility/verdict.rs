@@ -115,8 +115,16 @@ impl Simulation {
             && !asked.claims_devices
     }
 
-    /// Whether the rules that look at a node by itself, and the ports that are taken there, admit the class: what decides
-    /// whether a `DaemonSet` runs on a node.
+    /// Whether a pod of a `DaemonSet` runs on the node, or is meant to: its controller asks neither for room nor for other pods. But
+    /// one that requests a device waits in vain where there is none of it, and takes no room.
+    #[must_use]
+    pub fn takes_daemon(&self, class: ClassId, node: NodeId) -> bool {
+        let allocatable = self.nodes[node.0].allocatable();
+        let has_some = |(resource, _): &(usize, i64)| allocatable.has_some(&self.resources()[*resource]);
+        self.admits(class, node) && self.classes.class(class).requests.iter().all(has_some)
+    }
+
+    /// Whether the rules that look at a node by itself, and the ports that are taken there, admit the class.
     #[must_use]
     pub fn admits(&self, class: ClassId, node: NodeId) -> bool {
         self.refusing_rules(self.classes.class(class).placement, node) == 0 && self.taken_port(class, node).is_none()

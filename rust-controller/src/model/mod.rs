@@ -22,7 +22,7 @@ pub use node_type::{Catalog, NodeClassRef, NodeType, Offering};
 pub use placement::{NodeSelectorTerm, Placement, Taint, TaintEffect, Toleration, TolerationMatch};
 pub use pod::{Owner, Phase, Pod, PodName, SchedulingState};
 pub use preferences::{Preferences, Weighted};
-pub use resources::{Resources, Shortfall, in_units, printed_amount};
+pub use resources::{Resources, Shortfall, in_units, printed_alike, printed_amount};
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use storage::{AttachLimits, Budget, Claim, Disk, DiskKind, PodVolume, StorageClass, Volume};
 pub use topology::{AffinityTerm, HostPort, Neighbours, SpreadConstraint};

@@ -109,6 +109,13 @@ impl Resources {
         }
     }
 
+    /// Whether there is a device of this name; there is some of what every node has, such as CPU.
+    #[must_use]
+    pub fn has_some(&self, resource: &str) -> bool {
+        let every_node_has = ["cpu", "memory", "ephemeral-storage", "pods"].contains(&resource);
+        every_node_has || self.extended.get(resource).is_some_and(|amount| *amount > 0)
+    }
+
     /// The resources of which `self`, a request, needs more than `free` has. A resource that is not requested is
     /// never short, even on a node that is already overcommitted: the scheduler does not look at it either.
     pub fn shortfalls(&self, free: &Self) -> impl Iterator<Item = Shortfall> {
@@ -147,6 +154,15 @@ pub fn printed_amount(resource: &str, amount: u64) -> String {
     }
 }
 
+/// Amounts of a resource that are to be compared: of CPU all in milli-cores where one of them is no whole number of cores.
+#[must_use]
+pub fn printed_alike<const N: usize>(resource: &str, amounts: [u64; N]) -> [String; N] {
+    if resource == "cpu" && amounts.iter().any(|amount| !amount.is_multiple_of(1000)) {
+        return amounts.map(|amount| if amount == 0 { "0".to_owned() } else { format!("{amount}m") });
+    }
+    amounts.map(|amount| printed_amount(resource, amount))
+}
+
 impl fmt::Display for Shortfall {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let printed = |amount| printed_amount(&self.resource, amount);
@@ -157,6 +173,13 @@ impl fmt::Display for Shortfall {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_that_are_compared_have_one_unit() {
+        assert_eq!(printed_alike("cpu", [14_950, 15_000, 0]), ["14950m", "15000m", "0"]);
+        assert_eq!(printed_alike("cpu", [1000, 16_000]), ["1", "16"]);
+        assert_eq!(printed_alike("memory", [1 << 30, 1 << 29]), ["1Gi", "512Mi"]);
+    }
 
     fn resources(millicores: u64, gpus: u64) -> Resources {
         let extended = [("nvidia.com/gpu".to_owned(), gpus)].into_iter().filter(|(_, amount)| *amount > 0).collect();

@@ -50,7 +50,7 @@ fn unpinned(pod: &Pod) -> Placement {
 pub(super) fn hold_daemons(simulation: &mut Simulation, daemons: &[ClassId], node: NodeId) -> Vec<usize> {
     let mut running = Vec::new();
     for (position, daemon) in daemons.iter().enumerate() {
-        if simulation.admits(*daemon, node) {
+        if simulation.takes_daemon(*daemon, node) {
             simulation.hold(*daemon, node);
             running.push(position);
         }

@@ -105,7 +105,7 @@ fn simulation(inputs: &Inputs<'_>, joined: &Snapshot, plan: &Plan) -> Simulation
     let classes: Vec<ClassId> = (0..daemons.len()).filter_map(|daemon| simulation.class_of_more(daemon)).collect();
     for node in plan.nodes.iter().filter_map(|planned| simulation.node(&planned.name)).collect::<Vec<_>>() {
         for class in &classes {
-            if simulation.admits(*class, node) {
+            if simulation.takes_daemon(*class, node) {
                 simulation.place(*class, node);
             }
         }
