@@ -196,6 +196,13 @@ fn wrong_options_are_refused_with_their_name_and_what_would_be_right() {
         (&["consolidate", "--threshold", "some", "-f", "-"], &["--threshold", "0.2, 20%"]),
         (&["plan", "--capacity-type", "cheap", "-f", "-"], &["--capacity-type", "cheap", "on-demand, spot"]),
         (&["plan", "--headroom", "100%", "-f", "-"], &["--headroom", "less than 100%"]),
+        (&["plan", "--headroom", "-5%", "-f", "-"], &["--headroom", "0 to 1"]),
+        (&["plan", "--max-node-cpu", "0", "-f", "-"], &["--max-node-cpu", "more than 0"]),
+        (&["plan", "--max-node-cpu", "-4", "-f", "-"], &["--max-node-cpu", "negative"]),
+        (&["plan", "--min-nodes-per-zone", "-1", "-f", "-"], &["--min-nodes-per-zone", "invalid digit"]),
+        (&["plan", "--budget", "-1s", "-f", "-"], &["--budget", "500ms, 10s, 1m"]),
+        (&["plan", "--arch", "mips", "-f", "-"], &["--arch", "\"mips\" is not an architecture", "amd64, arm, arm64"]),
+        (&["plan", "--arch", "amd64,", "-f", "-"], &["--arch", "\"\" is not an architecture"]),
         (
             &["plan", "--capacity-type", "spot", "--catalog", "aws", "-f", "-"],
             &["--capacity-type spot", "catalog aws is offered as on-demand only", "--catalog: generic, gcp or a file"],

@@ -103,6 +103,8 @@ fn dear_nodes_are_replaced_by_fewer_cheap_ones() {
     // The bound does not know that the pods need another architecture than that of the cheapest type.
     assert!((replacement.gap(&decided).unwrap() - 1.0).abs() < 1e-6);
     assert_eq!(replacement.pools.len(), 1);
+    // Who applies a plan for pending pods as well has both.
+    assert!(replacement.pools.keys().all(|name| name.starts_with("replacement-on-demand-")), "{:?}", replacement.pools);
 }
 
 #[test]

@@ -71,6 +71,12 @@ pub enum Problem {
     /// An empty list of zones, so the type could never be had.
     #[error("lists no zone (leave it out for any zone)")]
     NoZones,
+    /// The same zone again in one list.
+    #[error("{0} stands in the list already")]
+    ZoneTwice(String),
+    /// A part of a device, which is had whole or not at all.
+    #[error("must be a whole number")]
+    Fraction,
     /// Not a label key.
     #[error("is not a label key")]
     LabelKey,

@@ -10,7 +10,8 @@ const ARCHES: [&str; 7] = ["386", "amd64", "arm", "arm64", "ppc64le", "riscv64",
 
 /// The name that Kubernetes gives an architecture. Amazon's names, which are in an example file of Karpenter's KWOK
 /// provider, stand for the same: `x86_64` is `amd64`.
-pub(super) fn arch(text: &str) -> Option<&str> {
+#[must_use]
+pub fn arch(text: &str) -> Option<&str> {
     match text {
         "x86_64" => Some("amd64"),
         "i386" => Some("386"),

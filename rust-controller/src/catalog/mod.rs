@@ -25,6 +25,7 @@ use crate::model::{Catalog, Node};
 
 pub use auto::{name_for_nodes, name_for_provider_id};
 pub use error::{CatalogError, Problem};
+pub use labels::arch;
 pub use seen::{SeenAllocatable, seen_allocatable, with_seen};
 pub use zones::{NO_ZONE, in_zones};
 

@@ -12,7 +12,7 @@ use crate::catalog;
 use crate::consolidate::{self, Millionths};
 use crate::loops::CatalogChoice;
 use crate::model::Catalog;
-use crate::provision::{self, TypeFilter, UNSUITED_TYPES};
+use crate::provision::{self, POOL_PREFIX, TypeFilter, UNSUITED_TYPES};
 use crate::units::Cpu;
 
 /// Plans Kubernetes nodes and never touches one.
@@ -50,13 +50,15 @@ pub(super) struct RunArguments {
     #[arg(long, env = "MINI_KARPENTER_LISTEN", default_value = "127.0.0.1:8080")]
     pub(super) listen: SocketAddr,
     /// How often to plan for unschedulable pods (10s, 1m)
-    #[arg(long, env = "MINI_KARPENTER_PENDING_INTERVAL", default_value = "10s", value_parser = interval)]
+    #[arg(long, env = "MINI_KARPENTER_PENDING_INTERVAL", default_value = "10s", allow_hyphen_values = true,
+          value_parser = interval)]
     pub(super) pending_interval: Duration,
     /// How often to look for nodes that could go
-    #[arg(long, env = "MINI_KARPENTER_CONSOLIDATION_INTERVAL", default_value = "30s", value_parser = interval)]
+    #[arg(long, env = "MINI_KARPENTER_CONSOLIDATION_INTERVAL", default_value = "30s", allow_hyphen_values = true,
+          value_parser = interval)]
     pub(super) consolidation_interval: Duration,
     /// At most so many plan- ConfigMaps; the summary stands for the rest
-    #[arg(long, env = "MINI_KARPENTER_MAX_PLANS", default_value_t = 500)]
+    #[arg(long, env = "MINI_KARPENTER_MAX_PLANS", default_value_t = 500, allow_hyphen_values = true)]
     pub(super) max_plans: usize,
     #[command(flatten)]
     pub(super) types: TypeArguments,
@@ -138,20 +140,29 @@ pub(super) struct TypeArguments {
     #[arg(long, env = "MINI_KARPENTER_EXCLUDE_TYPES", value_name = "REGEX", default_value = UNSUITED_TYPES)]
     pub(super) exclude_types: String,
     /// Leave out node types with more allocatable CPU than this (16, 3500m)
-    #[arg(long, env = "MINI_KARPENTER_MAX_NODE_CPU", value_name = "CPU")]
+    #[arg(long, env = "MINI_KARPENTER_MAX_NODE_CPU", value_name = "CPU", allow_hyphen_values = true,
+          value_parser = node_cpu)]
     pub(super) max_node_cpu: Option<Cpu>,
     /// Share of the CPU, memory and storage of each new node that is left free (0.1, 10%)
-    #[arg(long, env = "MINI_KARPENTER_HEADROOM", value_name = "SHARE", default_value = "0", value_parser = headroom)]
+    #[arg(long, env = "MINI_KARPENTER_HEADROOM", value_name = "SHARE", default_value = "0", allow_hyphen_values = true,
+          value_parser = headroom)]
     pub(super) headroom: Millionths,
     /// Plan at least so many nodes in each zone, as far as there are pods for them
-    #[arg(long, env = "MINI_KARPENTER_MIN_NODES_PER_ZONE", value_name = "NODES", default_value_t = 0)]
+    #[arg(
+        long,
+        env = "MINI_KARPENTER_MIN_NODES_PER_ZONE",
+        value_name = "NODES",
+        default_value_t = 0,
+        allow_hyphen_values = true
+    )]
     pub(super) min_nodes_per_zone: usize,
     /// How long to look for better plans than the first (500ms, 2s); a longer time never makes a plan invalid, a shorter one
     /// neither
-    #[arg(long, env = "MINI_KARPENTER_BUDGET", default_value = "1s", value_parser = duration)]
+    #[arg(long, env = "MINI_KARPENTER_BUDGET", default_value = "1s", allow_hyphen_values = true,
+          value_parser = duration)]
     pub(super) budget: Duration,
     /// Architectures for pods that do not ask for one, such as amd64,arm64; by default that of most nodes
-    #[arg(long, env = "MINI_KARPENTER_ARCH", value_delimiter = ',')]
+    #[arg(long, env = "MINI_KARPENTER_ARCH", value_delimiter = ',', value_parser = arch)]
     pub(super) arch: Vec<String>,
     /// Capacity types that may be planned
     #[arg(
@@ -167,10 +178,12 @@ pub(super) struct TypeArguments {
 #[derive(Debug, Args)]
 pub(super) struct ThresholdArguments {
     /// A node whose requests are under this share of its CPU and of its memory could go (0.2, 20%)
-    #[arg(long, env = "MINI_KARPENTER_THRESHOLD", default_value = "20%", value_parser = share)]
+    #[arg(long, env = "MINI_KARPENTER_THRESHOLD", default_value = "20%", allow_hyphen_values = true,
+          value_parser = share)]
     pub(super) threshold: Millionths,
     /// Suggest new nodes in place of others only where more than this share of what the others cost is saved (0.15, 15%)
-    #[arg(long, env = "MINI_KARPENTER_MIN_SAVINGS", value_name = "SHARE", default_value = "15%", value_parser = share)]
+    #[arg(long, env = "MINI_KARPENTER_MIN_SAVINGS", value_name = "SHARE", default_value = "15%", allow_hyphen_values = true,
+          value_parser = share)]
     pub(super) min_savings: Millionths,
 }
 
@@ -223,12 +236,13 @@ impl TypeArguments {
             .map_err(|error| BadInput(format!("--exclude-types {:?}: {error}", self.exclude_types)))?;
         Ok(provision::Options {
             capacity_types: self.capacity_type.iter().cloned().collect(),
-            arch: self.arch.iter().filter(|arch| !arch.is_empty()).cloned().collect(),
+            arch: self.arch.iter().cloned().collect(),
             exclude_types,
             max_node_cpu: self.max_node_cpu,
             headroom: self.headroom,
             min_nodes_per_zone: self.min_nodes_per_zone,
             budget: self.budget,
+            pool_prefix: POOL_PREFIX,
         })
     }
 }
@@ -282,6 +296,20 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
     if interval.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(interval) }
+}
+
+fn node_cpu(text: &str) -> Result<Cpu, String> {
+    match text.parse::<Cpu>().map_err(|error| error.to_string())? {
+        cpu if cpu.is_zero() => Err("no node has so little: more than 0".to_owned()),
+        cpu => Ok(cpu),
+    }
+}
+
+fn arch(text: &str) -> Result<String, String> {
+    match catalog::arch(text) {
+        Some(arch) => Ok(arch.to_owned()),
+        None => Err(catalog::Problem::UnknownArch(text.to_owned()).to_string()),
+    }
 }
 
 /// A share of everything.

@@ -47,7 +47,7 @@ pub use existing::{
     verdicts_on_existing,
 };
 pub use least_waste::{Choice, Fit, NearestMiss};
-pub use options::{Options, TypeFilter, UNSUITED_TYPES, default_requirements};
+pub use options::{Options, POOL_PREFIX, TypeFilter, UNSUITED_TYPES, default_requirements};
 pub use pending::Ignored;
 pub use pool::Pool;
 pub use prices::{dual_prices, safe_prices};
@@ -217,7 +217,8 @@ fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: 
     let unmet =
         preferences::on_planned(snapshot, &fitting, &rest, &mut packed, (launches, (options, effort)), &mut simulation);
     let fewest_nodes = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_nodes);
-    let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, fewest_nodes, (snapshot, catalog));
+    let (pools, pool_of) =
+        pool::pools(&packed.bins, &packed.unbeaten, fewest_nodes, (snapshot, catalog, options.pool_prefix));
     let nodes = nodes(&packed.bins, pool_of, &rest, launches);
 
     let on_planned = packed.order.iter().map(|pod| rest[*pod].position);

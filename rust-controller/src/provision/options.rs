@@ -24,9 +24,14 @@ pub struct Options {
     pub headroom: u64,
     /// So many nodes are planned in each zone at least, as far as there are pods for them.
     pub min_nodes_per_zone: usize,
+    /// What names of the plan's NodePools begin with.
+    pub pool_prefix: &'static str,
     /// How long better plans are looked for, in steps that take about as long; see [`plan_within_budget`](super::plan_within_budget).
     pub budget: Duration,
 }
+
+/// What names of NodePools begin with, where nobody says otherwise.
+pub const POOL_PREFIX: &str = "planned";
 
 /// Node types that are left out unless somebody asks for them: those whose CPU is shared or throttled, so that requests
 /// promise more than there is (AWS' t families, Azure's B series, GCP's shared-core types), and whole machines, which take
@@ -117,6 +122,7 @@ impl Default for Options {
             max_node_cpu: None,
             headroom: 0,
             min_nodes_per_zone: 0,
+            pool_prefix: POOL_PREFIX,
             budget: Duration::from_secs(1),
         }
     }

@@ -61,7 +61,7 @@ pub(super) fn pools<'a>(
     bins: &[Bin<'a>],
     unbeaten: &[&'a Launch<'a>],
     fewest_nodes: u64,
-    (snapshot, catalog): (&Snapshot, &Catalog),
+    (snapshot, catalog, prefix): (&Snapshot, &Catalog, &str),
 ) -> (BTreeMap<String, Pool>, Vec<String>) {
     let mut groups: BTreeMap<Kind<'a>, Group<'a>> = BTreeMap::new();
     for launch in bins.iter().map(|bin| bin.launch) {
@@ -95,15 +95,15 @@ pub(super) fn pools<'a>(
             let kind = Kind { oversized, ..kind.clone() };
             // Pods on larger nodes of the plan may come here.
             let cores = if oversized { planned } else { group.cores() };
-            let pool = kind.pool(types, &group.zones, cores, (snapshot, catalog));
-            pools.insert(pool.name.clone(), pool);
+            let name = kind.name(&catalog.node_class, prefix);
+            pools.insert(name.clone(), kind.pool(name, types, &group.zones, cores, (snapshot, catalog)));
         }
     }
     weigh(pools.values_mut());
     let name_of = |bin: &Bin<'a>| {
         let kind = Kind::of(bin.launch, false);
         let largest = largest_of.get(&kind).copied().unwrap_or(u64::MAX);
-        Kind { oversized: cores(bin.launch.kind) > largest, ..kind }.name(&catalog.node_class)
+        Kind { oversized: cores(bin.launch.kind) > largest, ..kind }.name(&catalog.node_class, prefix)
     };
     let mut names: BTreeMap<usize, String> = BTreeMap::new();
     let name = |bin: &Bin<'a>| names.entry(bin.launch.position).or_insert_with(|| name_of(bin)).clone();
@@ -125,12 +125,12 @@ impl<'a> Kind<'a> {
 
     fn pool(
         &self,
+        name: String,
         types: Vec<String>,
         zones: &BTreeSet<&str>,
         cores: u64,
         (snapshot, catalog): (&Snapshot, &Catalog),
     ) -> Pool {
-        let name = self.name(&catalog.node_class);
         let made = snapshot.nodes().iter().filter(|node| node.labels.get(key::NODE_POOL) == Some(&name));
         let made: u64 = made.map(|node| node.allocatable.cpu.get().div_ceil(1000)).sum();
         let mut requirements = self.requirements();
@@ -160,13 +160,13 @@ impl<'a> Kind<'a> {
 
     /// A name that is the same for the same kind of node, of whatever types and wherever its nodes are and however many, and
     /// fits a label value: `planned-on-demand-0a1b2c3d`.
-    fn name(&self, node_class: &NodeClassRef) -> String {
+    fn name(&self, node_class: &NodeClassRef, prefix: &str) -> String {
         let NodeClassRef { group, kind, name } = node_class;
         let requirements: Vec<String> = self.requirements().iter().map(Requirement::to_string).collect();
         let labels: Vec<String> = self.labels.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
         let identity = format!("{group}/{kind}/{name};{};{}", requirements.join(";"), labels.join(";"));
         let size = if self.oversized { "large-" } else { "" };
-        format!("planned-{size}{}-{:08x}", self.capacity_type, stable_hash(identity.as_bytes()))
+        format!("{prefix}-{size}{}-{:08x}", self.capacity_type, stable_hash(identity.as_bytes()))
     }
 }
 

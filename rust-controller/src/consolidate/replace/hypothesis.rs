@@ -31,7 +31,8 @@ impl<'a> Hypothesis<'a> {
         let moved = inputs.consolidation.nodes.iter().flat_map(|plan| &plan.moves);
         Self {
             inputs,
-            options: provision::Options { arch, budget, ..inputs.provisioning.clone() },
+            // Not those of a plan for pending pods: who applies both needs the types and limits of both.
+            options: provision::Options { arch, budget, pool_prefix: "replacement", ..inputs.provisioning.clone() },
             reserved: reserved.map(|(pod, node)| (&pod.name, node.as_str())).collect(),
             moved: moved.map(|each| (&each.pod.name, each.destination.as_str())).collect(),
         }
