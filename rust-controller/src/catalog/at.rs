@@ -172,6 +172,13 @@ impl<'t> Node<'t> {
 
     /// Names of zones.
     pub(super) fn zones(&self) -> Result<BTreeSet<String>, CatalogError> {
-        self.list()?.map(|zone| Ok(zone.name()?.to_owned())).collect()
+        let mut zones = BTreeSet::new();
+        for zone in self.list()? {
+            let name = zone.name()?;
+            if !zones.insert(name.to_owned()) {
+                return Err(zone.fail(Problem::ZoneTwice(name.to_owned())));
+            }
+        }
+        Ok(zones)
     }
 }

@@ -132,7 +132,11 @@ fn allocatable(fields: &Fields<'_>) -> Result<Resources, CatalogError> {
             "cpu" | "memory" | "pods" => {}
             "ephemeral-storage" => resources.ephemeral_storage = Memory::from(node.quantity()?),
             name if is_extended(name) => {
-                let amount = node.quantity()?.units();
+                let quantity = node.quantity()?;
+                if !quantity.is_whole() {
+                    return Err(node.fail(Problem::Fraction));
+                }
+                let amount = quantity.units();
                 resources.extended.extend((amount > 0).then(|| (name.to_owned(), amount)));
             }
             _ => return Err(node.fail(Problem::UnknownResource)),

@@ -399,7 +399,10 @@ pub(super) fn reason(verdict: &Verdict) -> String {
                     refusal.rule()
                 )
             }
-            Unplaceable::NoTypes => "the options leave no node type to choose from".to_owned(),
+            Unplaceable::NoTypes => {
+                "the options leave no node type to choose from (--capacity-type, --exclude-types, --max-node-cpu)"
+                    .to_owned()
+            }
             Unplaceable::Devices => "DRA not supported: it claims devices, and where they are is not known".to_owned(),
         },
     }

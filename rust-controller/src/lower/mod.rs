@@ -53,6 +53,17 @@ pub enum LowerError {
     /// A field that every such object has is missing.
     #[error("{0}: missing")]
     Missing(&'static str),
+    /// Text where there must be some.
+    #[error("{0}: empty")]
+    Empty(String),
+    /// A part of something that is had whole or not at all: a device, a pod slot.
+    #[error("{field}: {quantity} is not a whole number")]
+    Fraction {
+        /// Path of the field.
+        field: String,
+        /// The quantity as it stands there.
+        quantity: String,
+    },
     /// A value that is none of those that Kubernetes knows.
     #[error("{field}: {value:?} is not one of {known}")]
     Unknown {
@@ -87,11 +98,19 @@ type Amounts = BTreeMap<String, Quantity>;
 
 fn amounts(raw: Option<&BTreeMap<String, RawQuantity>>, field: &str) -> Result<Amounts, LowerError> {
     let parse = |(name, quantity): (&String, &RawQuantity)| {
-        let parsed =
-            quantity.0.parse().map_err(|source| LowerError::Quantity { field: format!("{field}.{name}"), source });
-        Ok((name.clone(), parsed?))
+        let field = || format!("{field}.{name}");
+        let parsed: Quantity = quantity.0.parse().map_err(|source| LowerError::Quantity { field: field(), source })?;
+        if comes_whole(name) && !parsed.is_whole() {
+            return Err(LowerError::Fraction { field: field(), quantity: quantity.0.clone() });
+        }
+        Ok((name.clone(), parsed))
     };
     raw.into_iter().flatten().map(parse).collect()
+}
+
+/// Whether the API server takes only whole numbers of it: pod slots and what has a domain in its name, as devices have.
+fn comes_whole(resource: &str) -> bool {
+    resource == "pods" || resource.contains('/')
 }
 
 /// Rounds amounts to the scheduler's units.

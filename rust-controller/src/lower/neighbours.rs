@@ -65,7 +65,7 @@ fn spread_constraint(
         selector = matching(requirements);
     }
     Ok(SpreadConstraint {
-        topology_key: raw.topology_key.clone(),
+        topology_key: topology_key(&raw.topology_key, field)?,
         max_skew: above_zero(raw.max_skew, || format!("{field}.maxSkew"))?,
         min_domains: above_zero(raw.min_domains.unwrap_or(1), || format!("{field}.minDomains"))?,
         selector,
@@ -74,6 +74,11 @@ fn spread_constraint(
         })?,
         honors_node_taints: honors(raw.node_taints_policy.as_deref(), false, || format!("{field}.nodeTaintsPolicy"))?,
     })
+}
+
+/// The API server takes no empty one, since it would name no domain.
+fn topology_key(key: &str, field: &str) -> Result<String, LowerError> {
+    if key.is_empty() { Err(LowerError::Empty(format!("{field}.topologyKey"))) } else { Ok(key.to_owned()) }
 }
 
 fn above_zero(number: i32, field: impl FnOnce() -> String) -> Result<u32, LowerError> {
@@ -108,7 +113,7 @@ pub(super) fn affinity_term(
         namespaces.insert(namespace.to_owned());
     }
     Ok(AffinityTerm {
-        topology_key: raw.topology_key.clone(),
+        topology_key: topology_key(&raw.topology_key, field)?,
         // The API server has merged matchLabelKeys and mismatchLabelKeys into it; the scheduler does not.
         selector: label_selector(raw.label_selector.as_ref(), &format!("{field}.labelSelector"))?,
         namespaces,
@@ -187,6 +192,7 @@ mod tests {
         );
         assert_eq!(error(json!({"maxSkew": 0})), format!("{at}.maxSkew: \"0\" is not one of the numbers above 0"));
         assert!(error(json!({"minDomains": -1})).starts_with(&format!("{at}.minDomains: ")));
+        assert_eq!(error(json!({"topologyKey": ""})), format!("{at}.topologyKey: empty"));
     }
 
     #[test]

@@ -204,5 +204,13 @@ mod tests {
             error.to_string(),
             "spec.containers[0].resources.requests.cpu: \"2x\" is not a quantity (examples: 250m, 1.5, 512Mi)"
         );
+        let devices = |gpus: &str| {
+            requests(json!({"spec": {"containers": [container("main", &json!({"nvidia.com/gpu": gpus}))]}}))
+        };
+        assert_eq!(devices("2000m").unwrap(), "pods=1 nvidia.com/gpu=2");
+        assert_eq!(
+            devices("500m").unwrap_err().to_string(),
+            "spec.containers[0].resources.requests.nvidia.com/gpu: 500m is not a whole number"
+        );
     }
 }

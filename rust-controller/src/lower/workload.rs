@@ -224,6 +224,9 @@ fn is_controlled(controller: &Value) -> bool {
 fn count(kind: &str, controller: &Value) -> Result<usize, FieldProblem> {
     let number = |path: &'static str, field: &'static str| match controller.pointer(path) {
         None | Some(Value::Null) => Ok(None),
+        Some(value) if value.as_f64().is_some_and(|number| number < 0.0) => {
+            Err(FieldProblem { field, problem: format!("{value} is below 0") })
+        }
         Some(value) => value.as_u64().map(Some).ok_or(wrong(field)),
     };
     let replicas = |path: &'static str, field: &'static str| {
@@ -387,7 +390,8 @@ mod tests {
             format!("document 1: ReplicaSet web: spec.replicas: {most}")
         );
         assert_eq!(error("Job", "parallelism: 1000001"), format!("document 1: Job web: spec.parallelism: {most}"));
-        assert!(error("Deployment", "replicas: -1").ends_with("spec.replicas: missing or of the wrong type"));
+        assert_eq!(error("Deployment", "replicas: -1"), "document 1: Deployment web: spec.replicas: -1 is below 0");
+        assert!(error("Deployment", "replicas: many").ends_with("spec.replicas: missing or of the wrong type"));
         assert!(parse_manifest(&workload("Deployment", "web", "replicas: 1000000")).is_ok());
         assert!(parse_manifest(&workload("Job", "web", "completions: 5000000")).is_ok());
     }

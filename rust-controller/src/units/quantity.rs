@@ -47,6 +47,12 @@ impl Quantity {
         cut(self.nanos.div_ceil(NANOS))
     }
 
+    /// Whether it is whole units, with no part of one.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        self.nanos.is_multiple_of(NANOS)
+    }
+
     /// The exact sum.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

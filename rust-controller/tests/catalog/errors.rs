@@ -29,6 +29,8 @@ fn a_message_names_the_file_the_type_and_the_field() {
         ("spot:", "sport:", "pricePerHour.sport: \"sport\" is not a capacity type (known: on-demand, reserved, spot)"),
         ("[us-east-1b, us-east-1a]", "[]", "zones: lists no zone (leave it out for any zone)"),
         ("[us-east-1b, us-east-1a]", "us-east-1a", "zones: must be a list"),
+        ("[us-east-1b, us-east-1a]", "[us-east-1a, us-east-1a]", "zones[1]: us-east-1a stands in the list already"),
+        ("pods: 29", "nvidia.com/gpu: 500m", "allocatable.nvidia.com/gpu: must be a whole number"),
         (
             "us-east-1b,",
             "us east,",
