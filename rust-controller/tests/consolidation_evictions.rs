@@ -99,6 +99,8 @@ fn what_a_move_costs_is_said() {
     let scratch = "volumes: [{name: s, emptyDir: {}}],";
     assert_eq!(warnings(&[("p", "", scratch, "")]), [Warning::LosesScratch, Warning::OnlyReplica]);
     assert_eq!(warnings(&[("p", "", "", ""), ("q", "", "", "")]), []);
+    let of_job = cluster(&[("p", "", "", "")]).replace("kind: ReplicaSet", "kind: Job");
+    assert_eq!(plan(&decided(&of_job), "n0").moves[0].warnings, [Warning::StartsAnew]);
 }
 
 /// What the judge says of a plan that was made for one cluster, in another.
@@ -157,7 +159,9 @@ fn removals_that_need_more_evictions_than_a_budget_allows_at_once_go_in_waves() 
     };
     assert_eq!([waves(3), waves(2), waves(1), waves(0)], [vec![1, 1, 1], vec![1, 1, 2], vec![1, 2, 3], vec![]]);
     let name = ObjectName { namespace: "default".to_owned(), name: "b".to_owned() };
-    assert_eq!(blocker(&(pods + &budget(0, ""))), Some(BlockReason::Budget(name)));
+    assert_eq!(blocker(&(pods.clone() + &budget(0, ""))), Some(BlockReason::Budget(name.clone())));
+    let without_status = budget(0, "").split("status:").next().unwrap().to_owned();
+    assert_eq!(blocker(&(pods + &without_status)), Some(BlockReason::StaleBudget(name)));
 }
 
 #[test]

@@ -211,6 +211,7 @@ fn a_node_that_stays_says_what_keeps_it() {
                     BlockReason::Nominated => matches!(pod.scheduling, SchedulingState::Nominated(_)),
                     // These clusters have no budgets, annotations or local volumes.
                     BlockReason::Budget(_)
+                    | BlockReason::StaleBudget(_)
                     | BlockReason::SeveralBudgets(_)
                     | BlockReason::DoNotDisrupt(_)
                     | BlockReason::LocalVolume(_) => false,

@@ -36,6 +36,7 @@ impl<'a> Budgets<'a> {
     pub(super) fn forbidding(&self, pod: &Pod) -> Option<BlockReason> {
         match self.over(pod).as_slice() {
             [] => None,
+            [budget] if budget.is_stale => Some(BlockReason::StaleBudget(budget.name.clone())),
             [budget] => (budget.disruptions_allowed == 0).then(|| BlockReason::Budget(budget.name.clone())),
             several => Some(BlockReason::SeveralBudgets(several.iter().map(|budget| budget.name.clone()).collect())),
         }

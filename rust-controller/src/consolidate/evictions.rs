@@ -54,8 +54,14 @@ impl<'a> Evictions<'a> {
     /// What is lost, and who is down meanwhile.
     pub(super) fn warnings(&self, pod: &Pod) -> Vec<Warning> {
         let running = pod.owner.as_ref().and_then(|owner| self.running.get(&(pod.name.namespace.as_str(), owner)));
-        let only = pod.phase == Phase::Running && running == Some(&1);
-        let warnings = [(Warning::LosesScratch, pod.eviction.loses_scratch), (Warning::OnlyReplica, only)];
+        let runs = pod.phase == Phase::Running;
+        let of_job = pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job");
+        let warnings = [
+            (Warning::LosesScratch, pod.eviction.loses_scratch),
+            // Nobody is served by a Job's pod.
+            (Warning::OnlyReplica, runs && running == Some(&1) && !of_job),
+            (Warning::StartsAnew, runs && of_job),
+        ];
         warnings.into_iter().filter(|(_, holds)| *holds).map(|(warning, _)| warning).collect()
     }
 }

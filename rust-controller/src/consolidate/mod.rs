@@ -181,6 +181,8 @@ pub enum BlockReason {
     Nominated,
     /// This `PodDisruptionBudget` allows no eviction now.
     Budget(ObjectName),
+    /// Nobody knows what this one allows: its controller has not set its status yet, or not since it was changed.
+    StaleBudget(ObjectName),
     /// More than one budget protects it, and Kubernetes evicts no such pod.
     SeveralBudgets(Vec<ObjectName>),
     /// No other node that stays may run it.
@@ -234,6 +236,8 @@ pub enum Warning {
     LosesScratch,
     /// No other pod of its controller runs meanwhile.
     OnlyReplica,
+    /// Its Job starts it again from the beginning.
+    StartsAnew,
 }
 
 impl NodePlan {

@@ -271,6 +271,7 @@ pub(super) fn warning_text(warning: Warning) -> &'static str {
     match warning {
         Warning::LosesScratch => "loses what is in its emptyDir",
         Warning::OnlyReplica => "the only replica: down until it runs again",
+        Warning::StartsAnew => "a Job's pod: starts again from the beginning",
     }
 }
 
@@ -298,7 +299,9 @@ fn blocker_entry(blocker: &Blocker) -> BlockerEntry<'_> {
         BlockReason::DoNotDisrupt(annotation) => ("DoNotDisrupt", Some((*annotation).to_owned()), None),
         BlockReason::LocalVolume(volume) => ("LocalVolume", Some(format!("PersistentVolume {volume}")), None),
         BlockReason::Nominated => ("Nominated", None, None),
-        BlockReason::Budget(budget) => ("Budget", Some(format!("PodDisruptionBudget {budget}")), None),
+        BlockReason::Budget(budget) | BlockReason::StaleBudget(budget) => {
+            ("Budget", Some(format!("PodDisruptionBudget {budget}")), None)
+        }
         BlockReason::SeveralBudgets(budgets) => {
             ("SeveralBudgets", budgets.first().map(|budget| format!("PodDisruptionBudget {budget}")), None)
         }
@@ -318,6 +321,9 @@ pub(super) fn block_reason(reason: &BlockReason) -> String {
         BlockReason::LocalVolume(volume) => format!("its volume {volume} is a disk of this node"),
         BlockReason::Nominated => "room is being made for it here".to_owned(),
         BlockReason::Budget(budget) => format!("budget {budget} allows no eviction now"),
+        BlockReason::StaleBudget(budget) => {
+            format!("budget {budget} has no status that says how many evictions it allows: none until it has")
+        }
         BlockReason::SeveralBudgets(budgets) => {
             let budgets: Vec<String> = budgets.iter().map(ToString::to_string).collect();
             format!("several budgets protect it, and Kubernetes evicts no such pod: {}", budgets.join(", "))

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::consolidation_json::ConsolidationOutcome;
 use super::costs::{Cost, HOURS_PER_MONTH};
 use super::plan_groups::nodes_to_add;
-use super::suggestion::drain;
+use super::suggestion::{WAVE_BEGINS, drain};
 use super::table::Table;
 use super::tables::removal;
 use super::{percent, unchecked};
@@ -26,8 +26,7 @@ pub(super) fn lines(outcome: &ConsolidationOutcome<'_>) -> String {
     for plan in &replacement.removals {
         if plan.wave > wave {
             wave = plan.wave;
-            let _ =
-                writeln!(text, "WAVE {wave}: once the pods that moved so far run, and budgets allow as much again\n");
+            let _ = writeln!(text, "WAVE {wave}: {WAVE_BEGINS}\n");
         }
         let mark = unchecked::mark(unchecked::of_node(plan));
         text.push_str(&removal(plan, &mark, drain(&plan.node.name)));

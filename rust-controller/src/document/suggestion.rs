@@ -8,7 +8,7 @@ use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{ConsolidationOutcome, block_reason, node_info, reason, warning_text};
 use super::{json, percent, unchecked, usage, yaml};
 use crate::consolidate::{Destination, Millionths, Move, NodePlan, Turns, Utilization, Verdict};
-use crate::model::{Pod, printed_amount};
+use crate::model::{Pod, printed_alike, printed_amount};
 use crate::snapshot::MeasuredUsage;
 
 #[derive(Serialize)]
@@ -50,23 +50,29 @@ struct Suggestion {
     in_turns: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ends_with_the_node: Vec<String>,
+    /// What to know and to wait for before the first step.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    before: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     steps: Vec<String>,
 }
 
 pub(super) fn node(plan: &NodePlan, outcome: &ConsolidationOutcome<'_>) -> BTreeMap<String, String> {
-    let suggestion = suggestion(plan, outcome.usage);
+    let alone = outcome.consolidation.removals.len() < 2;
+    let suggestion = suggestion(plan, alone, outcome.usage);
     texts([("suggestion.yaml", yaml(&suggestion)), ("info.json", json(&node_info(plan, outcome)))])
 }
 
-fn suggestion(plan: &NodePlan, usage: &MeasuredUsage) -> Suggestion {
+/// `alone`: whether no other node goes.
+fn suggestion(plan: &NodePlan, alone: bool, usage: &MeasuredUsage) -> Suggestion {
     let name = &plan.node.name;
+    let goes = plan.verdict == Verdict::Remove;
     let without_daemon_sets = plan.requested_without_daemon_sets != plan.requested;
     let moves = plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, marks(each)));
     let (moves, moves_left_out) = cut(moves.collect(), LARGEST_BYTES / 4);
     Suggestion {
         node: name.clone(),
-        verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
+        verdict: if goes { "remove" } else { "keep" },
         reason: reason(&plan.verdict),
         wave: (plan.wave > 1).then_some(plan.wave),
         unverified: unchecked::of_node(plan),
@@ -89,9 +95,33 @@ fn suggestion(plan: &NodePlan, usage: &MeasuredUsage) -> Suggestion {
         destinations: plan.destinations.iter().map(filling).collect(),
         in_turns: plan.in_turns.iter().map(turns).collect(),
         ends_with_the_node: plan.local_pods.iter().map(ToString::to_string).collect(),
-        steps: if plan.verdict == Verdict::Remove { steps(name) } else { Vec::new() },
+        before: if goes { before(plan, alone) } else { Vec::new() },
+        steps: if goes { steps(name) } else { Vec::new() },
     }
 }
+
+/// Names no other node, so that the document stays as it is where another one does not go any more.
+fn before(plan: &NodePlan, alone: bool) -> Vec<String> {
+    let mut before = Vec::new();
+    if !alone {
+        let others = "cordon the other nodes that go, too (summary-consolidation lists them in order), so that no pod comes to one that goes later";
+        before.push(others.to_owned());
+    }
+    if plan.wave > 1 {
+        before.push(format!("wave {}: {}", plan.wave, WAVE_BEGINS));
+    }
+    if !plan.moves.is_empty() {
+        before.push(DESTINATIONS.to_owned());
+    }
+    before
+}
+
+/// When a later wave of evictions may begin.
+pub(super) const WAVE_BEGINS: &str = "once the pods that moved so far run, and budgets allow as much again";
+
+/// What a destination is worth.
+pub(super) const DESTINATIONS: &str =
+    "the scheduler chooses where evicted pods go; each destination here is a place that its rules allow";
 
 /// Of each resource `12.5 % (500m of 4)`.
 fn requested(utilization: Utilization<'_>) -> BTreeMap<String, String> {
@@ -123,8 +153,8 @@ pub(super) fn marks(each: &Move) -> String {
 pub(super) fn filling(destination: &Destination) -> String {
     let Destination { node, before, after } = destination;
     let of = |resource: &str| {
-        let [before, after, offered] =
-            [before, after, &node.allocatable].map(|amounts| printed_amount(resource, amounts.amount(resource)));
+        let [before, after] = printed_alike(resource, [before, after].map(|amounts| amounts.amount(resource)));
+        let offered = printed_amount(resource, node.allocatable.amount(resource));
         format!("{before} -> {after} of {offered} {resource}")
     };
     format!("{}: {}, {}", node.name, of("cpu"), of("memory"))

@@ -7,7 +7,7 @@ use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as ke
 use super::costs::{HOURS_PER_MONTH, cost_table};
 use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
-use super::suggestion::{filling, marks, moved, steps, turns};
+use super::suggestion::{DESTINATIONS, WAVE_BEGINS, filling, marks, moved, steps, turns};
 use super::table::Table;
 use super::{percent, preferences, prices, replacement_table, seen, unchecked, usage};
 use crate::catalog::SeenAllocatable;
@@ -98,6 +98,9 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
     let mut text = String::new();
     text.push_str(&node_table(consolidation, outcome.usage));
     text.push('\n');
+    if consolidation.pods_disturbed() > 0 {
+        let _ = writeln!(text, "Note: {DESTINATIONS}.\n");
+    }
     text.push_str(&cordon_first(&consolidation.removals));
     let by_name: BTreeMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
@@ -105,8 +108,7 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
     for plan in consolidation.removals.iter().filter_map(|name| by_name.get(name.as_str())) {
         if plan.wave > wave {
             wave = plan.wave;
-            let _ =
-                writeln!(text, "WAVE {wave}: once the pods that moved so far run, and budgets allow as much again\n");
+            let _ = writeln!(text, "WAVE {wave}: {WAVE_BEGINS}\n");
         }
         text.push_str(&removal(plan, "", steps(&plan.node.name)));
     }

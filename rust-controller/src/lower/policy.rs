@@ -32,7 +32,7 @@ pub fn lower_budget(raw: &PodDisruptionBudget) -> Result<Budget, LowerError> {
         .status
         .as_ref()
         .filter(|status| status.observed_generation.unwrap_or(0) >= raw.metadata.generation.unwrap_or(0));
-    let allowed = current.and_then(|status| status.disruptions_allowed).unwrap_or(0);
+    let allowed = current.and_then(|status| status.disruptions_allowed);
     let spec = raw.spec.as_ref();
     let selector = spec.and_then(|spec| spec.selector.as_ref());
     let always = spec.and_then(|spec| spec.unhealthy_pod_eviction_policy.as_deref()) == Some("AlwaysAllow");
@@ -42,7 +42,8 @@ pub fn lower_budget(raw: &PodDisruptionBudget) -> Result<Budget, LowerError> {
     Ok(Budget {
         name: object_name(&raw.metadata)?,
         selector: label_selector(selector, "spec.selector")?,
-        disruptions_allowed: u32::try_from(allowed).unwrap_or(0),
+        disruptions_allowed: allowed.and_then(|allowed| u32::try_from(allowed).ok()).unwrap_or(0),
+        is_stale: allowed.is_none(),
         lets_unready_go: always || enough,
     })
 }
@@ -74,9 +75,10 @@ mod tests {
         assert_eq!(none.selector, LabelSelector::Nothing);
         let all = budget(json!({"selector": {}}), allowed(2)).unwrap();
         assert!(all.selector.is_everything());
-        assert_eq!(all.disruptions_allowed, 2);
+        assert_eq!((all.disruptions_allowed, all.is_stale), (2, false));
         for status in [Value::Null, json!({}), json!({"currentHealthy": 1})] {
-            assert_eq!(budget(json!({}), status).unwrap().disruptions_allowed, 0);
+            let silent = budget(json!({}), status).unwrap();
+            assert_eq!((silent.disruptions_allowed, silent.is_stale), (0, true));
         }
     }
 

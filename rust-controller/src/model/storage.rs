@@ -137,8 +137,10 @@ pub struct Budget {
     pub name: ObjectName,
     /// The pods of its namespace that it protects.
     pub selector: LabelSelector,
-    /// How many of them may be evicted now.
+    /// How many of them may be evicted now: none as long as its status does not say.
     pub disruptions_allowed: u32,
+    /// Its status does not say, or speaks of an older specification.
+    pub is_stale: bool,
     /// Pods that are not Ready may be evicted whatever it allows: it says so, or enough others are healthy.
     pub lets_unready_go: bool,
 }
