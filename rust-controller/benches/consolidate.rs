@@ -14,8 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mini_karpenter::catalog;
-use mini_karpenter::check::{check_consolidation, check_replacement};
-use mini_karpenter::consolidate::{Before, Consolidation, Options, consolidate, consolidate_after, replace};
+use mini_karpenter::check::{check_consolidation, check_lower_bound, check_replacement};
+use mini_karpenter::consolidate::{
+    Before, Consolidation, Options, consolidate, consolidate_after, lower_bound, replace,
+};
 use mini_karpenter::model::{
     Catalog, Eviction, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName, Preferences,
     Requirement, Resources, SchedulingState, SpreadConstraint, key,
@@ -89,19 +91,27 @@ fn median<T>(work: impl Fn() -> T) -> (T, Duration) {
 impl Fleet {
     fn measure(&self, catalog: &Catalog) {
         let snapshot = self.snapshot(catalog, self.pods);
-        let (mut decided, deciding) = median(|| consolidate(&snapshot, catalog, &Options::default()));
-        let (wrong, checking) = timed(|| check_consolidation(&snapshot, catalog, &decided));
-        self.print(&decided, &self.line("removals", &decided, [deciding, checking], (None, wrong.len())));
+        let (provisioning, options) = (provision::Options::default(), Options::default());
+        let sale = (catalog, &provisioning);
+        let bounded = |snapshot: &Snapshot, mut decided: Consolidation| {
+            decided.bound = lower_bound(snapshot, sale, &decided);
+            decided
+        };
+        let judged = |snapshot: &Snapshot, decided: &Consolidation| {
+            check_consolidation(snapshot, catalog, decided).len() + check_lower_bound(snapshot, sale, decided).len()
+        };
+        let (mut decided, deciding) = median(|| bounded(&snapshot, consolidate(&snapshot, catalog, &options)));
+        let (wrong, checking) = timed(|| judged(&snapshot, &decided));
+        self.print(&decided, &self.line("removals", &decided, [deciding, checking], (None, wrong)));
 
         let before = Before::of(&decided, None);
         let smaller = self.snapshot(catalog, self.pods - 1);
-        let (again, deciding) = timed(|| consolidate_after(&before, &smaller, catalog, &Options::default()));
-        let (wrong, checking) = timed(|| check_consolidation(&smaller, catalog, &again));
+        let (again, deciding) = timed(|| bounded(&smaller, consolidate_after(&before, &smaller, catalog, &options)));
+        let (wrong, checking) = timed(|| judged(&smaller, &again));
         let went: BTreeSet<&String> = decided.removals.iter().collect();
         let changed = went.symmetric_difference(&again.removals.iter().collect()).count();
-        self.print(&again, &self.line("a pod less", &again, [deciding, checking], (Some(changed), wrong.len())));
+        self.print(&again, &self.line("a pod less", &again, [deciding, checking], (Some(changed), wrong)));
 
-        let (provisioning, options) = (provision::Options::default(), Options::default());
         let (replacement, deciding) = median(|| replace(&snapshot, catalog, &decided, &provisioning, &options));
         decided.replacement = replacement;
         let (wrong, checking) = timed(|| check_replacement(&snapshot, catalog, (&provisioning, &options), &decided));
@@ -152,7 +162,7 @@ impl Fleet {
             or_dash(peak_memory_mib().map(|mib| mib.to_string())),
             money(decided.costs_per_hour().0),
             money(*after),
-            or_dash(decided.bound.as_ref().map(|bound| format!("{:.2}", bound.per_hour))),
+            or_dash(decided.bound.as_ref().map(|bound| format!("{:.2}", bound.least))),
             or_dash(gap.map(|gap| format!("{:.2} %", gap * 100.0))),
             or_dash(changed.map(|changed| changed.to_string())),
         );

@@ -1,10 +1,11 @@
-//! The judge of lower bounds: a good certificate passes, and each way to spoil one is noticed.
+//! Lower bounds of plans and of fleets, and their judge: a good certificate passes, and each way to spoil one is noticed.
 
 #![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
 
-use mini_karpenter::check::check_plan;
+use mini_karpenter::check::{check_consolidation, check_lower_bound, check_plan, check_replacement};
+use mini_karpenter::consolidate::{self, Consolidation, FleetBound, Objective, consolidate, lower_bound, replace};
 use mini_karpenter::model::{Catalog, PodName};
-use mini_karpenter::provision::{Certificate, LowerBound, Options, Plan, plan};
+use mini_karpenter::provision::{Certificate, LowerBound, Options, Plan, TypeFilter, UNSUITED_TYPES, plan};
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::{catalog, lower};
 
@@ -113,4 +114,169 @@ fn counts_that_are_not_so_are_noticed() {
 #[test]
 fn a_type_that_may_hold_a_pod_and_is_left_out_is_noticed() {
     is_noticed("leaves out small", |certificate| certificate.node_types = ["large".to_owned()].into());
+}
+
+/// A node of 8 cores and 17 GiB.
+fn node(name: &str, labels: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}, kubernetes.io/arch: amd64, \
+         kubernetes.io/os: linux, {labels}}}}}\nspec: {{{more}}}\nstatus: {{allocatable: {{cpu: 8, memory: 17Gi, pods: 20}}}}\n"
+    )
+}
+
+/// A `large` one.
+fn large(name: &str) -> String {
+    node(name, "node.kubernetes.io/instance-type: large", "")
+}
+
+fn pod(name: &str, node: &str, requests: &str, spec: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: web}}, ownerReferences: [{{apiVersion: apps/v1, kind: \
+         ReplicaSet, name: r, uid: u, controller: true}}]}}\nspec: {{nodeName: {node}, {spec}containers: [{{name: c, resources: \
+         {{requests: {{{requests}}}}}}}]}}\nstatus: {{phase: Running}}\n"
+    )
+}
+
+const APART: &str = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [\
+                     {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: web}}}]}}, ";
+
+/// Decided with new nodes and the bound, and judged.
+fn fleet(text: &str, catalog: &Catalog, options: &Options) -> Consolidation {
+    let snapshot = lower::parse_manifest(text).unwrap().into_snapshot();
+    let own = consolidate::Options { min_savings: 0, ..consolidate::Options::default() };
+    let mut decided = consolidate(&snapshot, catalog, &own);
+    decided.replacement = replace(&snapshot, catalog, &decided, options, &own);
+    decided.bound = lower_bound(&snapshot, (catalog, options), &decided);
+    let mut wrong = check_consolidation(&snapshot, catalog, &decided);
+    wrong.extend(check_replacement(&snapshot, catalog, (options, &own), &decided));
+    wrong.extend(check_lower_bound(&snapshot, (catalog, options), &decided));
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    decided
+}
+
+/// The bound of a fleet, 0 where there is none, and how many nodes it says are needed.
+fn bound_of(text: &str) -> (f64, u64) {
+    let bound = fleet(text, &priced(), &Options::default()).bound;
+    bound.map_or((0.0, 0), |bound| (bound.least, bound.certificate.fewest_nodes))
+}
+
+fn is_near(value: f64, expected: f64) -> bool {
+    (value - expected).abs() <= expected * 1e-6
+}
+
+#[test]
+fn a_fleet_with_one_pod_needs_the_cheapest_node_that_provisioning_would_launch() {
+    let catalog = catalog::builtin("aws").unwrap();
+    let options = Options { exclude_types: TypeFilter::new(UNSUITED_TYPES).unwrap(), ..Options::default() };
+    let text = node("n", "node.kubernetes.io/instance-type: c6a.2xlarge, topology.kubernetes.io/zone: us-east-1a", "")
+        + &pod("web", "n", "cpu: 100m, memory: 64Mi", "");
+    let decided = fleet(&text, &catalog, &options);
+    let replacement = decided.replacement.as_ref().unwrap();
+    let least = decided.bound.as_ref().unwrap().least;
+    assert!(is_near(least, replacement.added_per_hour().unwrap().units()), "{least}");
+    assert!(replacement.gap(&decided).unwrap() < 1e-6);
+    let certificate = &decided.bound.unwrap().certificate;
+    assert_eq!(certificate.fewest_nodes, 1);
+    assert!(!certificate.node_types.contains("t3a.nano") && !certificate.node_types.contains("c6g.large"));
+}
+
+#[test]
+fn pods_that_keep_apart_need_as_many_nodes_and_large_ones_as_many_as_they_pair_on() {
+    let on_each = |requests: &str, spec: &str| -> String {
+        let pods = (0..4).map(|number| pod(&format!("web-{number}"), &format!("n{number}"), requests, spec));
+        (0..4).map(|number| large(&format!("n{number}"))).chain(pods).collect()
+    };
+    let (least, nodes) = bound_of(&on_each("cpu: 100m", APART));
+    assert!(nodes == 4 && is_near(least, 0.4), "{least} for {nodes}");
+    // On a small node one finds room, on a large one six: 0.038 for a node and 0.062 for each pod.
+    let (least, nodes) = bound_of(&on_each("cpu: 1200m", ""));
+    assert!(nodes == 1 && is_near(least, 0.038 + 4.0 * 0.062), "{least} for {nodes}");
+    // None on a small node, one on a large one.
+    let (least, _) = bound_of(&on_each("cpu: 4100m", ""));
+    assert!(is_near(least, 4.0 * 0.41), "{least}");
+}
+
+#[test]
+fn what_runs_against_the_rules_may_stay_as_it_is() {
+    // Two on one host that keep apart, and a node that is too full.
+    let together: String = (0..2).map(|number| pod(&format!("web-{number}"), "n", "cpu: 100m", APART)).collect();
+    let (least, nodes) = bound_of(&(large("n") + &together));
+    assert!(nodes == 1 && is_near(least, 0.1), "{least} for {nodes}");
+    let full: String = (0..3).map(|number| pod(&format!("web-{number}"), "n", "cpu: 6", "")).collect();
+    let (least, _) = bound_of(&(large("n") + &full));
+    assert!(least <= 0.41, "{least}");
+}
+
+#[test]
+fn free_room_that_costs_nothing_counts_where_some_pod_may_take_it() {
+    let control_plane = |more: &str| {
+        node("cp", "node.kubernetes.io/instance-type: large, node-role.kubernetes.io/control-plane: ''", more)
+    };
+    let pods: String =
+        (0..2).map(|number| pod(&format!("web-{number}"), &format!("n{number}"), "cpu: 2", APART)).collect();
+    let nodes = large("n0") + &large("n1") + &pods;
+    let tainted = "taints: [{key: node-role.kubernetes.io/control-plane, effect: NoSchedule}]";
+    let (least, _) = bound_of(&(nodes.clone() + &control_plane(tainted)));
+    assert!(is_near(least, 0.2), "{least}");
+    let (least, _) = bound_of(&(nodes.clone() + &control_plane("")));
+    assert!(is_near(least, 0.1), "{least}");
+    // All of it has room there.
+    let one = large("n0") + &pod("web", "n0", "cpu: 2", "");
+    assert_eq!(bound_of(&(one + &control_plane(""))), (0.0, 0));
+}
+
+#[test]
+fn where_a_price_is_unknown_nodes_count_by_their_size() {
+    let unknown = |name: &str| node(name, "node.kubernetes.io/instance-type: own", "");
+    let pods: String =
+        (0..3).map(|number| pod(&format!("web-{number}"), &format!("n{number}"), "cpu: 5", "")).collect();
+    let text = unknown("n0") + &large("n1") + &large("n2") + &unknown("n3") + &pods;
+    let decided = fleet(&text, &priced(), &Options::default());
+    // 8 cores and 17 GiB.
+    assert_eq!((decided.objective, decided.sizes()), (Objective::Size, (49.0, 36.75)));
+    assert_eq!((decided.fewest_nodes(), decided.removals.len()), (Some(3), 1));
+    assert!(decided.gap().unwrap() < 1e-6 && is_near(decided.bound.unwrap().least, 36.75));
+    // A node that stays for another reason and has no price is left out, and its room with it.
+    let text = text.replacen(
+        "labels: {kubernetes.io/hostname: n0",
+        "annotations: {karpenter.sh/do-not-disrupt: 'true'}, labels: {x: y",
+        1,
+    );
+    let text = text.replacen(
+        "labels: {kubernetes.io/hostname: n3",
+        "annotations: {karpenter.sh/do-not-disrupt: 'true'}, labels: {x: y",
+        1,
+    );
+    let decided = fleet(&text, &priced(), &Options::default());
+    assert_eq!((decided.objective, decided.fewest_nodes()), (Objective::Price, None));
+    assert!(is_near(decided.bound.unwrap().least, 0.41));
+}
+
+/// What the judge says once the bound of a fleet is spoilt.
+fn is_noticed_of_fleet(what: &str, spoil: impl FnOnce(&mut FleetBound)) {
+    let daemon = "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d}\nspec: {selector: {matchLabels: {app: d}}, template: \
+                  {metadata: {labels: {app: d}}, spec: {containers: [{name: c, resources: {requests: {cpu: 100m}}}]}}}\n";
+    let pods =
+        (0..4).map(|number| pod(&format!("web-{number}"), &format!("n{number}"), "cpu: 1500m, memory: 1Gi", APART));
+    let text: String = (0..4).map(|number| large(&format!("n{number}"))).chain(pods).collect();
+    let text = text + daemon;
+    let mut decided = fleet(&text, &priced(), &Options::default());
+    spoil(decided.bound.as_mut().unwrap());
+    let snapshot = lower::parse_manifest(&text).unwrap().into_snapshot();
+    let found = check_lower_bound(&snapshot, (&priced(), &Options::default()), &decided);
+    assert!(found.iter().any(|complaint| complaint.to_string().contains(what)), "{what}: {found:?}");
+}
+
+#[test]
+fn a_spoilt_bound_of_a_fleet_is_noticed() {
+    is_noticed_of_fleet("its prices make", |bound| bound.least *= 1.01);
+    is_noticed_of_fleet("new nodes make it", |bound| bound.least = 0.5);
+    is_noticed_of_fleet("the removals make it", |bound| bound.least = 2.0);
+    is_noticed_of_fleet("offers", |bound| bound.certificate.per_node += 0.01);
+    is_noticed_of_fleet("offers", |bound| bound.certificate.per_resource = [("cpu".to_owned(), 0.0527)].into());
+    is_noticed_of_fleet("n0 offers", |bound| bound.certificate.per_resource = [("memory".to_owned(), 1.0)].into());
+    is_noticed_of_fleet("leaves out small", |bound| bound.certificate.node_types = ["large".to_owned()].into());
+    is_noticed_of_fleet("5 nodes are needed; 4 are", |bound| bound.certificate.fewest_nodes = 5);
+    is_noticed_of_fleet("nodes are needed; 1 are", |bound| bound.certificate.apart_like = None);
+    is_noticed_of_fleet("has the price -1", |bound| bound.certificate.per_node = -1.0);
 }

@@ -15,12 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use fleets::{TYPES, fleet, manifest};
-use mini_karpenter::check::check_consolidation;
-use mini_karpenter::consolidate::{Consolidation, Move, NodePlan, Options, Verdict, consolidate};
-use mini_karpenter::model::Catalog;
+use mini_karpenter::check::{check_consolidation, check_lower_bound};
+use mini_karpenter::consolidate::{
+    Consolidation, FleetBound, Move, NodePlan, Objective, Options, Verdict, consolidate, lower_bound,
+};
+use mini_karpenter::model::{Catalog, PodName};
 use mini_karpenter::snapshot::Snapshot;
-use mini_karpenter::units::Cpu;
-use mini_karpenter::{catalog, lower};
+use mini_karpenter::units::{Cpu, Money};
+use mini_karpenter::{catalog, lower, provision};
 use random::Random;
 use sums::with_sums;
 
@@ -48,14 +50,17 @@ impl Judged {
         }
         let snapshot = lower::parse_manifest(&text).unwrap().into_snapshot();
         let catalog = catalog::parse("test", TYPES).unwrap();
-        let plan = consolidate(&snapshot, &catalog, &Options::default());
+        let mut plan = consolidate(&snapshot, &catalog, &Options::default());
+        plan.bound = lower_bound(&snapshot, (&catalog, &provision::Options::default()), &plan);
         let judged = Self { snapshot, catalog, plan };
         assert!(!judged.objects(&judged.plan), "seed {seed}");
         judged
     }
 
     fn objects(&self, plan: &Consolidation) -> bool {
+        let provisioning = provision::Options::default();
         !check_consolidation(&self.snapshot, &self.catalog, plan).is_empty()
+            || !check_lower_bound(&self.snapshot, (&self.catalog, &provisioning), plan).is_empty()
     }
 
     /// Changes the plan of one node.
@@ -225,6 +230,59 @@ fn a_missing_move_or_removal() {
             stays.removals.remove(number);
             changes.push((format!("{name} not removed"), with_sums(&judged.snapshot, &stays)));
         }
+        changes
+    });
+}
+
+#[test]
+fn a_spoilt_lower_bound() {
+    every_change_is_noticed(350, |judged| {
+        let mut changes = Vec::new();
+        let mut spoil = |what: String, change: &dyn Fn(&mut FleetBound)| {
+            let mut plan = judged.plan.clone();
+            change(plan.bound.as_mut().unwrap());
+            changes.push((what, plan));
+        };
+        spoil("more".to_owned(), &|bound| bound.least *= 1.001);
+        spoil("a price below zero".to_owned(), &|bound| bound.certificate.per_node = -0.001);
+        spoil("a type left out".to_owned(), &|bound| drop(bound.certificate.node_types.pop_first()));
+        let certificate = &judged.plan.bound.as_ref().unwrap().certificate;
+        for resource in certificate.per_resource.keys() {
+            spoil(format!("{resource} for less"), &|bound| {
+                bound.certificate.per_resource.entry(resource.clone()).and_modify(|price| *price *= 0.99);
+            });
+            spoil(format!("{resource} for more"), &|bound| {
+                bound.certificate.per_resource.entry(resource.clone()).and_modify(|price| *price *= 1.01);
+            });
+        }
+        if certificate.per_node > 0.0 {
+            spoil("a node for less".to_owned(), &|bound| bound.certificate.per_node *= 0.99);
+            spoil("one node more".to_owned(), &|bound| bound.certificate.fewest_nodes += 1);
+            let nobody = PodName { namespace: "default".to_owned(), name: "nobody".to_owned() };
+            if certificate.fewest_nodes > 1 {
+                spoil("apart like nobody".to_owned(), &|bound| bound.certificate.apart_like = Some(nobody.clone()));
+            }
+        }
+        for at in 0..certificate.surcharges.len() {
+            spoil(format!("surcharge {at} for less"), &|bound| bound.certificate.surcharges[at].per_pod *= 0.99);
+            spoil(format!("surcharge {at} for one more"), &|bound| bound.certificate.surcharges[at].pods += 1);
+            spoil(format!("surcharge {at} for all"), &|bound| bound.certificate.surcharges[at].at_least.clear());
+        }
+        changes
+    });
+}
+
+#[test]
+fn a_wrong_price_or_objective() {
+    every_change_is_noticed(400, |judged| {
+        let mut changes = Vec::new();
+        for plan in &judged.plan.nodes {
+            let name = &plan.node.name;
+            changes.push((format!("{name} without a price"), judged.changed(name, |plan| plan.price_per_hour = None)));
+            let cheaper = judged.changed(name, |plan| plan.price_per_hour = Some(Money::nanos(1)));
+            changes.push((format!("{name} for nothing"), cheaper));
+        }
+        changes.push(("by size".to_owned(), Consolidation { objective: Objective::Size, ..judged.plan.clone() }));
         changes
     });
 }

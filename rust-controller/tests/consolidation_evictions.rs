@@ -3,9 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
 
 use mini_karpenter::check::check_consolidation;
-use mini_karpenter::consolidate::{
-    BlockReason, Consolidation, FleetBound, Keep, NodePlan, Options, Verdict, Warning, consolidate,
-};
+use mini_karpenter::consolidate::{BlockReason, Consolidation, Keep, NodePlan, Options, Verdict, Warning, consolidate};
 use mini_karpenter::document::{ConsolidationOutcome, consolidation_config_maps, consolidation_table};
 use mini_karpenter::model::ObjectName;
 use mini_karpenter::snapshot::{MeasuredUsage, Snapshot};
@@ -117,30 +115,6 @@ fn the_judge_minds_who_asks_to_be_left_alone() {
     let asking = "metadata: {name: n0, annotations: {karpenter.sh/do-not-disrupt: 'true'}}";
     let left_alone = plain.replacen("metadata: {name: n0}", asking, 1);
     assert_eq!(complaints(&plain, &left_alone), "n0: goes, and asks not to be disturbed");
-}
-
-#[test]
-fn the_judge_minds_bounds() {
-    let labels = ", labels: {node.kubernetes.io/instance-type: c-4x-amd64-linux}";
-    let text = cluster(&[("p", "", "", ""), ("q", "", "", "")])
-        .replace("metadata: {name: n", &format!("metadata: {{name: n@{labels}"));
-    // Labels come behind each node's name.
-    let text = ["0", "1"]
-        .iter()
-        .fold(text, |text, number| text.replace(&format!("n@{labels}{number}"), &format!("n{number}{labels}")));
-    let text = text.replace("metadata: {name: big}", &format!("metadata: {{name: big{labels}}}"));
-    let good = decided(&text);
-    let judged = |spoil: &dyn Fn(&mut FleetBound)| {
-        let mut spoiled = good.clone();
-        spoil(spoiled.bound.as_mut().unwrap());
-        let wrong = check_consolidation(&snapshot(&text), &catalog::builtin("generic").unwrap(), &spoiled);
-        wrong.first().map(ToString::to_string).unwrap_or_default()
-    };
-    assert_eq!(judged(&|_| {}), "");
-    assert!(judged(&|bound| bound.per_hour *= 1.01).contains("its prices make"));
-    assert!(judged(&|bound| bound.per_resource.values_mut().for_each(|price| *price *= 1.01)).contains("offers"));
-    let negative = |bound: &mut FleetBound| bound.per_resource.extend([("memory".to_owned(), -1.0)]);
-    assert!(judged(&negative).contains("has the price -1"));
 }
 
 fn budget(allowed: u32, more: &str) -> String {

@@ -10,11 +10,11 @@ mod random;
 
 use fleets::{Guest, Host, TYPES, fleet, guest, host, leave, manifest, most_savings};
 use mini_karpenter::check::check_consolidation;
-use mini_karpenter::consolidate::{Before, Consolidation, Options, consolidate, consolidate_after};
+use mini_karpenter::consolidate::{Before, Consolidation, Options, consolidate, consolidate_after, lower_bound};
 use mini_karpenter::model::Catalog;
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::Money;
-use mini_karpenter::{catalog, lower};
+use mini_karpenter::{catalog, lower, provision};
 use random::Random;
 
 const CASES: u64 = 400;
@@ -41,9 +41,11 @@ fn small_fleets_shrink_as_far_as_exhaustive_search_finds() {
         let most = most_savings(&hosts, &guests, 0).0;
         let saved = saved(&decided);
         assert!(saved <= most, "seed {seed}: saves {saved} of at most {most}");
-        let bound = decided.bound.as_ref().map_or(0.0, |bound| bound.per_hour);
-        let after = decided.costs_per_hour().1.unwrap().units();
-        assert!(bound <= after, "seed {seed}: costs {after}, and no less than {bound} is possible");
+        let bound = lower_bound(&snapshot, (&catalog, &provision::Options::default()), &decided);
+        let total = decided.costs_per_hour().0.unwrap();
+        let optimum = total.saturating_sub(Money::nanos(most * 1_000_000)).units();
+        let least = bound.map_or(0.0, |bound| bound.least);
+        assert!(least <= optimum, "seed {seed}: {least} is no bound on {optimum}");
         optimal += u64::from(saved == most);
         removals += decided.removals.len();
     }

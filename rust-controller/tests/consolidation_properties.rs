@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use clusters::{Amounts, Case, Random, accepts, any_case, for_each_case, free_on, has_room, subtract};
-use mini_karpenter::check::check_consolidation;
-use mini_karpenter::consolidate::{BlockReason, Consolidation, NodePlan, Options, Verdict, consolidate};
+use mini_karpenter::check::{check_consolidation, check_lower_bound};
+use mini_karpenter::consolidate::{BlockReason, Consolidation, NodePlan, Options, Verdict, consolidate, lower_bound};
 use mini_karpenter::document::{
     ConsolidationDocument, ConsolidationOutcome, config_maps_yaml, consolidation_config_maps, consolidation_table, json,
 };
@@ -118,10 +118,19 @@ fn some_node_stays(case: &Case, removed: &BTreeSet<&str>) -> bool {
 
 #[test]
 fn the_checker_finds_nothing() {
+    let mut bounds = [0, 0];
     for_each_case(CASES, running_case, |case, random| {
-        let found = check_consolidation(&case.snapshot(), &case.catalog, &consolidation(case, &options(random)));
+        let (snapshot, catalog) = (case.snapshot(), &case.catalog);
+        let mut decided = consolidation(case, &options(random));
+        let mut found = check_consolidation(&snapshot, catalog, &decided);
+        let provisioning =
+            provision::Options { headroom: *random.pick(&[0, 100_000]), ..provision::Options::default() };
+        decided.bound = lower_bound(&snapshot, (catalog, &provisioning), &decided);
+        bounds[decided.objective as usize] += usize::from(decided.bound.is_some());
+        found.extend(check_lower_bound(&snapshot, (catalog, &provisioning), &decided));
         found.iter().map(ToString::to_string).collect()
     });
+    assert!(bounds.iter().all(|count| *count > 100), "the cases say little: {bounds:?} bounds");
 }
 
 /// Does what a consolidation says, and writes down what cannot be done.

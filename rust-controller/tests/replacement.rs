@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use mini_karpenter::check::{check_consolidation, check_replacement};
-use mini_karpenter::consolidate::{Consolidation, Options, Replacement, consolidate, replace};
+use mini_karpenter::check::{check_consolidation, check_lower_bound, check_replacement};
+use mini_karpenter::consolidate::{Consolidation, Options, Replacement, consolidate, lower_bound, replace};
 use mini_karpenter::model::Catalog;
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::Money;
@@ -67,8 +67,10 @@ fn decided_with(text: &str, catalog: &Catalog, provisioning: &provision::Options
     let snapshot = snapshot(text);
     let mut decided = consolidate(&snapshot, catalog, options);
     decided.replacement = replace(&snapshot, catalog, &decided, provisioning, options);
+    decided.bound = lower_bound(&snapshot, (catalog, provisioning), &decided);
     let mut wrong = check_consolidation(&snapshot, catalog, &decided);
     wrong.extend(check_replacement(&snapshot, catalog, (provisioning, options), &decided));
+    wrong.extend(check_lower_bound(&snapshot, (catalog, provisioning), &decided));
     assert!(wrong.is_empty(), "{wrong:#?}");
     decided
 }
@@ -100,8 +102,7 @@ fn dear_nodes_are_replaced_by_fewer_cheap_ones() {
     assert_eq!(replacement.cost_after(&decided), Some(money("2")));
     assert_eq!((replacement.replaced_per_hour, replacement.further_savings_per_hour), (money("5"), money("3")));
     assert_eq!((replacement.savings_share(), replacement.pods_disturbed()), (600_000, 40));
-    // The bound does not know that the pods need another architecture than that of the cheapest type.
-    assert!((replacement.gap(&decided).unwrap() - 1.0).abs() < 1e-6);
+    assert!(replacement.gap(&decided).unwrap() < 1e-6);
     assert_eq!(replacement.pools.len(), 1);
     // Who applies a plan for pending pods as well has both.
     assert!(replacement.pools.keys().all(|name| name.starts_with("replacement-on-demand-")), "{:?}", replacement.pools);

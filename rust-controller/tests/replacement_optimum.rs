@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 
 use fleets::{Guest, Host, SIZES, TYPES, come, fleet, manifest, takes};
 use mini_karpenter::check::{check_consolidation, check_replacement};
-use mini_karpenter::consolidate::{Options, consolidate, replace};
+use mini_karpenter::consolidate::{Options, consolidate, lower_bound, replace};
 use mini_karpenter::units::Money;
 use mini_karpenter::{catalog, lower, provision};
 use random::Random;
@@ -107,6 +107,7 @@ fn small_fleets_get_as_cheap_as_exhaustive_search_finds() {
     let provisioning = provision::Options::default();
     let options = Options { min_savings: 0, ..Options::default() };
     let (mut optimal, mut replaced, mut excess, mut total) = (0, 0, 0, 0);
+    let (mut bounds, mut optima) = (0.0, 0.0);
     for seed in 0..CASES {
         let (hosts, guests) = fleet(&mut Random::new(seed), [3, 5], [3, 8]);
         let snapshot = lower::parse_manifest(&manifest(&hosts, &guests)).unwrap().into_snapshot();
@@ -120,6 +121,11 @@ fn small_fleets_get_as_cheap_as_exhaustive_search_finds() {
         let found = decided.replacement.as_ref().map_or(alone, |with| thousandths(with.cost_after(&decided)));
         let least = least_cost(&hosts, &guests, alone + 1);
         assert!(least <= found && found <= alone, "seed {seed}: {least} <= {found} <= {alone}");
+        let bound = lower_bound(&snapshot, (&catalog, &provisioning), &decided).map_or(0.0, |bound| bound.least);
+        let optimum = Money::nanos(least * 1_000_000).units();
+        assert!(bound <= optimum, "seed {seed}: {bound} is no bound on {optimum}");
+        bounds += bound;
+        optima += optimum;
         replaced += u64::from(decided.replacement.is_some());
         optimal += u64::from(found == least);
         excess += found - least;
@@ -128,6 +134,8 @@ fn small_fleets_get_as_cheap_as_exhaustive_search_finds() {
     println!(
         "{optimal} of {CASES} fleets are at the optimum, {replaced} with replacements; {excess} of {total} too much"
     );
+    println!("all bounds together are {:.1} % of all optima", 100.0 * bounds / optima);
+    assert!(bounds > 0.84 * optima, "bounds of {bounds} for {optima} say little");
     assert!(optimal * 100 >= CASES * 95, "{optimal} of {CASES} are at the optimum");
     assert!(replaced * 5 > CASES, "the cases say little: {replaced} of {CASES} have replacements");
 }

@@ -12,8 +12,8 @@ mod scenes;
 use std::sync::Arc;
 
 use crowds::{any_crowd, catalog};
-use mini_karpenter::check::check_replacement;
-use mini_karpenter::consolidate::{Consolidation, Options, consolidate, replace};
+use mini_karpenter::check::{check_lower_bound, check_replacement};
+use mini_karpenter::consolidate::{Consolidation, Options, consolidate, lower_bound, replace};
 use mini_karpenter::model::{Catalog, Owner, Phase, SchedulingState, key};
 use mini_karpenter::provision;
 use mini_karpenter::units::Money;
@@ -57,19 +57,22 @@ fn decided(scene: &Scene, catalog: &Catalog, options: &Options) -> Consolidation
     let snapshot = scene.snapshot();
     let mut decided = consolidate(&snapshot, catalog, options);
     decided.replacement = replace(&snapshot, catalog, &decided, &provision::Options::default(), options);
+    decided.bound = lower_bound(&snapshot, (catalog, &provision::Options::default()), &decided);
     decided
 }
 
 #[test]
 fn replacements_pass_the_judge_save_something_and_do_not_depend_on_the_order_of_objects() {
     let catalog = with_dear_type();
-    let (mut found, mut moved) = (0, 0);
+    let (mut found, mut moved, mut bounds) = (0, 0, 0);
     for_each_case(CASES, any_crowd, |scene, random| {
         let scene = dear(scene, random);
         let options = Options { min_savings: *random.pick(&[0, 150_000, 500_000]), ..Options::default() };
         let decided = decided(&scene, &catalog, &options);
         let checked = (&provision::Options::default(), &options);
-        let violations = check_replacement(&scene.snapshot(), &catalog, checked, &decided);
+        let mut violations = check_replacement(&scene.snapshot(), &catalog, checked, &decided);
+        violations.extend(check_lower_bound(&scene.snapshot(), (&catalog, checked.0), &decided));
+        bounds += usize::from(decided.bound.is_some());
         let mut complaints: Vec<String> = violations.iter().map(ToString::to_string).collect();
         if let Some(replacement) = &decided.replacement {
             found += 1;
@@ -85,4 +88,5 @@ fn replacements_pass_the_judge_save_something_and_do_not_depend_on_the_order_of_
     });
     println!("{found} of {CASES} scenes have replacements, which move {moved} pods");
     assert!(found > 50 && moved > 200, "{found} replacements that move {moved} pods");
+    assert!(bounds > 200, "the cases say little: {bounds} bounds");
 }

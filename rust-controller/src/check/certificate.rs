@@ -8,25 +8,30 @@ use super::cluster::meet;
 use super::daemons;
 use crate::feasibility::{Target, placement_admits};
 use crate::model::{
-    Catalog, Labels, NodeSelectorTerm, Placement, Pod, PodName, Requirement, Resources, in_units, key, normalized_key,
+    Catalog, Labels, NodeSelectorTerm, NodeType, Offering, Placement, Pod, PodName, Requirement, Resources, in_units,
+    key, normalized_key,
 };
 use crate::provision::{Certificate, LowerBound, Options, Plan, Surcharge, Verdict, default_requirements};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
 
-/// The pods that a plan puts on new nodes, as the snapshot has them.
-struct Held<'a> {
-    pods: Vec<&'a Pod>,
-    namespaces: Namespaces<'a>,
+/// Pods that need a place, as the snapshot has them.
+pub(super) struct Held<'a> {
+    pub(super) pods: Vec<&'a Pod>,
+    pub(super) namespaces: Namespaces<'a>,
+    /// What is free on each of the nodes that cost nothing.
+    pub(super) elsewhere: Vec<Resources>,
 }
 
-/// A node that could be bought.
-struct Offer {
-    name: String,
+/// A node that could hold some of them.
+pub(super) struct Offer {
+    pub(super) name: String,
     /// Less what its daemon pods request.
-    room: Resources,
-    /// Per hour; `None` where it is not known.
-    price: Option<f64>,
+    pub(super) room: Resources,
+    /// `None` where it is not known.
+    pub(super) price: Option<f64>,
+    /// Whether it is a node type of the catalog, and not a node that is there.
+    pub(super) for_sale: bool,
 }
 
 /// What is wrong with the bound of a plan.
@@ -38,15 +43,10 @@ pub(super) fn certificate(
     daemons: &[Pod],
 ) -> Vec<Violation> {
     let Some(LowerBound { per_hour, certificate }) = &plan.bound else { return Vec::new() };
-    let held = Held::of(snapshot, plan);
-    let mut problems = negative(certificate);
+    let held = Held::planned(snapshot, plan);
     let defaults = default_requirements(options, snapshot);
-    problems.extend(over_price(certificate, &offers(catalog, options, plan, daemons, (&held, &defaults))));
-    problems.extend(held.miscounted(certificate));
-    let worth = held.worth(certificate);
-    if *per_hour > worth {
-        problems.push(format!("says {per_hour} per hour, and its prices make {worth} of the pods"));
-    }
+    let offers = offers(catalog, options, plan, daemons, (&held, &defaults));
+    let mut problems = held.problems(*per_hour, certificate, &offers);
     if let Some(cost) = plan.cost_per_hour().map(Money::units).filter(|cost| cost < per_hour) {
         problems.push(format!("says {per_hour} per hour, and the plan itself costs {cost}"));
     }
@@ -67,7 +67,9 @@ fn over_price(certificate: &Certificate, offers: &[Offer]) -> Vec<String> {
         match offer.price {
             None => Some(format!("speaks of {}, whose price nobody knows", offer.name)),
             Some(price) if offered > price => Some(format!("{} offers {offered} for {price}", offer.name)),
-            Some(_) if !certificate.node_types.contains(&offer.name) => Some(format!("leaves out {}", offer.name)),
+            Some(_) if offer.for_sale && !certificate.node_types.contains(&offer.name) => {
+                Some(format!("leaves out {}", offer.name))
+            }
             Some(_) => None,
         }
     };
@@ -78,13 +80,15 @@ fn over_price(certificate: &Certificate, offers: &[Offer]) -> Vec<String> {
 fn offered(certificate: &Certificate, room: &Resources) -> f64 {
     let Certificate { per_resource, per_node, surcharges, .. } = certificate;
     let resources = per_resource.iter().map(|(resource, price)| price * in_units(resource, room.amount(resource)));
-    let most = |surcharge: &Surcharge| {
-        let fitting = surcharge.at_least.iter().map(|(resource, least)| room.amount(resource) / (*least).max(1));
-        let fitting = fitting.min().unwrap_or(0);
-        let most = if surcharge.apart_like.is_some() { fitting.min(1) } else { fitting };
-        surcharge.per_pod * in_units("pods", most)
-    };
-    resources.sum::<f64>() + per_node + surcharges.iter().map(most).sum::<f64>()
+    let large = surcharges.iter().map(|surcharge| surcharge.per_pod * in_units("pods", most(surcharge, room)));
+    resources.sum::<f64>() + per_node + large.sum::<f64>()
+}
+
+/// How many pods of a group a node with this room holds at most.
+fn most(surcharge: &Surcharge, room: &Resources) -> u64 {
+    let fitting = surcharge.at_least.iter().map(|(resource, least)| room.amount(resource) / (*least).max(1));
+    let fitting = fitting.min().unwrap_or(0);
+    if surcharge.apart_like.is_some() { fitting.min(1) } else { fitting }
 }
 
 /// Every node that could be bought and may hold one of the pods, with the labels of each pool of the plan and without.
@@ -98,8 +102,7 @@ fn offers(
     let no_labels = Labels::new();
     let label_sets: BTreeSet<&Labels> = plan.pools.values().map(|pool| &pool.labels).chain([&no_labels]).collect();
     let own: BTreeSet<&Placement> = held.pods.iter().map(|pod| &pod.placement).collect();
-    let type_keys: BTreeSet<String> =
-        options.allowed(catalog).flat_map(|(kind, offering)| kind.labels_as(offering).into_keys()).collect();
+    let type_keys = type_keys(catalog, options);
     let mut placements = Placements::new();
     for own in own {
         let label = own.node_selector.iter().find(|(key, _)| !type_keys.contains(*key));
@@ -117,15 +120,30 @@ fn offers(
                 continue;
             }
             let running = daemons::running(daemons, &target, &kind.allocatable);
-            let taken = Resources::sum(running.iter().map(|position| &daemons[*position].requests));
-            if rooms.insert(running) {
-                let room = options.usable(&kind.allocatable).less(&taken);
-                let price = offering.price_per_hour.map(Money::units);
-                offers.push(Offer { name: kind.name.clone(), room, price });
+            if rooms.insert(running.clone()) {
+                offers.push(Offer::of_type((kind, offering), options, running.iter().map(|at| &daemons[*at])));
             }
         }
     }
     offers
+}
+
+impl Offer {
+    /// A node of a type, with these daemon pods on it.
+    pub(super) fn of_type<'d>(
+        (kind, offering): (&NodeType, &Offering),
+        options: &Options,
+        daemons: impl Iterator<Item = &'d Pod>,
+    ) -> Self {
+        let taken = Resources::sum(daemons.map(|daemon| &daemon.requests));
+        let room = options.usable(&kind.allocatable).less(&taken);
+        Self { name: kind.name.clone(), room, price: offering.price_per_hour.map(Money::units), for_sale: true }
+    }
+}
+
+/// Keys of the labels that node types have.
+pub(super) fn type_keys(catalog: &Catalog, options: &Options) -> BTreeSet<String> {
+    options.allowed(catalog).flat_map(|(kind, offering)| kind.labels_as(offering).into_keys()).collect()
 }
 
 /// Placements by a label that they select nodes by and that no node type has: only a pool may give it.
@@ -151,7 +169,8 @@ pub(super) fn with_defaults(own: &Placement, defaults: &[Requirement]) -> Placem
 }
 
 impl<'a> Held<'a> {
-    fn of(snapshot: &'a Snapshot, plan: &Plan) -> Self {
+    /// The pods that a plan puts on new nodes.
+    fn planned(snapshot: &'a Snapshot, plan: &Plan) -> Self {
         let planned: BTreeSet<&PodName> = plan
             .pods
             .iter()
@@ -159,16 +178,33 @@ impl<'a> Held<'a> {
             .map(|planned| &planned.pod.name)
             .collect();
         let pods = snapshot.pods().iter().map(|pod| &**pod).filter(|pod| planned.contains(&pod.name)).collect();
-        Self { pods, namespaces: snapshot.extras().namespaces.as_ref() }
+        Self { pods, namespaces: snapshot.extras().namespaces.as_ref(), elsewhere: Vec::new() }
+    }
+
+    /// What is wrong with a bound on the cost of nodes for these pods, each of which is one of these offers.
+    pub(super) fn problems(&self, least: f64, certificate: &Certificate, offers: &[Offer]) -> Vec<String> {
+        let mut problems = negative(certificate);
+        problems.extend(over_price(certificate, offers));
+        problems.extend(self.miscounted(certificate));
+        let worth = self.worth(certificate);
+        if least > worth {
+            problems.push(format!("says {least}, and its prices make {worth} of the pods"));
+        }
+        problems
+    }
+
+    /// What is requested of each resource that is not free elsewhere.
+    fn demand(&self) -> Resources {
+        let requested = Resources::sum(self.pods.iter().map(|pod| &pod.requests));
+        requested.less(&Resources::sum(&self.elsewhere))
     }
 
     /// What all pods are worth at these prices.
     fn worth(&self, certificate: &Certificate) -> f64 {
         let Certificate { per_resource, per_node, fewest_nodes, surcharges, .. } = certificate;
-        let demand = |resource: &str| -> f64 {
-            self.pods.iter().map(|pod| in_units(resource, pod.requests.amount(resource))).sum()
-        };
-        let resources: f64 = per_resource.iter().map(|(resource, price)| price * demand(resource)).sum();
+        let demand = self.demand();
+        let worth = |(resource, price): (&String, &f64)| price * in_units(resource, demand.amount(resource));
+        let resources: f64 = per_resource.iter().map(worth).sum();
         let nodes = per_node * in_units("pods", *fewest_nodes);
         let large: f64 = surcharges.iter().map(|each| each.per_pod * in_units("pods", each.pods)).sum();
         resources + nodes + large
@@ -181,23 +217,27 @@ impl<'a> Held<'a> {
         for like in likes.chain(&certificate.apart_like) {
             groups.entry(like).or_insert_with(|| self.apart_like(like));
         }
-        let most = |like: &Option<PodName>, counts: &dyn Fn(&Pod) -> bool| -> u64 {
-            let of_group = |group: &Vec<&Pod>| group.iter().filter(|pod| counts(pod)).count() as u64;
+        let all = |like: &Option<PodName>, counts: &dyn Fn(&Pod) -> bool| -> u64 {
+            let of_group = |group: &Vec<&Pod>| hosts(group.iter().copied().filter(|pod| counts(pod)));
             match like {
                 None => self.pods.iter().filter(|pod| counts(pod)).count() as u64,
                 Some(like) => groups.get(like).into_iter().flatten().map(of_group).max().unwrap_or(0),
             }
         };
         let mut problems = Vec::new();
-        let alone = most(&certificate.apart_like, &|_| true);
-        let nodes = if certificate.apart_like.is_some() { alone } else { 1 };
-        if certificate.fewest_nodes > nodes.max(1) {
+        let apart = all(&certificate.apart_like, &|_| true).saturating_sub(self.elsewhere.len() as u64);
+        let any = u64::from(self.demand().amounts().any(|(_, amount)| amount > 0));
+        let nodes = if certificate.apart_like.is_some() { apart } else { any };
+        if certificate.fewest_nodes > nodes.max(any) {
             problems.push(format!("says that {} nodes are needed; {nodes} are", certificate.fewest_nodes));
         }
-        for Surcharge { at_least, apart_like, pods, .. } in &certificate.surcharges {
-            let large = most(apart_like, &|pod| {
+        for surcharge in &certificate.surcharges {
+            let Surcharge { at_least, apart_like, pods, .. } = surcharge;
+            let elsewhere: u64 = self.elsewhere.iter().map(|room| most(surcharge, room)).sum();
+            let large = all(apart_like, &|pod| {
                 at_least.iter().all(|(resource, least)| pod.requests.amount(resource) >= *least)
             });
+            let large = large.saturating_sub(elsewhere);
             if *pods > large || at_least.is_empty() || at_least.values().any(|least| *least == 0) {
                 problems.push(format!("counts {pods} pods that request {at_least:?}; there are {large}"));
             }
@@ -220,4 +260,10 @@ impl<'a> Held<'a> {
         });
         by_term.chain(by_port).collect()
     }
+}
+
+/// On how many hosts pods that keep apart need to be at least: those that share one in spite of it may stay there.
+fn hosts<'a>(apart: impl Iterator<Item = &'a Pod>) -> u64 {
+    let mut known = BTreeSet::new();
+    apart.filter(|pod| pod.occupied_node().is_none_or(|host| known.insert(host))).count() as u64
 }

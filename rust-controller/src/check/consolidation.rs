@@ -6,8 +6,8 @@ use super::budgets::Budgets;
 use super::cluster::{Arrival, Cluster};
 use super::kinds::{Guest, Kinds};
 use super::site::Site;
-use super::{Unchecked, Violation, fleet_bound, needs_node, violations};
-use crate::consolidate::{Consolidation, Destination, Move, NodePlan, Verdict};
+use super::{Unchecked, Violation, needs_node, violations};
+use crate::consolidate::{Consolidation, Destination, Move, NodePlan, Objective, Verdict};
 use crate::model::{Catalog, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, key};
 use crate::snapshot::{Extras, Snapshot};
 
@@ -18,7 +18,7 @@ pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
     let mut replay = Replay::new(snapshot, consolidation);
     let mut violations = replay.reserve(consolidation);
-    violations.extend(consolidation.bound.iter().flat_map(|bound| fleet_bound::violations(snapshot, catalog, bound)));
+    violations.extend(prices(snapshot, catalog, consolidation));
     for removed in &consolidation.removals {
         match plans.get(removed.as_str()) {
             Some(plan) if plan.verdict == Verdict::Remove => violations.extend(replay.remove(plan)),
@@ -34,6 +34,33 @@ pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation
     violations.extend(replay.nobody_left(&removals));
     violations.sort();
     violations
+}
+
+/// Prices are those of the catalog, and what nodes are compared by as long as those of all that could go are known.
+fn prices(snapshot: &Snapshot, catalog: &Catalog, consolidation: &Consolidation) -> Vec<Violation> {
+    let unreadable = snapshot.unreadable_nodes();
+    let mut found = Vec::new();
+    let mut unknown = false;
+    for node in snapshot.nodes() {
+        let plans = &consolidation.nodes;
+        let plan = plans.binary_search_by(|plan| plan.node.name.cmp(&node.name)).ok().map(|at| &plans[at]);
+        let price = catalog.price_per_hour(&node.labels);
+        if plan.is_none_or(|plan| plan.price_per_hour != price) {
+            found.push(Violation::new(&node.name, "has no plan, or not at its price"));
+        }
+        if price.is_some() || forbidden(node).is_some() || unreadable.contains(node.name.as_str()) {
+            continue;
+        }
+        unknown = true;
+        let goes = plan.is_some_and(|plan| plan.verdict == Verdict::Remove);
+        if consolidation.objective == Objective::Price && goes {
+            found.push(Violation::new(&node.name, "goes for its price, which nobody knows"));
+        }
+    }
+    if consolidation.objective == Objective::Size && !unknown {
+        found.push(Violation::new("removals", "go by size, and every price is known"));
+    }
+    found
 }
 
 /// Why the node may not go, whatever runs on it.

@@ -1,61 +1,208 @@
-//! The lower bound of a consolidation: that its prices keep to their limits, and that it is what they make of the pods.
+//! The lower bound of a consolidation: that its certificate holds for the nodes that are there and for those that could be
+//! bought, and that neither what stays after the removals nor what the replacement makes of the fleet is below it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
-use crate::consolidate::FleetBound;
-use crate::model::{Catalog, Node, Pod, Resources, in_units, key};
+use super::certificate::{Held, Offer, type_keys, with_defaults};
+use super::daemons::{self, daemon_pods};
+use crate::consolidate::{Consolidation, FleetBound, Objective};
+use crate::feasibility::{Target, placement_admits};
+use crate::model::{Catalog, Labels, Node, Operator, Placement, Pod, Requirement, Resources, in_units, key};
+use crate::provision::{Options, default_requirements};
 use crate::snapshot::Snapshot;
-use crate::units::Money;
+use crate::units::{FastMap, Money};
 
-/// What is wrong with a bound.
-pub(super) fn violations(snapshot: &Snapshot, catalog: &Catalog, bound: &FleetBound) -> Vec<Violation> {
-    let FleetBound { per_hour, per_resource } = bound;
-    let mut problems = Vec::new();
-    for (resource, price) in per_resource.iter().filter(|(_, price)| !price.is_finite() || **price < 0.0) {
-        problems.push(format!("has the price {price} for {resource}"));
+/// Everything that is wrong with the lower bound of a consolidation, sorted; nothing, where it holds or there is none.
+#[must_use]
+pub fn check_lower_bound(
+    snapshot: &Snapshot,
+    (catalog, options): (&Catalog, &Options),
+    consolidation: &Consolidation,
+) -> Vec<Violation> {
+    let Some(FleetBound { least, certificate }) = &consolidation.bound else { return Vec::new() };
+    let fleet = Fleet::of(snapshot, catalog, consolidation);
+    let mut offers = fleet.offers();
+    if consolidation.objective == Objective::Price {
+        offers.extend(bought(snapshot, (catalog, options), &fleet.held.pods));
     }
-    let value = |room: &Resources| -> f64 {
-        per_resource.iter().map(|(resource, price)| price * in_units(resource, room.amount(resource))).sum()
-    };
-    let mut over = |name: &str, room: &Resources, price: Option<Money>| match price.map(Money::units) {
-        None => problems.push(format!("counts {name}, whose price nobody knows")),
-        Some(price) if value(room) > price => problems.push(format!("{name} offers {} for {price}", value(room))),
-        Some(_) => {}
-    };
-    let by_node = snapshot.pods_by_node();
-    let unreadable = snapshot.unreadable_nodes();
-    let (mut demand, mut free, mut ways) = (Resources::default(), Resources::default(), BTreeSet::new());
-    for node in snapshot.nodes() {
-        let pods = by_node.get(node.name.as_str()).map_or(&[][..], Vec::as_slice);
-        let (own, others): (Vec<&Pod>, Vec<&Pod>) =
-            pods.iter().map(|pod| &***pod).filter(|pod| !pod.deleting).partition(|pod| pod.ends_with_its_node());
-        let own = Resources::sum(own.into_iter().map(|pod| &pod.requests));
-        let others = Resources::sum(others.into_iter().map(|pod| &pod.requests));
-        let room = node.allocatable.less(&own);
-        if is_counted(node) && !unreadable.contains(node.name.as_str()) {
-            demand.add(&others);
-            ways.insert(node.labels.get(key::CAPACITY_TYPE).map_or("on-demand", String::as_str));
-            over(&node.name, &room, catalog.price_per_hour(&node.labels));
-        } else {
-            free.add(&room.less(&others));
-        }
+    let mut problems = fleet.held.problems(*least, certificate, &offers);
+    for (what, cost) in fleet.costs().into_iter().filter(|(_, cost)| least > cost) {
+        problems.push(format!("says {least}, and {what} make it {cost}"));
     }
-    for kind in &catalog.types {
-        let offerings = kind.offerings.iter().filter(|each| ways.contains(each.capacity_type.as_str()));
-        if let Some(price) = offerings.filter_map(|each| each.price_per_hour).min() {
-            over(&kind.name, &kind.allocatable, Some(price));
-        }
-    }
-    let needed = demand.less(&free);
-    if *per_hour > value(&needed) {
-        problems.push(format!("says {per_hour} per hour, and its prices make {} of the pods", value(&needed)));
-    }
+    problems.sort();
     problems.into_iter().map(|problem| Violation::new("lower bound", problem)).collect()
 }
 
-/// Whether its price would be saved if it went.
-fn is_counted(node: &Node) -> bool {
+/// A node that is there.
+struct Station<'a> {
+    node: &'a Node,
+    price: Option<Money>,
+    /// What the pods request that end with it, and the others.
+    ending: Resources,
+    others: Resources,
+    unreadable: bool,
+}
+
+/// The nodes that are there, as a bound sees them.
+struct Fleet<'a> {
+    consolidation: &'a Consolidation,
+    /// Those that count: they may go.
+    counted: Vec<Station<'a>>,
+    /// Their pods, and where else there is room for them.
+    held: Held<'a>,
+}
+
+impl<'a> Fleet<'a> {
+    fn of(snapshot: &'a Snapshot, catalog: &Catalog, consolidation: &'a Consolidation) -> Self {
+        let unreadable = snapshot.unreadable_nodes();
+        let by_size = consolidation.objective == Objective::Size;
+        let mut stations: FastMap<&str, Station<'a>> = FastMap::default();
+        for node in snapshot.nodes() {
+            let price = catalog.price_per_hour(&node.labels);
+            let unreadable = unreadable.contains(node.name.as_str());
+            let (ending, others) = (Resources::default(), Resources::default());
+            stations.insert(&node.name, Station { node, price, ending, others, unreadable });
+        }
+        let counts = |station: &Station<'_>| {
+            is_removable(station.node) && !station.unreadable && (by_size || station.price.is_some())
+        };
+        let mut pods: Vec<&Pod> = Vec::new();
+        for pod in snapshot.pods().iter().filter(|pod| !pod.deleting) {
+            let Some(station) = pod.occupied_node().and_then(|node| stations.get_mut(node)) else { continue };
+            if pod.ends_with_its_node() {
+                station.ending.add(&pod.requests);
+                continue;
+            }
+            station.others.add(&pod.requests);
+            if counts(station) {
+                pods.push(pod);
+            }
+        }
+        let in_order = snapshot.nodes().iter().filter_map(|node| stations.remove(node.name.as_str()));
+        let (counted, uncounted): (Vec<Station<'a>>, Vec<Station<'a>>) = in_order.partition(counts);
+        let namespaces = snapshot.extras().namespaces.as_ref();
+        let placements = placements(&pods);
+        let open = uncounted.iter().filter(|station| {
+            station.node.ready && !station.node.deleting && !station.unreadable && station.may_take(&placements)
+        });
+        let elsewhere = open.map(|station| station.room().less(&station.others)).collect();
+        Self { consolidation, counted, held: Held { pods, namespaces, elsewhere } }
+    }
+
+    /// Of nodes that offer the same at the same price, one.
+    fn offers(&self) -> Vec<Offer> {
+        let placements = placements(&self.held.pods);
+        let holding = self.counted.iter().filter(|station| station.others.pods > 0 || station.may_take(&placements));
+        // Even a node that is too full may stay as it is.
+        let mut offers: BTreeMap<(Resources, u64), &Station<'_>> = BTreeMap::new();
+        for station in holding {
+            offers.entry((station.room().largest(&station.others), self.weight(station))).or_insert(station);
+        }
+        let offers = offers.into_iter().map(|((room, _), station)| Offer {
+            name: station.node.name.clone(),
+            room,
+            price: Some(self.total([station])),
+            for_sale: false,
+        });
+        offers.collect()
+    }
+
+    /// In billionths of the currency, or in milli-cores.
+    fn weight(&self, station: &Station<'_>) -> u64 {
+        match self.consolidation.objective {
+            Objective::Price => station.price.map_or(0, Money::get),
+            Objective::Size => station.node.allocatable.size(),
+        }
+    }
+
+    fn total<'s>(&self, stations: impl IntoIterator<Item = &'s Station<'s>>) -> f64 {
+        let weight: u64 = stations.into_iter().map(|station| self.weight(station)).sum();
+        match self.consolidation.objective {
+            Objective::Price => Money::nanos(weight).units(),
+            Objective::Size => in_units("cpu", weight),
+        }
+    }
+
+    /// What the nodes that count come to after the removals, and after the replacement if there is one.
+    fn costs(&self) -> Vec<(&'static str, f64)> {
+        let staying = |gone: BTreeSet<&str>| {
+            self.total(self.counted.iter().filter(|station| !gone.contains(station.node.name.as_str())))
+        };
+        let removed = self.consolidation.removals.iter().map(String::as_str).collect();
+        let mut costs = vec![("the removals", staying(removed))];
+        let replacement = self.consolidation.replacement.as_ref();
+        if let Some(replacement) = replacement.filter(|_| self.consolidation.objective == Objective::Price) {
+            let replaced = replacement.removals.iter().map(|plan| plan.node.name.as_str()).collect();
+            let new: Money = replacement.nodes.iter().filter_map(|node| node.price_per_hour).sum();
+            costs.push(("new nodes", staying(replaced) + new.units()));
+        }
+        costs
+    }
+}
+
+impl Station<'_> {
+    /// What pods may request that do not end with it.
+    fn room(&self) -> Resources {
+        self.node.allocatable.less(&self.ending)
+    }
+
+    fn may_take(&self, placements: &BTreeSet<&Placement>) -> bool {
+        placements.iter().any(|placement| placement_admits(placement, &Target::existing(self.node)))
+    }
+}
+
+fn placements<'a>(pods: &[&'a Pod]) -> BTreeSet<&'a Placement> {
+    pods.iter().map(|pod| &pod.placement).collect()
+}
+
+/// Whether something may go that is there: it is no node of the control plane, nor going already, nor out of reach.
+fn is_removable(node: &Node) -> bool {
     let offers = !node.allocatable.cpu.is_zero() && !node.allocatable.memory.is_zero();
     node.ready && !node.deleting && !node.unschedulable && offers && !node.labels.contains_key(key::CONTROL_PLANE)
+}
+
+/// Node types with a price that may hold one of the pods, with the labels that it asks for, as far as they decide which daemon
+/// pods run there.
+fn bought(snapshot: &Snapshot, (catalog, options): (&Catalog, &Options), pods: &[&Pod]) -> Vec<Offer> {
+    let daemons = daemon_pods(snapshot);
+    let watched: BTreeSet<&str> = daemons.iter().flat_map(|daemon| asked_keys(&daemon.placement)).collect();
+    let known = type_keys(catalog, options);
+    let defaults = default_requirements(options, snapshot);
+    let mut asked: BTreeMap<Labels, Vec<(Labels, Placement)>> = BTreeMap::new();
+    for placement in placements(pods) {
+        let labels = pool_labels(placement, &known);
+        let mut seen = labels.clone();
+        seen.retain(|key, _| watched.contains(key.as_str()));
+        asked.entry(seen).or_default().push((labels, with_defaults(placement, &defaults)));
+    }
+    let mut offers = Vec::new();
+    for (kind, offering) in options.allowed(catalog).filter(|(_, offering)| offering.price_per_hour.is_some()) {
+        let labels = kind.labels_as(offering);
+        for alike in asked.values() {
+            let target = |template_labels| Target { template_labels, ..Target::new(&labels) };
+            let admitted = alike.iter().find(|(added, asked)| placement_admits(asked, &target(added)));
+            if let Some((added, _)) = admitted {
+                let running = daemons::running(&daemons, &target(added));
+                offers.push(Offer::of_type((kind, offering), options, running.iter().map(|at| &daemons[*at])));
+            }
+        }
+    }
+    offers
+}
+
+/// Keys of the labels that a placement looks at.
+fn asked_keys(placement: &Placement) -> impl Iterator<Item = &str> {
+    let terms = placement.node_affinity.iter().flatten();
+    let required = terms.flat_map(|term| &term.labels).map(|requirement| &requirement.key);
+    required.chain(placement.node_selector.keys()).map(String::as_str)
+}
+
+/// Labels that a pool may add beyond doubt, of those that a pod asks for: on keys without a domain that no node type has.
+fn pool_labels(placement: &Placement, known: &BTreeSet<String>) -> Labels {
+    let in_terms = placement.node_affinity.iter().flatten().flat_map(|term| &term.labels);
+    let asked = in_terms.filter(|asked| asked.operator == Operator::In);
+    let asked = asked.filter_map(|Requirement { key, values, .. }| Some((key, values.first()?)));
+    let all = asked.chain(&placement.node_selector).filter(|(key, _)| !key.contains('/') && !known.contains(*key));
+    all.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

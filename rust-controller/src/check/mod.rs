@@ -33,6 +33,7 @@ mod zones;
 use std::fmt;
 
 pub use consolidation::check_consolidation;
+pub use fleet_bound::check_lower_bound;
 pub use plan::check_plan;
 pub use replacement::check_replacement;
 

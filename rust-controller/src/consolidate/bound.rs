@@ -1,105 +1,114 @@
-//! The least that any nodes for the pods of a fleet would cost, with prices by which anybody can verify it.
+//! The least that any nodes for the pods of a fleet would cost, with the same kind of certificate as a plan has.
 //!
-//! Give each unit of a resource a price, so that no node offers more, at these prices, than it costs: neither one that is
-//! there, less the pods that come with it, nor any type of the catalog. What nodes hold is then worth no more than they cost.
-//! All pods of the fleet together are worth `Σ price[r]·demand[r]`, and of that at most `Σ price[r]·free[r]` may find room
-//! on nodes that are not counted, such as those of the control plane.
+//! The pods of nodes that count are held by some of these nodes in the end, or by new ones that the options of provisioning
+//! allow, or by free room on nodes that stay in any case. Whatever removals and replacements there are, what the nodes cost
+//! that count or come is no less than the bound of [`Holders::least_cost`] for these offers.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use super::{Keep, NodePlan, Verdict};
-use crate::model::{Catalog, Node, Pod, Resources, in_units, key};
-use crate::provision::safe_prices;
-use crate::snapshot::PodsByNode;
-use crate::units::Money;
+use super::{Consolidation, Keep, NodePlan, Objective, Verdict};
+use crate::feasibility::{Target, placement_admits};
+use crate::model::{Catalog, Node, Placement, Resources};
+use crate::provision::{self, Certificate, Holders};
+use crate::snapshot::Snapshot;
+use crate::units::FastMap;
 
-/// A lower bound on the cost per hour of nodes for the pods of those that count.
+/// A lower bound on what the nodes that count and those that come can cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetBound {
-    /// In the catalog's currency.
-    pub per_hour: f64,
-    /// Price of each core, byte, pod slot or whole unit; a resource that is not named has the price 0.
-    pub per_resource: BTreeMap<String, f64>,
+    /// In the catalog's currency per hour; where sizes are what counts, in cores.
+    pub least: f64,
+    /// Why it holds.
+    pub certificate: Certificate,
 }
 
-/// Something that holds pods.
-struct Offer {
-    room: Resources,
-    price: f64,
+/// The bound for the nodes of a consolidation, with what the options of provisioning allow to buy; where sizes are what
+/// counts, nothing, since new nodes are compared by price alone. `None` where the pods need no node that costs anything.
+#[must_use]
+pub fn lower_bound(
+    snapshot: &Snapshot,
+    (catalog, options): (&Catalog, &provision::Options),
+    consolidation: &Consolidation,
+) -> Option<FleetBound> {
+    let holders = holders(snapshot, consolidation);
+    let nothing = || Catalog { types: Vec::new(), ..catalog.clone() };
+    let (least, certificate) = match consolidation.objective {
+        Objective::Price => holders.least_cost(snapshot, (catalog, options)),
+        Objective::Size => holders.least_cost(snapshot, (&nothing(), options)),
+    }?;
+    Some(FleetBound { least, certificate })
 }
 
-impl FleetBound {
-    /// The bound; `None` where a node that counts has no price, or none has pods that need one.
-    pub(super) fn of(plans: &[NodePlan], pods_by_node: &PodsByNode<'_>, catalog: &Catalog) -> Option<Self> {
-        let mut demand = Resources::default();
-        let mut elsewhere = Resources::default();
-        let mut offers = Vec::new();
-        let mut capacity_types: BTreeSet<&str> = BTreeSet::new();
-        for plan in plans {
-            let node = &plan.node;
-            let pods = pods_by_node.get(node.name.as_str()).map_or(&[][..], Vec::as_slice);
-            let staying = pods.iter().filter(|pod| !pod.deleting);
-            let (local, others): (Vec<_>, Vec<_>) = staying.partition(|pod| pod.ends_with_its_node());
-            let sum = |pods: Vec<&&Arc<Pod>>| Resources::sum(pods.into_iter().map(|pod| &pod.requests));
-            let (local, others) = (sum(local), sum(others));
-            let room = node.allocatable.less(&local);
-            if !plan.counts() {
-                elsewhere.add(&room.less(&others));
-                continue;
-            }
-            demand.add(&others);
-            offers.push(Offer { room, price: plan.price_per_hour.map(Money::units)? });
-            capacity_types.insert(capacity_type(node));
+/// What is requested on a node.
+#[derive(Clone, Default)]
+struct Requested {
+    /// By pods that end with it.
+    ending: Resources,
+    /// By all others.
+    others: Resources,
+}
+
+fn holders(snapshot: &Snapshot, consolidation: &Consolidation) -> Holders {
+    let plans = &consolidation.nodes;
+    let number: FastMap<&str, usize> =
+        plans.iter().enumerate().map(|(number, plan)| (plan.node.name.as_str(), number)).collect();
+    let counts: Vec<bool> = plans.iter().map(|plan| consolidation.counts(plan)).collect();
+    let mut requested = vec![Requested::default(); plans.len()];
+    let mut placements: BTreeSet<&Placement> = BTreeSet::new();
+    let mut holders = Holders::default();
+    for (position, pod) in snapshot.pods().iter().enumerate().filter(|(_, pod)| !pod.deleting) {
+        let Some(node) = pod.occupied_node().and_then(|name| number.get(name)) else { continue };
+        let Requested { ending, others } = &mut requested[*node];
+        if pod.ends_with_its_node() {
+            ending.add(&pod.requests);
+            continue;
         }
-        offers.extend(for_sale(catalog, &capacity_types));
-        let names: Vec<String> =
-            demand.amounts().filter(|(_, amount)| *amount > 0).map(|(name, _)| name.to_owned()).collect();
-        let amounts = |resources: &Resources| -> Vec<f64> {
-            names.iter().map(|name| in_units(name, resources.amount(name))).collect()
-        };
-        let offered: Vec<Vec<f64>> = offers.iter().map(|offer| amounts(&offer.room)).collect();
-        let needed: Vec<f64> =
-            amounts(&demand).iter().zip(amounts(&elsewhere)).map(|(demand, free)| (demand - free).max(0.0)).collect();
-        let limits = offered.iter().zip(&offers).map(|(room, offer)| (room.as_slice(), offer.price));
-        let (prices, per_hour) = safe_prices(limits, &needed);
-        (per_hour > 0.0).then(|| Self {
-            per_hour,
-            per_resource: names.into_iter().zip(prices).filter(|(_, price)| *price > 0.0).collect(),
-        })
+        others.add(&pod.requests);
+        if counts[*node] {
+            holders.pods.push(position);
+            placements.insert(&pod.placement);
+        }
     }
-}
-
-/// How a node was bought, as far as its labels say so.
-pub(super) fn capacity_type(node: &Node) -> &str {
-    node.labels.get(key::CAPACITY_TYPE).map_or("on-demand", String::as_str)
-}
-
-/// The types of a catalog, as they can be had in one of these ways.
-fn for_sale<'c>(catalog: &'c Catalog, capacity_types: &BTreeSet<&str>) -> impl Iterator<Item = Offer> + use<'c> {
-    let wanted: BTreeSet<String> = capacity_types.iter().map(|each| (*each).to_owned()).collect();
-    catalog.types.iter().filter_map(move |kind| {
-        let offered = kind.offerings.iter().filter(|offering| wanted.contains(&offering.capacity_type));
-        let price = offered.filter_map(|offering| offering.price_per_hour).min()?;
-        Some(Offer { room: kind.allocatable.clone(), price: price.units() })
-    })
+    let may_take = |node: &Node| placements.iter().any(|asked| placement_admits(asked, &Target::existing(node)));
+    for ((plan, counts), Requested { ending, others }) in plans.iter().zip(counts).zip(&requested) {
+        let node = &plan.node;
+        let room = node.allocatable.less(ending);
+        if counts && (others.pods > 0 || may_take(node)) {
+            let price = consolidation.objective.total([plan]);
+            // What is there may stay, even where it is more than there is room for.
+            let known = holders.there.entry(room.largest(others)).or_insert(price);
+            *known = price.min(*known);
+        } else if !counts && plan.takes_pods() && may_take(node) {
+            holders.elsewhere.push(room.less(others));
+        }
+    }
+    holders
 }
 
 impl NodePlan {
-    /// Whether its price would be saved if it went: whatever becomes of it, it is no node of the control plane, nor one that
-    /// is going already, or of which nobody knows what it holds.
+    /// Whether pods may be sent there.
+    fn takes_pods(&self) -> bool {
+        self.node.ready && !self.node.deleting && self.verdict != Verdict::Keep(Keep::UnreadablePod)
+    }
+}
+
+impl Consolidation {
+    /// By which share the nodes that count and stay cost more than the lower bound, or are larger; `None` where there is none.
     #[must_use]
-    pub fn counts(&self) -> bool {
-        !matches!(
-            self.verdict,
-            Verdict::Keep(
-                Keep::ControlPlane
-                    | Keep::NotReady
-                    | Keep::Deleting
-                    | Keep::Cordoned
-                    | Keep::NoAllocatable
-                    | Keep::UnreadablePod
-            )
-        )
+    pub fn gap(&self) -> Option<f64> {
+        let staying = self.nodes.iter().filter(|plan| self.counts(plan) && plan.verdict != Verdict::Remove);
+        Some(self.objective.total(staying) / self.bound.as_ref()?.least - 1.0)
+    }
+
+    /// How many of the nodes that count their pods need at least, where sizes are what counts: so many of the largest are as
+    /// large as the lower bound.
+    #[must_use]
+    pub fn fewest_nodes(&self) -> Option<usize> {
+        let least = self.bound.as_ref().filter(|_| self.objective == Objective::Size)?.least;
+        let counted = self.nodes.iter().filter(|plan| self.counts(plan));
+        let mut sizes: Vec<f64> = counted.map(|plan| self.objective.total([plan])).collect();
+        sizes.sort_by(|left, right| right.total_cmp(left));
+        let so_far = sizes.into_iter().scan(0.0, |sum, size| Some(std::mem::replace(sum, *sum + size)));
+        Some(so_far.take_while(|sum| *sum < least).count())
     }
 }

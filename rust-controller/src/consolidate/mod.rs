@@ -14,6 +14,7 @@ mod exact;
 mod first_fit;
 mod fleet;
 mod joint;
+mod objective;
 mod obstacles;
 mod replace;
 mod replay;
@@ -24,7 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use before::Before;
-pub use bound::FleetBound;
+pub use bound::{FleetBound, lower_bound};
+pub use objective::Objective;
 pub use obstacles::{Obstacle, obstacles};
 pub use replace::{Replacement, replace};
 pub use utilization::Utilization;
@@ -79,7 +81,9 @@ pub struct Consolidation {
     /// Unschedulable pods that fit nodes as they are, each with its node, in the order in which they take their room;
     /// before any pod moves.
     pub reserved: Vec<(Arc<Pod>, String)>,
-    /// The least that any nodes for the pods of the nodes that count would cost, and why.
+    /// What nodes are compared by.
+    pub objective: Objective,
+    /// The least that any nodes for the pods of the nodes that count would cost, and why; of [`lower_bound()`].
     pub bound: Option<FleetBound>,
     /// What could be done instead if new nodes came, where that saves enough beyond it; of [`replace()`].
     pub replacement: Option<Replacement>,
@@ -259,14 +263,6 @@ impl Consolidation {
         (cost(false), cost(true))
     }
 
-    /// By which share the nodes that count and stay cost more than the lower bound; `None` where there is none.
-    #[must_use]
-    pub fn gap(&self) -> Option<f64> {
-        let staying = self.nodes.iter().filter(|plan| plan.counts() && plan.verdict != Verdict::Remove);
-        let cost: Option<Money> = staying.map(|plan| plan.price_per_hour).sum();
-        Some(cost?.units() / self.bound.as_ref()?.per_hour - 1.0)
-    }
-
     /// All moves, in the order of the nodes' names.
     pub fn moves(&self) -> impl Iterator<Item = &Move> {
         self.nodes.iter().flat_map(|plan| &plan.moves)
@@ -317,12 +313,11 @@ pub fn consolidate_after(before: &Before, snapshot: &Snapshot, catalog: &Catalog
     let pods_on = |node: &str| pods_by_node.get(node).map_or(&[][..], Vec::as_slice);
     let requested_of = |node: &str| Resources::sum(pods_on(node).iter().map(|pod| &pod.requests));
     let fleet = Fleet::of(simulation, &plans, &pods_on, &closed);
-    let weights = weights(&plans);
+    let objective = Objective::among(&plans);
+    let weights = plans.iter().map(|plan| objective.weight(plan)).collect();
     let mut removing = Removing { fleet, plans, weights, steps: Vec::new() };
     removing.decide(before);
-    let mut consolidation = removing.finish(reserved, &evictions, &requested_of);
-    consolidation.bound = FleetBound::of(&consolidation.nodes, &pods_by_node, catalog);
-    consolidation
+    Consolidation { objective, ..removing.finish(reserved, &evictions, &requested_of) }
 }
 
 /// Unschedulable pods take the room that they fit; their nodes stay. Each with its node.
@@ -335,18 +330,6 @@ fn reserve(snapshot: &Snapshot, simulation: &mut Simulation, plans: &mut [NodePl
         }
     }
     awaited.into_iter().map(|(waiting, node)| (Arc::clone(waiting.pod), node)).collect()
-}
-
-/// What each node counts: its price, or, where not every candidate's is known, its size: a core as much as 4 GiB.
-fn weights(plans: &[NodePlan]) -> Vec<u64> {
-    const BYTES_PER_MILLICORE: u64 = 4 << 20;
-    let all_known = plans.iter().filter(|plan| is_candidate(plan)).all(|plan| plan.price_per_hour.is_some());
-    let size = |node: &Node| node.allocatable.cpu.get() + node.allocatable.memory.get() / BYTES_PER_MILLICORE;
-    let weight = |plan: &NodePlan| match plan.price_per_hour {
-        Some(price) if all_known => price.get(),
-        _ => size(&plan.node),
-    };
-    plans.iter().map(weight).collect()
 }
 
 /// Removals as they are decided.
@@ -436,7 +419,7 @@ impl Removing<'_> {
             }
         }
         let nodes = self.with_moves(&reserved, evictions, requested_of);
-        Consolidation { nodes, removals, reserved, bound: None, replacement: None }
+        Consolidation { nodes, removals, reserved, ..Consolidation::default() }
     }
 
     /// The plans of all nodes, those that go with what becomes of their pods.

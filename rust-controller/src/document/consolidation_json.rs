@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::plan_json::CertificateEntry;
 use super::prices::Prices;
 use super::replacement_json::{self, ReplacementEntry};
 use super::{share, unchecked, usage};
 use crate::consolidate::{
-    BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Replacement, Turns, Utilization, Verdict, Warning,
+    BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Objective, Replacement, Turns, Utilization, Verdict,
+    Warning,
 };
 use crate::feasibility::Rule;
 use crate::model::Catalog;
@@ -45,7 +47,7 @@ pub struct ConsolidationDocument<'a> {
     /// What could be done instead if new nodes came; null where that does not save enough.
     replacements: Option<ReplacementEntry<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    certificate: Option<CertificateEntry<'a>>,
+    certificate: Option<CertificateEntry>,
     #[serde(rename = "uncheckedRules", skip_serializing_if = "Vec::is_empty")]
     unchecked_rules: Vec<unchecked::UncheckedRule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -128,13 +130,6 @@ pub(super) struct TurnsEntry {
     allowed: u32,
 }
 
-/// Prices by which the lower bound can be verified.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CertificateEntry<'a> {
-    per_resource: &'a BTreeMap<String, f64>,
-}
-
 /// Sums over all nodes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -146,9 +141,21 @@ pub(super) struct Totals {
     savings_per_hour: Option<Money>,
     /// How many pods are evicted for it.
     pods_disturbed: usize,
-    /// The least that any nodes for these pods would cost, and by which share those that stay cost more.
+    /// What nodes are compared by: `price`, or `size`.
+    objective: &'static str,
+    /// Sizes in cores, where nodes are compared by them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_before: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size_after: Option<f64>,
+    /// The least that any nodes for these pods would cost; or how large, and how many at least, the existing ones for them are.
     #[serde(skip_serializing_if = "Option::is_none")]
     lower_bound_per_hour: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower_bound_size: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower_bound_nodes: Option<usize>,
+    /// By which share those that stay are above that.
     #[serde(skip_serializing_if = "Option::is_none")]
     gap: Option<f64>,
 }
@@ -177,10 +184,7 @@ impl<'a> ConsolidationDocument<'a> {
             removals: &consolidation.removals,
             totals: totals(consolidation),
             replacements: replacement_json::entry(consolidation, None),
-            certificate: consolidation
-                .bound
-                .as_ref()
-                .map(|bound| CertificateEntry { per_resource: &bound.per_resource }),
+            certificate: consolidation.bound.as_ref().map(|bound| CertificateEntry::of(&bound.certificate)),
             skipped: skipped.iter().map(Skipped::to_string).collect(),
         }
     }
@@ -195,6 +199,9 @@ impl ConsolidationOutcome<'_> {
 
 pub(super) fn totals(consolidation: &Consolidation) -> Totals {
     let (cost_before, cost_after) = consolidation.costs_per_hour();
+    let by_size = consolidation.objective == Objective::Size;
+    let (size_before, size_after) = consolidation.sizes();
+    let least = consolidation.bound.as_ref().map(|bound| bound.least);
     Totals {
         nodes_before: consolidation.nodes.len(),
         nodes_after: consolidation.nodes.len() - consolidation.removals.len(),
@@ -202,7 +209,12 @@ pub(super) fn totals(consolidation: &Consolidation) -> Totals {
         cost_after,
         savings_per_hour: consolidation.savings_per_hour(),
         pods_disturbed: consolidation.pods_disturbed(),
-        lower_bound_per_hour: consolidation.bound.as_ref().map(|bound| bound.per_hour),
+        objective: if by_size { "size" } else { "price" },
+        size_before: by_size.then_some(size_before),
+        size_after: by_size.then_some(size_after),
+        lower_bound_per_hour: least.filter(|_| !by_size),
+        lower_bound_size: least.filter(|_| by_size),
+        lower_bound_nodes: consolidation.fewest_nodes(),
         gap: consolidation.gap().map(rounded),
     }
 }
@@ -212,14 +224,15 @@ impl Totals {
     pub(super) fn with_replacement(consolidation: &Consolidation, replacement: &Replacement) -> Self {
         let alone = totals(consolidation);
         let cost_after = replacement.cost_after(consolidation);
-        let gap = replacement.gap(consolidation);
         Self {
             nodes_after: alone.nodes_before - replacement.removals.len() + replacement.nodes.len(),
             cost_after,
             savings_per_hour: alone.cost_before.zip(cost_after).map(|(before, after)| before.saturating_sub(after)),
             pods_disturbed: replacement.pods_disturbed(),
-            lower_bound_per_hour: alone.lower_bound_per_hour.filter(|_| gap.is_some()),
-            gap: gap.map(rounded),
+            size_after: alone.size_after.map(|_| replacement.size_after(consolidation)),
+            lower_bound_size: None,
+            lower_bound_nodes: None,
+            gap: replacement.gap(consolidation).map(rounded),
             ..alone
         }
     }

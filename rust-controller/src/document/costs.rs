@@ -48,6 +48,11 @@ impl Cost {
         self.nodes
     }
 
+    /// The price of how many of them is not known.
+    pub(super) fn unknown(self) -> usize {
+        self.unknown
+    }
+
     /// What those cost whose price is known.
     pub(super) fn known_per_hour(self) -> Money {
         self.known_per_hour

@@ -170,6 +170,20 @@ pub(super) struct CertificateEntry {
     node_types: Vec<String>,
 }
 
+impl CertificateEntry {
+    pub(super) fn of(certificate: &Certificate) -> Self {
+        let Certificate { node_types, per_resource, per_node, fewest_nodes, apart_like, surcharges } = certificate;
+        Self {
+            per_resource: per_resource.clone(),
+            per_node: *per_node,
+            fewest_nodes: *fewest_nodes,
+            apart_like: apart_like.as_ref().map(PodName::to_string),
+            surcharges: surcharges.iter().map(surcharge_entry).collect(),
+            node_types: node_types.iter().cloned().collect(),
+        }
+    }
+}
+
 /// A price for each pod of a group, on top of what it requests.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -298,16 +312,7 @@ impl<'a> PlanOutcome<'a> {
     }
 
     pub(super) fn certificate(&self) -> Option<CertificateEntry> {
-        let certificate = &self.plan.bound.as_ref()?.certificate;
-        let Certificate { node_types, per_resource, per_node, fewest_nodes, apart_like, surcharges } = certificate;
-        Some(CertificateEntry {
-            per_resource: per_resource.clone(),
-            per_node: *per_node,
-            fewest_nodes: *fewest_nodes,
-            apart_like: apart_like.as_ref().map(PodName::to_string),
-            surcharges: surcharges.iter().map(surcharge_entry).collect(),
-            node_types: node_types.iter().cloned().collect(),
-        })
+        Some(CertificateEntry::of(&self.plan.bound.as_ref()?.certificate))
     }
 
     /// Rules that could not be checked, with the pods for which they would have mattered.

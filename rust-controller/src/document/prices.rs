@@ -25,9 +25,10 @@ impl<'a> Prices<'a> {
 /// What the bound itself gives away for safety, and more than that: rounded by less, a bound says no more than it proves.
 const SLACK: f64 = 1e-8;
 
-/// A lower bound to four places, rounded down.
-pub(super) fn rounded_down(bound: f64) -> f64 {
-    (bound * (1.0 + SLACK) * 1e4).floor() / 1e4
+/// A lower bound to so many places, rounded down.
+pub(super) fn rounded_down(bound: f64, places: i32) -> f64 {
+    let scale = 10_f64.powi(places);
+    (bound * (1.0 + SLACK) * scale).floor() / scale
 }
 
 /// Region and day of a catalog's prices.

@@ -10,7 +10,7 @@ use super::suggestion::{WAVE_BEGINS, drain};
 use super::table::Table;
 use super::tables::removal;
 use super::{percent, unchecked};
-use crate::consolidate::{Consolidation, NodePlan, Replacement, Verdict};
+use crate::consolidate::{Consolidation, NodePlan, Objective, Replacement, Verdict};
 use crate::provision::PlannedNode;
 use crate::units::Money;
 
@@ -67,7 +67,8 @@ fn both(consolidation: &Consolidation, replacement: &Replacement, currency: &str
         ]
     };
     let (staying, gone) = costs(consolidation, |plan| plan.verdict == Verdict::Remove);
-    let (moved, gap) = (consolidation.pods_disturbed(), consolidation.gap());
+    let gap = consolidation.gap().filter(|_| consolidation.objective == Objective::Price);
+    let moved = consolidation.pods_disturbed();
     table.row(row("removals alone", staying, gone, Money::ZERO, moved, gap));
     let names: BTreeSet<&str> = replacement.removals.iter().map(|plan| plan.node.name.as_str()).collect();
     let (staying, gone) = costs(consolidation, |plan| names.contains(plan.node.name.as_str()));
@@ -84,7 +85,7 @@ fn both(consolidation: &Consolidation, replacement: &Replacement, currency: &str
 }
 
 /// Of the nodes that stay, and of those that go.
-fn costs(consolidation: &Consolidation, goes: impl Fn(&NodePlan) -> bool) -> (Cost, Cost) {
+pub(super) fn costs(consolidation: &Consolidation, goes: impl Fn(&NodePlan) -> bool) -> (Cost, Cost) {
     let (gone, staying): (Vec<&NodePlan>, Vec<&NodePlan>) = consolidation.nodes.iter().partition(|plan| goes(plan));
     let cost = |plans: Vec<&NodePlan>| Cost::of(plans.iter().map(|plan| plan.price_per_hour));
     (cost(staying), cost(gone))

@@ -7,11 +7,12 @@ use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as ke
 use super::costs::{HOURS_PER_MONTH, cost_table};
 use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
+use super::replacement_table::costs;
 use super::suggestion::{DESTINATIONS, WAVE_BEGINS, filling, marks, moved, steps, turns};
 use super::table::Table;
 use super::{percent, preferences, prices, replacement_table, seen, unchecked, usage};
 use crate::catalog::SeenAllocatable;
-use crate::consolidate::{Consolidation, NodePlan, Verdict as NodeVerdict};
+use crate::consolidate::{Consolidation, NodePlan, Objective, Verdict as NodeVerdict};
 use crate::model::{Catalog, Offering};
 use crate::provision::Verdict;
 use crate::snapshot::{MeasuredUsage, Skipped};
@@ -62,7 +63,7 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
         let _ = writeln!(
             text,
             "No nodes for the planned pods cost less than {:.4} {currency} per hour; these are {gap:.1} % above",
-            prices::rounded_down(bound.per_hour),
+            prices::rounded_down(bound.per_hour, 4),
         );
     }
     if plan.cut_short {
@@ -193,39 +194,56 @@ pub(super) fn removal(plan: &NodePlan, mark: &str, steps: impl IntoIterator<Item
 
 fn consolidation_totals(consolidation: &Consolidation, catalog: &Catalog) -> String {
     let currency = &catalog.currency;
-    let before = consolidation.nodes.len();
-    let after = before - consolidation.removals.len();
-    let (cost_before, cost_after) = consolidation.costs_per_hour();
-    let nodes = if before == 1 { "node" } else { "nodes" };
-    let mut text = format!("{before} {nodes} now, {after} after the removals above");
-    if let Some((cost_before, cost_after)) = cost_before.zip(cost_after) {
-        let _ = write!(text, "; {cost_before} {currency} per hour now, {cost_after} after");
+    let (staying, gone) = costs(consolidation, |plan| plan.verdict == NodeVerdict::Remove);
+    let now = staying.and(gone);
+    let nodes = if now.nodes() == 1 { "node" } else { "nodes" };
+    let mut text = format!("{} {nodes} now, {} after the removals above", now.nodes(), staying.nodes());
+    if now.unknown() < now.nodes() {
+        let [now, staying] = [now, staying].map(|cost| cost.cell(cost.known_per_hour().to_string()));
+        let _ = write!(text, "; {now} {currency} per hour now, {staying} after");
     }
-    let removed = consolidation.nodes.iter().filter(|plan| plan.verdict == NodeVerdict::Remove);
-    let prices: Vec<Option<Money>> = removed.map(|plan| plan.price_per_hour).collect();
-    let savings: Money = prices.iter().flatten().copied().sum();
+    let savings = gone.known_per_hour();
     if savings > Money::ZERO {
-        let _ =
-            write!(text, "; saves {savings} {currency} per hour, {:.2} per month", savings.units() * HOURS_PER_MONTH);
+        let month = gone.cell(format!("{:.2}", savings.units() * HOURS_PER_MONTH));
+        let _ = write!(text, "; saves {} {currency} per hour, {month} per month", gone.cell(savings.to_string()));
     }
-    match prices.iter().filter(|price| price.is_none()).count() {
-        0 => {}
-        unknown => {
-            let _ = write!(text, "; the price of {unknown} of the removed nodes is not known");
-        }
+    if gone.unknown() > 0 {
+        let _ = write!(text, "; the price of {} of the removed nodes is not known", gone.unknown());
     }
-    if consolidation.nodes.iter().any(|plan| plan.price_per_hour.is_some()) {
+    if now.unknown() < now.nodes() {
         let _ = write!(text, " (prices in {currency}: {})", prices::origin(catalog));
     }
     text.push('\n');
-    if let Some((bound, gap)) = consolidation.bound.as_ref().zip(consolidation.gap()) {
-        let least = prices::rounded_down(bound.per_hour);
-        let gap = gap * 100.0;
+    text + &bound_of_fleet(consolidation, now.unknown(), currency)
+}
+
+/// What nodes are compared by, where that is not their price, and how far those that stay are above the least.
+fn bound_of_fleet(consolidation: &Consolidation, unknown: usize, currency: &str) -> String {
+    let mut text = String::new();
+    if consolidation.objective == Objective::Size {
+        let (before, after) = consolidation.sizes();
+        let nodes = if unknown == 1 { "node" } else { "nodes" };
         let _ = writeln!(
             text,
-            "No nodes for the pods of these nodes cost less than {least:.4} {currency} per hour; those that stay are {gap:.1} % above"
+            "Compared by size, since the price of {unknown} {nodes} is not known: {before:.1} cores now, {after:.1} after, where 4 GiB \
+             count as a core"
         );
     }
+    let Some((bound, gap)) = consolidation.bound.as_ref().zip(consolidation.gap()) else { return text };
+    let least = bound.least;
+    let gap = gap * 100.0;
+    let _ = match consolidation.fewest_nodes() {
+        None => writeln!(
+            text,
+            "No nodes for the pods of these nodes cost less than {:.4} {currency} per hour; those that stay are {gap:.1} % above",
+            prices::rounded_down(least, 4)
+        ),
+        Some(fewest) => writeln!(
+            text,
+            "Their pods need {:.1} cores of such nodes at least, on no fewer than {fewest}; those that stay are {gap:.1} % above",
+            prices::rounded_down(least, 1)
+        ),
+    };
     text
 }
 

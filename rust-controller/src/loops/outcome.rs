@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::catalog::{self, SeenAllocatable, seen_allocatable, with_seen};
-use crate::check::{Violation, check_consolidation, check_plan, check_replacement};
-use crate::consolidate::{self, Before, Consolidation, consolidate_after, replace};
+use crate::check::{Violation, check_consolidation, check_lower_bound, check_plan, check_replacement};
+use crate::consolidate::{self, Before, Consolidation, consolidate_after, lower_bound, replace};
 use crate::document::PlanMetrics;
 use crate::model::{Catalog, PodName, key};
 use crate::provision::{self, Choice, Plan, Verdict, alone, plan_within_budget};
@@ -117,11 +117,13 @@ pub fn checked_consolidation(
     let make = || {
         let mut consolidation = consolidate_after(before, snapshot, catalog, options);
         consolidation.replacement = replace(snapshot, catalog, &consolidation, provisioning, options);
+        consolidation.bound = lower_bound(snapshot, (catalog, provisioning), &consolidation);
         consolidation
     };
     let check = |consolidation: &Consolidation| {
         let mut violations = check_consolidation(snapshot, catalog, consolidation);
         violations.extend(check_replacement(snapshot, catalog, (provisioning, options), consolidation));
+        violations.extend(check_lower_bound(snapshot, (catalog, provisioning), consolidation));
         violations
     };
     judged("consolidation", make, check, announce)

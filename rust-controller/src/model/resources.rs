@@ -125,6 +125,14 @@ impl Resources {
         })
     }
 
+    /// CPU and memory in one number, in milli-cores: a core counts as much as 4 GiB.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        const BYTES_PER_CORE: u128 = 4 << 30;
+        let memory = u128::from(self.memory.get()) * 1000 / BYTES_PER_CORE;
+        self.cpu.get().saturating_add(u64::try_from(memory).unwrap_or(u64::MAX))
+    }
+
     /// Whether all of `self`, a request, is within `free`.
     #[must_use]
     pub fn fits(&self, free: &Self) -> bool {

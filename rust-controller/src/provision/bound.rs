@@ -10,11 +10,13 @@
 //! `Σ perResource[r]·demand[r] + perNode·fewestNodes + Σ perPod[g]·pods[g]`,
 //!
 //! so no nodes for these pods cost less. The prices are those of [`dual_prices`](super::dual_prices), rounded to the safe side.
+//! What nodes could hold that cost nothing is left out of that: their room of `demand[r]`, one each of `fewestNodes`, and
+//! `most[t][g]` of `pods[g]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::existing::Waiting;
-use super::market::{Market, Offer};
+use super::market::Market;
 use super::prices::safe_prices;
 use crate::feasibility::{ClassId, Seat, Simulation};
 use crate::model::PodName;
@@ -37,7 +39,7 @@ pub struct Certificate {
     pub per_resource: BTreeMap<String, f64>,
     /// Per node, whatever its type.
     pub per_node: f64,
-    /// How many nodes any plan needs at least; 1 where nothing keeps pods apart.
+    /// How many nodes any plan needs at least; 1 where nothing keeps pods apart, 0 where nodes that cost nothing may hold all.
     pub fewest_nodes: u64,
     /// Why: one of the pods that keep each other off their host, of which there are so many.
     pub apart_like: Option<PodName>,
@@ -53,7 +55,7 @@ pub struct Surcharge {
     pub at_least: BTreeMap<String, u64>,
     /// Only those that keep off the same host as this pod; a node holds one of them.
     pub apart_like: Option<PodName>,
-    /// How many there are.
+    /// How many there are, beyond those that nodes which cost nothing could hold.
     pub pods: u64,
     /// Price of each, per hour.
     pub per_pod: f64,
@@ -62,103 +64,120 @@ pub struct Surcharge {
 /// At most so many sizes of each resource are looked at.
 const SIZES: usize = 12;
 
+/// Pods that need a place, by class.
+type Held<'p> = BTreeMap<ClassId, Vec<&'p Waiting<'p>>>;
+
+/// A node that may hold some of the pods: its room, by number of the resource, and what it costs.
+pub(super) type Offered<'r> = (&'r [i64], f64);
+
 /// One row of the program: what a node offers of something, and how much of it there is to hold.
 struct Row {
-    kind: RowKind,
-    demand: f64,
+    what: Counted,
+    demand: u64,
 }
 
 /// What a row counts.
-enum RowKind {
+enum Counted {
     /// A resource, by number.
     Resource(usize),
-    /// Nodes for pods that keep apart.
-    Nodes { nodes: u64, like: Option<PodName> },
+    /// Nodes, for pods that keep apart like this one.
+    Nodes { like: Option<PodName> },
     /// Pods that request at least so much of some resources, by number.
-    Large { at_least: Vec<(usize, i64)>, pods: u64, apart: Option<PodName> },
+    Large { at_least: Vec<(usize, i64)>, apart: Option<PodName> },
 }
-
-/// The pods that a plan puts on new nodes, by class.
-type Held<'p> = BTreeMap<ClassId, Vec<&'p Waiting<'p>>>;
 
 impl LowerBound {
     /// The bound for these pods; `None` where there are none, or a node type that may hold one has no price, or nothing that
     /// they request is for sale.
     pub(super) fn of(pods: &[&Waiting<'_>], market: &Market<'_>, simulation: &Simulation) -> Option<Self> {
-        let mut held: Held<'_> = BTreeMap::new();
-        for waiting in pods {
-            held.entry(waiting.class).or_default().push(waiting);
-        }
-        let needs: BTreeSet<usize> = held.keys().filter_map(|class| market.needs(*class)).collect();
-        let usable = |offer: &&Offer<'_>| needs.iter().any(|needs| offer.meets.contains(*needs));
-        let offers: Vec<&Offer<'_>> = market.of_types.iter().filter(usable).collect();
+        let needs: BTreeSet<usize> = pods.iter().filter_map(|waiting| market.needs(waiting.class)).collect();
+        let offers: Vec<Offered<'_>> = market.offers_to(&needs).map(|offer| (&*offer.room, offer.price)).collect();
         if offers.is_empty() || market.has_unpriced(&needs) {
             return None;
         }
-        let rows = rows(&held, simulation);
-        let offered: Vec<Vec<f64>> =
-            offers.iter().map(|offer| rows.iter().map(|row| row.kind.offered_by(offer)).collect()).collect();
-        let demand: Vec<f64> = rows.iter().map(|row| row.demand).collect();
-        let limits = offered.iter().zip(&offers).map(|(offered, offer)| (offered.as_slice(), offer.price));
-        let (prices, per_hour) = safe_prices(limits, &demand);
-        let certificate = Certificate { node_types: market.types(&needs), ..certificate(rows, &prices, simulation) };
-        (per_hour > 0.0).then_some(Self { per_hour, certificate })
+        let (per_hour, certificate) = certified(pods.iter().copied(), &offers, &[], simulation)?;
+        Some(Self { per_hour, certificate: Certificate { node_types: market.types(&needs), ..certificate } })
     }
 }
 
+/// The least that these offers cost that would hold all pods which nodes that cost nothing, given by their free room, do not,
+/// and why; `None` where that is nothing.
+pub(super) fn certified<'p>(
+    pods: impl Iterator<Item = &'p Waiting<'p>>,
+    offers: &[Offered<'_>],
+    free: &[Vec<i64>],
+    simulation: &Simulation,
+) -> Option<(f64, Certificate)> {
+    let mut held = Held::new();
+    for waiting in pods {
+        held.entry(waiting.class).or_default().push(waiting);
+    }
+    let rows = rows(&held, free, simulation);
+    let offered: Vec<Vec<f64>> =
+        offers.iter().map(|(room, _)| rows.iter().map(|row| in_full(row.what.offered_by(room))).collect()).collect();
+    let demand: Vec<f64> = rows.iter().map(|row| in_full(row.demand)).collect();
+    let limits = offered.iter().zip(offers).map(|(offered, (_, price))| (offered.as_slice(), *price));
+    let (prices, least) = safe_prices(limits, &demand);
+    (least > 0.0).then(|| (least, certificate(rows, &prices, simulation)))
+}
+
 /// Everything that could carry a price.
-fn rows(held: &Held<'_>, simulation: &Simulation) -> Vec<Row> {
+fn rows(held: &Held<'_>, free: &[Vec<i64>], simulation: &Simulation) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
+    let mut one_is_needed = false;
     for resource in 0..simulation.resources().len() {
-        let demand = total(held.iter().map(|(class, pods)| (amount_of(*class, resource, simulation), pods.len())));
-        if demand > 0.0 {
-            rows.push(Row { kind: RowKind::Resource(resource), demand });
-            rows.extend(large(held, resource, None, simulation));
-        }
+        let row = Row::of(Counted::Resource(resource), total(held, resource, simulation), free);
+        one_is_needed |= row.is_some();
+        rows.extend(row);
+        rows.extend(large(held, resource, None, free, simulation));
     }
     let apart = Apart::most(held, simulation);
-    rows.push(Row {
-        demand: in_full(apart.nodes),
-        kind: RowKind::Nodes { nodes: apart.nodes, like: apart.like.clone() },
+    let hosts = apart.as_ref().and_then(|Apart { like, nodes, .. }| {
+        Row::of(Counted::Nodes { like: Some((*like).clone()) }, *nodes, free)
+            .filter(|row| row.demand > u64::from(one_is_needed))
     });
-    if let Some(like) = apart.like {
-        let of_group = held.iter().filter(|(class, _)| apart.classes.contains(class));
-        let group: Held<'_> = of_group.map(|(class, pods)| (*class, pods.clone())).collect();
-        for resource in 0..simulation.resources().len() {
-            rows.extend(large(&group, resource, Some(&like), simulation));
-        }
+    let one = || one_is_needed.then_some(Row { what: Counted::Nodes { like: None }, demand: 1 });
+    rows.extend(hosts.or_else(one));
+    if let Some(Apart { held, like, .. }) = &apart {
+        let resources = 0..simulation.resources().len();
+        rows.extend(resources.flat_map(|resource| large(held, resource, Some(like), free, simulation)));
     }
     rows
 }
 
-/// Pods that need a host each.
-struct Apart {
-    classes: BTreeSet<ClassId>,
+/// Pods that need a host each: all of a group, but one of those that share a host already, whatever the rules say now.
+struct Apart<'p> {
+    held: Held<'p>,
     nodes: u64,
-    /// One of them; none where one node may hold all pods.
-    like: Option<PodName>,
+    /// One of them.
+    like: &'p PodName,
 }
 
-impl Apart {
-    /// Those that need the most nodes. One node is needed in any case.
-    fn most(held: &Held<'_>, simulation: &Simulation) -> Self {
-        let mut groups: BTreeMap<Seat, BTreeSet<ClassId>> = BTreeMap::new();
+impl<'p> Apart<'p> {
+    /// Those that need the most nodes; `None` where no rule asks for more than one.
+    fn most(held: &Held<'p>, simulation: &Simulation) -> Option<Self> {
+        let mut groups: BTreeMap<Seat, Vec<ClassId>> = BTreeMap::new();
         for class in held.keys() {
             // Pods that spread over hosts may share one where no other host counts.
             for (seat, _) in simulation.seats(*class).into_iter().filter(|(seat, _)| !matches!(seat, Seat::Spread(_))) {
-                groups.entry(seat).or_default().insert(*class);
+                groups.entry(seat).or_default().push(*class);
             }
         }
-        let nothing = Self { classes: BTreeSet::new(), nodes: 1, like: None };
-        groups.into_values().fold(nothing, |most, classes| {
-            let members = || classes.iter().filter_map(|class| held.get(class)).flatten();
-            let nodes = members().count() as u64;
-            if nodes <= most.nodes {
-                return most;
-            }
-            let like = members().map(|waiting| &waiting.pod.name).min().cloned();
-            Self { classes, nodes, like }
-        })
+        let groups = groups.into_values().filter_map(|classes| Self::of(&classes, held));
+        groups.filter(|group| group.nodes > 1).reduce(|most, group| if group.nodes > most.nodes { group } else { most })
+    }
+
+    fn of(classes: &[ClassId], all: &Held<'p>) -> Option<Self> {
+        let mut hosts = BTreeSet::new();
+        let mut held = Held::new();
+        for class in classes {
+            let pods = all.get(class).into_iter().flatten().copied();
+            let apart = pods.filter(|waiting| waiting.pod.occupied_node().is_none_or(|host| hosts.insert(host)));
+            held.insert(*class, apart.collect());
+        }
+        let like = held.values().flatten().map(|waiting| &waiting.pod.name).min()?;
+        let nodes = held.values().map(|pods| pods.len() as u64).sum();
+        Some(Self { held, nodes, like })
     }
 }
 
@@ -168,12 +187,13 @@ fn large(
     held: &Held<'_>,
     resource: usize,
     apart: Option<&PodName>,
+    free: &[Vec<i64>],
     simulation: &Simulation,
-) -> impl Iterator<Item = Row> {
+) -> Vec<Row> {
     let mut of_size: BTreeMap<i64, Large> = BTreeMap::new();
     for (class, pods) in held {
         let amount = amount_of(*class, resource, simulation);
-        if amount > 1 {
+        if amount > 1 && !pods.is_empty() {
             let alike = Large { pods: pods.len() as u64, at_least: simulation.requests(*class).to_vec() };
             let so_far = of_size.remove(&amount);
             of_size.insert(amount, Large::both(so_far, alike));
@@ -184,12 +204,9 @@ fn large(
         *larger = Some(Large::both(larger.take(), of_size));
         larger.clone()
     };
-    let sizes: Vec<Large> = of_size.into_values().rev().scan(None, add).step_by(step).collect();
-    let apart = apart.cloned();
-    sizes.into_iter().map(move |Large { pods, at_least }| Row {
-        kind: RowKind::Large { at_least, pods, apart: apart.clone() },
-        demand: in_full(pods),
-    })
+    let sizes = of_size.into_values().rev().scan(None, add).step_by(step);
+    let row = |Large { pods, at_least }| Row::of(Counted::Large { at_least, apart: apart.cloned() }, pods, free);
+    sizes.filter_map(row).collect()
 }
 
 /// Pods, and the least that any of them requests.
@@ -212,8 +229,11 @@ fn amount_of(class: ClassId, resource: usize, simulation: &Simulation) -> i64 {
     simulation.requests(class).iter().find(|(other, _)| *other == resource).map_or(0, |(_, amount)| *amount)
 }
 
-fn total(amounts: impl Iterator<Item = (i64, usize)>) -> f64 {
-    amounts.map(|(amount, pods)| in_full(amount.unsigned_abs()) * in_full(pods as u64)).sum()
+fn total(held: &Held<'_>, resource: usize, simulation: &Simulation) -> u64 {
+    let amounts = held.iter().map(|(class, pods)| {
+        amount_of(*class, resource, simulation).max(0).unsigned_abs().saturating_mul(pods.len() as u64)
+    });
+    amounts.fold(0, u64::saturating_add)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "amounts are far below 2^53; the bound is rounded to the safe side")]
@@ -221,40 +241,51 @@ fn in_full(amount: u64) -> f64 {
     amount as f64
 }
 
-impl RowKind {
-    /// The most of it that a node holds.
-    fn offered_by(&self, offer: &Offer<'_>) -> f64 {
-        let room = |resource: usize| offer.room[resource].max(0);
+impl Row {
+    /// For so much of something; `None` where nodes that cost nothing have room for it.
+    fn of(what: Counted, amount: u64, free: &[Vec<i64>]) -> Option<Self> {
+        let held = free.iter().map(|room| what.offered_by(room)).fold(0, u64::saturating_add);
+        let demand = amount.saturating_sub(held);
+        (demand > 0).then_some(Self { what, demand })
+    }
+}
+
+impl Counted {
+    /// The most of it that a node with so much room holds.
+    fn offered_by(&self, room: &[i64]) -> u64 {
+        let room = |resource: usize| room[resource].max(0);
         match self {
-            Self::Resource(resource) => in_full(room(*resource).unsigned_abs()),
-            Self::Nodes { .. } => 1.0,
-            Self::Large { at_least, apart, .. } => {
+            Self::Resource(resource) => room(*resource).unsigned_abs(),
+            Self::Nodes { .. } => 1,
+            Self::Large { at_least, apart } => {
                 let fitting = at_least.iter().map(|(resource, least)| room(*resource) / least).min().unwrap_or(0);
-                in_full(if apart.is_some() { fitting.min(1) } else { fitting }.unsigned_abs())
+                if apart.is_some() { fitting.min(1) } else { fitting }.unsigned_abs()
             }
         }
     }
 }
 
 fn certificate(rows: Vec<Row>, prices: &[f64], simulation: &Simulation) -> Certificate {
-    let mut certificate = Certificate { fewest_nodes: 1, ..Certificate::default() };
+    let counts_nodes = |row: &Row| matches!(row.what, Counted::Nodes { .. });
+    let mut certificate =
+        Certificate { fewest_nodes: u64::from(rows.iter().any(counts_nodes)), ..Certificate::default() };
     let name = |resource: usize| simulation.resources()[resource].clone();
     for (row, price) in rows.into_iter().zip(prices.iter().copied()).filter(|(_, price)| *price > 0.0) {
-        match row.kind {
-            RowKind::Resource(resource) => {
+        match row.what {
+            Counted::Resource(resource) => {
                 // Cores, where the rows count thousandths.
                 let unit = if name(resource) == "cpu" { 1000.0 } else { 1.0 };
                 certificate.per_resource.insert(name(resource), price * unit);
             }
-            RowKind::Nodes { nodes, like } => {
+            Counted::Nodes { like } => {
                 certificate.per_node = price;
-                certificate.fewest_nodes = nodes;
+                certificate.fewest_nodes = row.demand;
                 certificate.apart_like = like;
             }
-            RowKind::Large { at_least, pods, apart } => certificate.surcharges.push(Surcharge {
+            Counted::Large { at_least, apart } => certificate.surcharges.push(Surcharge {
                 at_least: at_least.into_iter().map(|(each, least)| (name(each), least.unsigned_abs())).collect(),
                 apart_like: apart,
-                pods,
+                pods: row.demand,
                 per_pod: price,
             }),
         }

@@ -69,10 +69,19 @@ pub(super) struct ShapeClass {
 /// The cluster, and what could join it for the sake of the pods that need a node.
 pub(super) fn simulate<'a>(snapshot: &'a Snapshot, shaper: &Shaper<'_>) -> (Simulation, Demands<'a>) {
     let waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
+    simulate_for(&waiting, snapshot, shaper)
+}
+
+/// The same for any pods of the snapshot, be they on nodes or not.
+pub(super) fn simulate_for<'a>(
+    waiting: &[&'a Arc<Pod>],
+    snapshot: &Snapshot,
+    shaper: &Shaper<'_>,
+) -> (Simulation, Demands<'a>) {
     let daemons = daemon_pods(snapshot);
     let mut models = Models { pods: daemons.clone() };
-    let of_placement = models.shapes(&waiting, shaper);
-    let without_labels = models.without_labels(&waiting, &of_placement, shaper);
+    let of_placement = models.shapes(waiting, shaper);
+    let without_labels = models.without_labels(waiting, &of_placement, shaper);
     let any_shape = models.shape(shaper.any_shape(), &Placement::default());
     let simulation = Simulation::with_more_pods(snapshot, &models.pods);
 

@@ -157,6 +157,11 @@ impl<'a> Market<'a> {
         self.needs.get(&class).copied()
     }
 
+    /// Node types that meet one of these needs and that no other beats, each in the offerings that differ.
+    pub(super) fn offers_to(&self, needs: &BTreeSet<usize>) -> impl Iterator<Item = &Offer<'a>> {
+        self.of_types.iter().filter(|offer| needs.iter().any(|needs| offer.meets.contains(*needs)))
+    }
+
     /// Whether the price of a node that meets one of these needs is not known.
     pub(super) fn has_unpriced(&self, needs: &BTreeSet<usize>) -> bool {
         self.types(needs).iter().any(|name| self.unpriced_types.contains(name.as_str()))

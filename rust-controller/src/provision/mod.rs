@@ -17,6 +17,7 @@ mod effort;
 mod exchange;
 mod existing;
 mod fill;
+mod holders;
 mod launch;
 pub mod least_waste;
 mod lots;
@@ -46,6 +47,7 @@ pub use existing::{
     ExistingMisses, NodeVerdicts, OnExisting, Waiting, place_on_existing, place_until_nothing_changes,
     verdicts_on_existing,
 };
+pub use holders::Holders;
 pub use least_waste::{Choice, Fit, NearestMiss};
 pub use options::{Options, POOL_PREFIX, TypeFilter, UNSUITED_TYPES, default_requirements};
 pub use pending::Ignored;

@@ -40,6 +40,10 @@ pub fn safe_prices<'a>(offered: impl Iterator<Item = (&'a [f64], f64)> + Clone, 
     let mut prices = dual_prices(offered.clone(), demand);
     let sum =
         |amounts: &[f64], prices: &[f64]| -> f64 { amounts.iter().zip(prices).map(|(each, price)| each * price).sum() };
+    // What a node offers that costs nothing is worth nothing, and not what rounding may leave of it.
+    for (amounts, _) in offered.clone().filter(|(_, price)| *price <= 0.0) {
+        prices.iter_mut().zip(amounts).filter(|(_, amount)| **amount > 0.0).for_each(|(price, _)| *price = 0.0);
+    }
     // What rounding has put above a limit comes down again.
     let above = offered.map(|(amounts, price)| if price > 0.0 { sum(amounts, &prices) / price } else { 0.0 });
     let most = above.fold(1.0, f64::max);

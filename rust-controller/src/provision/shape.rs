@@ -71,6 +71,8 @@ pub struct Shaper<'a> {
     type_keys: BTreeSet<&'a str>,
     /// What holds for a key of which a pod says nothing.
     defaults: Vec<Requirement>,
+    /// Keys of the labels of a `NodePool` that matter; `None` for all.
+    told_apart: Option<BTreeSet<String>>,
 }
 
 impl<'a> Shaper<'a> {
@@ -78,7 +80,14 @@ impl<'a> Shaper<'a> {
     #[must_use]
     pub fn new(catalog: &'a Catalog, defaults: Vec<Requirement>) -> Self {
         let type_keys = catalog.types.iter().flat_map(|kind| kind.labels.keys()).map(String::as_str).collect();
-        Self { type_keys, defaults }
+        Self { type_keys, defaults, told_apart: None }
+    }
+
+    /// The same for whom only those of a `NodePool`'s labels matter that are on these keys: shapes that differ in others are
+    /// one.
+    #[must_use]
+    pub fn telling_apart(self, keys: BTreeSet<String>) -> Self {
+        Self { told_apart: Some(keys), ..self }
     }
 
     /// Whether a key's value follows from the node type: Karpenter knows it for every provider, or a type carries it,
@@ -149,6 +158,7 @@ impl<'a> Shaper<'a> {
         shape.requirements.extend(defaults);
         shape.requirements.sort();
         shape.requirements.dedup();
+        shape.template_labels.retain(|key, _| self.told_apart.as_ref().is_none_or(|keys| keys.contains(key)));
         shape.other_names.clone_from(&term.fields);
         match term.fields.iter().find(|field| field.operator != Operator::NotIn) {
             Some(named) => Err(ShapeError::NamedNode(named.clone())),

@@ -12,9 +12,8 @@ mod worth;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bound::capacity_type;
-use super::{BlockReason, Consolidation, Keep, Millionths, NodePlan, Options, Verdict};
-use crate::model::Catalog;
+use super::{BlockReason, Consolidation, Keep, Millionths, NodePlan, Objective, Options, Verdict};
+use crate::model::{Catalog, Resources, in_units};
 use crate::provision::{self, PlannedNode, Pool};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
@@ -70,21 +69,31 @@ impl Replacement {
         self.cost_of_staying(consolidation, |_| true)
     }
 
-    /// By which share the nodes that count cost more then than the lower bound; `None` where there is none, or where it says
-    /// nothing of how the new nodes are bought.
+    /// By which share the nodes that count cost more then than the lower bound; `None` where there is none, or where sizes are
+    /// what counts: new nodes are compared by price alone.
     #[must_use]
     pub fn gap(&self, consolidation: &Consolidation) -> Option<f64> {
-        let counted = consolidation.nodes.iter().filter(|plan| plan.counts());
-        let ways: BTreeSet<&str> = counted.map(|plan| capacity_type(&plan.node)).collect();
-        let is_bound = self.nodes.iter().all(|node| ways.contains(node.capacity_type.as_str()));
-        let bound = consolidation.bound.as_ref().filter(|_| is_bound)?;
-        Some(self.cost_of_staying(consolidation, NodePlan::counts)?.units() / bound.per_hour - 1.0)
+        let bound = consolidation.bound.as_ref().filter(|_| consolidation.objective == Objective::Price)?;
+        Some(self.cost_of_staying(consolidation, |plan| consolidation.counts(plan))?.units() / bound.least - 1.0)
+    }
+
+    /// How large all nodes are then, in cores.
+    #[must_use]
+    pub fn size_after(&self, consolidation: &Consolidation) -> f64 {
+        let staying = self.staying_beside(consolidation).map(|plan| &plan.node.allocatable);
+        let all = staying.chain(self.nodes.iter().map(|node| &node.allocatable));
+        in_units("cpu", all.map(Resources::size).sum())
     }
 
     fn cost_of_staying(&self, consolidation: &Consolidation, counts: impl Fn(&NodePlan) -> bool) -> Option<Money> {
-        let gone: BTreeSet<&str> = self.removals.iter().map(|plan| plan.node.name.as_str()).collect();
-        let staying = consolidation.nodes.iter().filter(|plan| !gone.contains(plan.node.name.as_str()) && counts(plan));
+        let staying = self.staying_beside(consolidation).filter(|plan| counts(plan));
         staying.map(|plan| plan.price_per_hour).chain([self.added_per_hour()]).sum()
+    }
+
+    /// Existing nodes that do not go.
+    fn staying_beside<'c>(&self, consolidation: &'c Consolidation) -> impl Iterator<Item = &'c NodePlan> + use<'c> {
+        let gone: BTreeSet<String> = self.removals.iter().map(|plan| plan.node.name.clone()).collect();
+        consolidation.nodes.iter().filter(move |plan| !gone.contains(&plan.node.name))
     }
 }
 

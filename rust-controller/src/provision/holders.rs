@@ -1,0 +1,75 @@
+//! The least that any nodes for pods which run already would cost: those that are there may stay, others may be bought.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::bound::{Offered, certified};
+use super::existing::Waiting;
+use super::launch::simulate_for;
+use super::market::Market;
+use super::{Certificate, Options, Shaper, daemon_pods, default_requirements};
+use crate::feasibility::{ClassId, Simulation};
+use crate::model::{Catalog, Placement, Pod, Resources, normalized_key};
+use crate::snapshot::Snapshot;
+
+/// Pods, and the nodes that are there for them.
+#[derive(Debug, Default)]
+pub struct Holders {
+    /// Positions of the pods in the snapshot.
+    pub pods: Vec<usize>,
+    /// Nodes that may stay: by room for these pods, the least that one costs.
+    pub there: BTreeMap<Resources, f64>,
+    /// What is free on each of the nodes that stay in any case, and so cost nothing.
+    pub elsewhere: Vec<Resources>,
+}
+
+impl Holders {
+    /// The least that nodes for the pods cost, of those that may stay and those that these options would launch, and the
+    /// certificate for it: that of a plan, in which nodes that are there are offers as well, and the free room elsewhere is not
+    /// paid for. `None` where nothing need be paid. Types without a price are no offers.
+    ///
+    /// One simulation, and O((nodes that differ + offers) × rows) for each step of the linear program.
+    #[must_use]
+    pub fn least_cost(
+        &self,
+        snapshot: &Snapshot,
+        (catalog, options): (&Catalog, &Options),
+    ) -> Option<(f64, Certificate)> {
+        // Of the labels of `NodePool`s only those make a difference that decide which daemon pods run on a node.
+        let shaper = Shaper::new(catalog, default_requirements(options, snapshot)).telling_apart(daemon_keys(snapshot));
+        let pods: Vec<&Arc<Pod>> = self.pods.iter().map(|position| &snapshot.pods()[*position]).collect();
+        let (mut simulation, demands) = simulate_for(&pods, snapshot, &shaper);
+        let launches = demands.launches(pods.iter().map(|pod| &***pod), (catalog, options), &mut simulation);
+        let waiting = |(position, pod): (&usize, _)| {
+            Some(Waiting { position: *position, pod, class: simulation.class_at(*position)?, urgent: false })
+        };
+        let waiting: Vec<Waiting<'_>> = self.pods.iter().zip(pods).filter_map(waiting).collect();
+        let classes: BTreeMap<ClassId, &Pod> = waiting.iter().map(|each| (each.class, &**each.pod)).collect();
+        let market = Market::of(&classes, &launches, &simulation);
+        let needs: BTreeSet<usize> = classes.keys().filter_map(|class| market.needs(*class)).collect();
+        let there: Vec<(Vec<i64>, f64)> =
+            self.there.iter().map(|(room, price)| (numbered(room, &simulation), *price)).collect();
+        let priced = market.offers_to(&needs).filter(|offer| offer.launch.offering.price_per_hour.is_some());
+        let priced: Vec<Offered<'_>> = priced.map(|offer| (&*offer.room, offer.price)).collect();
+        let offers: Vec<Offered<'_>> =
+            there.iter().map(|(room, price)| (room.as_slice(), *price)).chain(priced).collect();
+        let free: Vec<Vec<i64>> = self.elsewhere.iter().map(|room| numbered(room, &simulation)).collect();
+        let (least, certificate) = certified(waiting.iter(), &offers, &free, &simulation)?;
+        Some((least, Certificate { node_types: market.types(&needs), ..certificate }))
+    }
+}
+
+/// Keys of labels that `DaemonSet`s select nodes by.
+fn daemon_keys(snapshot: &Snapshot) -> BTreeSet<String> {
+    let of_placement = |placement: &Placement| -> Vec<String> {
+        let terms = placement.node_affinity.iter().flatten();
+        let required = terms.flat_map(|term| &term.labels).map(|requirement| &requirement.key);
+        required.chain(placement.node_selector.keys()).map(|key| normalized_key(key).to_owned()).collect()
+    };
+    daemon_pods(snapshot).iter().flat_map(|daemon| of_placement(&daemon.placement)).collect()
+}
+
+/// By number of the resource.
+fn numbered(room: &Resources, simulation: &Simulation) -> Vec<i64> {
+    simulation.resources().iter().map(|name| i64::try_from(room.amount(name)).unwrap_or(i64::MAX)).collect()
+}
