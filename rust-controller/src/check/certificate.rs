@@ -99,24 +99,15 @@ fn offers(
     daemons: &[Pod],
     (held, defaults): (&Held<'_>, &[Requirement]),
 ) -> Vec<Offer> {
-    let no_labels = Labels::new();
-    let label_sets: BTreeSet<&Labels> = plan.pools.values().map(|pool| &pool.labels).chain([&no_labels]).collect();
-    let own: BTreeSet<&Placement> = held.pods.iter().map(|pod| &pod.placement).collect();
-    let type_keys = type_keys(catalog, options);
-    let mut placements = Placements::new();
-    for own in own {
-        let label = own.node_selector.iter().find(|(key, _)| !type_keys.contains(*key));
-        placements.entry(label).or_default().push(with_defaults(own, defaults));
-    }
+    let asked = asked(catalog, options, plan, daemons, (held, defaults));
     let mut offers = Vec::new();
     for (kind, offering) in options.allowed(catalog) {
         let labels = kind.labels_as(offering);
         // Most sets of labels make no difference to what runs on a node beside the pods.
         let mut rooms: BTreeSet<Vec<usize>> = BTreeSet::new();
-        for template_labels in &label_sets {
+        for (template_labels, placements) in &asked {
             let target = Target { template_labels, ..Target::new(&labels) };
-            let asked = || template_labels.iter().map(Some).chain([None]).filter_map(|label| placements.get(&label));
-            if !asked().flatten().any(|placement| placement_admits(placement, &target)) {
+            if !placements.iter().any(|placement| placement_admits(placement, &target)) {
                 continue;
             }
             let running = daemons::running(daemons, &target, &kind.allocatable);
@@ -144,6 +135,48 @@ impl Offer {
 /// Keys of the labels that node types have.
 pub(super) fn type_keys(catalog: &Catalog, options: &Options) -> BTreeSet<String> {
     options.allowed(catalog).flat_map(|(kind, offering)| kind.labels_as(offering).into_keys()).collect()
+}
+
+/// What the pods ask of nodes, by the labels that a pool adds, with what is asked for them where they say nothing of that.
+///
+/// Hundreds of workloads may each ask for a label of their own, and for nothing else that differs. So what a pool's labels
+/// meet is left out of placements, and so are labels at which nobody looks any more: what is left is the same for all.
+fn asked(
+    catalog: &Catalog,
+    options: &Options,
+    plan: &Plan,
+    daemons: &[Pod],
+    (held, defaults): (&Held<'_>, &[Requirement]),
+) -> BTreeMap<Labels, BTreeSet<Placement>> {
+    let type_keys = type_keys(catalog, options);
+    let is_own = |key: &str| !type_keys.contains(key);
+    let own: BTreeSet<&Placement> = held.pods.iter().map(|pod| &pod.placement).collect();
+    let mut placements = Placements::new();
+    for own in own {
+        let label = own.node_selector.iter().find(|(key, _)| is_own(key));
+        placements.entry(label).or_default().push(with_defaults(own, defaults));
+    }
+    let no_labels = Labels::new();
+    let label_sets: BTreeSet<&Labels> = plan.pools.values().map(|pool| &pool.labels).chain([&no_labels]).collect();
+    let looked_at: BTreeSet<&str> = daemons.iter().flat_map(|daemon| keys(&daemon.placement)).collect();
+    let mut asked: BTreeMap<Labels, BTreeSet<Placement>> = BTreeMap::new();
+    for labels in label_sets {
+        let by_label = labels.iter().map(Some).chain([None]).filter_map(|label| placements.get(&label));
+        for placement in by_label.flatten() {
+            let mut rest = placement.clone();
+            rest.node_selector.retain(|key, value| !is_own(key) || labels.get(key) != Some(value));
+            let mut seen = labels.clone();
+            seen.retain(|key, _| !is_own(key) || looked_at.contains(&**key) || keys(&rest).any(|each| each == key));
+            asked.entry(seen).or_default().insert(rest);
+        }
+    }
+    asked
+}
+
+/// Label keys that a placement looks at.
+fn keys(placement: &Placement) -> impl Iterator<Item = &str> {
+    let in_terms = placement.node_affinity.iter().flatten().flat_map(|term| &term.labels);
+    placement.node_selector.keys().chain(in_terms.map(|requirement| &requirement.key)).map(String::as_str)
 }
 
 /// Placements by a label that they select nodes by and that no node type has: only a pool may give it.

@@ -183,7 +183,7 @@ fn bought(snapshot: &Snapshot, (catalog, options): (&Catalog, &Options), pods: &
             let target = |template_labels| Target { template_labels, ..Target::new(&labels) };
             let admitted = alike.iter().find(|(added, asked)| placement_admits(asked, &target(added)));
             if let Some((added, _)) = admitted {
-                let running = daemons::running(&daemons, &target(added));
+                let running = daemons::running(&daemons, &target(added), &kind.allocatable);
                 offers.push(Offer::of_type((kind, offering), options, running.iter().map(|at| &daemons[*at])));
             }
         }

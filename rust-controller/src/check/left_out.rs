@@ -17,7 +17,7 @@ use crate::snapshot::Snapshot;
 const NAME: &str = "a new node";
 
 /// A node that could be bought for a pod that gets none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Probe {
     /// What it is, for messages.
     pub(super) name: String,
@@ -72,11 +72,15 @@ pub(super) fn left_out<'a>(
     (catalog, options): (&Catalog, &Options),
 ) -> Vec<LeftOut<'a>> {
     let defaults = default_requirements(options, snapshot);
+    let wares: Vec<Ware<'_>> =
+        options.allowed(catalog).map(|(kind, offering)| Ware::of(kind, offering, options)).collect();
     let mut known: BTreeSet<Traits<'_>> = BTreeSet::new();
+    let mut found: BTreeMap<(&Placement, &Resources), Vec<Probe>> = BTreeMap::new();
     let mut probes_before = 0;
     let of_pod = |pod: &'a Pod| {
         let placement = with_defaults(&pod.placement, &defaults);
-        let mut probes = probes(pod, &placement, daemons, (catalog, options));
+        let alike = found.entry((&pod.placement, &pod.requests));
+        let mut probes = alike.or_insert_with(|| probes(pod, &placement, daemons, &wares)).clone();
         for probe in &mut probes {
             // Far above those of the plan.
             probe.launch = LaunchId::MAX - probes_before;
@@ -93,15 +97,29 @@ fn traits(pod: &Pod) -> Traits<'_> {
     (&name.namespace, labels, requests, placement, neighbours, host_ports, by_name)
 }
 
+/// A node type in one of its offerings.
+struct Ware<'a> {
+    kind: &'a NodeType,
+    offering: &'a Offering,
+    labels: Labels,
+    allocatable: Resources,
+}
+
+impl<'a> Ware<'a> {
+    fn of(kind: &'a NodeType, offering: &'a Offering, options: &Options) -> Self {
+        Self { kind, offering, labels: kind.labels_as(offering), allocatable: options.usable(&kind.allocatable) }
+    }
+}
+
 /// In each zone and of each capacity type, the first node that a pod asks for and that has room for it beside its daemon
 /// pods.
-fn probes(pod: &Pod, placement: &Placement, daemons: &[Pod], (catalog, options): (&Catalog, &Options)) -> Vec<Probe> {
+fn probes(pod: &Pod, placement: &Placement, daemons: &[Pod], wares: &[Ware<'_>]) -> Vec<Probe> {
     let template_labels = asked_labels(pod);
     let mut found: BTreeMap<(&str, &str), Probe> = BTreeMap::new();
-    for (kind, offering) in options.allowed(catalog) {
-        let place = (offering.zone.as_str(), offering.capacity_type.as_str());
+    for ware in wares {
+        let place = (ware.offering.zone.as_str(), ware.offering.capacity_type.as_str());
         if !found.contains_key(&place)
-            && let Some(probe) = probe(pod, placement, daemons, options, (kind, offering, &template_labels))
+            && let Some(probe) = probe(pod, placement, daemons, (ware, &template_labels))
         {
             found.insert(place, probe);
         }
@@ -113,10 +131,13 @@ fn probe(
     pod: &Pod,
     placement: &Placement,
     daemons: &[Pod],
-    options: &Options,
-    (kind, offering, template_labels): (&NodeType, &Offering, &Labels),
+    (Ware { kind, offering, labels, allocatable }, template_labels): (&Ware<'_>, &Labels),
 ) -> Option<Probe> {
-    let mut labels = kind.labels_as(offering);
+    let fits = |room: &Resources| pod.requests.amounts().all(|(resource, amount)| amount <= room.amount(resource));
+    if !fits(allocatable) {
+        return None;
+    }
+    let mut labels = labels.clone();
     for (key, value) in template_labels {
         labels.entry(key.clone()).or_insert_with(|| value.clone());
     }
@@ -126,11 +147,9 @@ fn probe(
     }
     let daemons_there = daemons::running(daemons, &target, &kind.allocatable);
     let taken = Resources::sum(daemons_there.iter().map(|position| &daemons[*position].requests));
-    let allocatable = options.usable(&kind.allocatable);
-    let room = allocatable.less(&taken);
-    let fits = pod.requests.amounts().all(|(resource, amount)| amount <= room.amount(resource));
     let name = format!("a new {} in {}", kind.name, offering.zone);
-    fits.then_some(Probe { name, labels, allocatable, daemons: daemons_there, launch: 0 })
+    let probe = || Probe { name, labels, allocatable: allocatable.clone(), daemons: daemons_there, launch: 0 };
+    fits(&allocatable.less(&taken)).then(probe)
 }
 
 /// Labels that a `NodePool` may add beyond doubt, of those that a pod asks for: on keys without a domain, with the first value

@@ -4,7 +4,6 @@
 //! zones, or must be near each other in one, that is decided area by area, before anybody knows the nodes.
 
 use super::class::{ClassId, SeenBy};
-use super::rule::Rule;
 use super::simulation::{NodeId, Simulation};
 use crate::model::key;
 
@@ -102,15 +101,6 @@ impl Simulation {
     pub fn awaits(&self, class: ClassId, other: ClassId) -> bool {
         let group = self.classes.class(class).rules.affinity;
         group.is_some_and(|(group, _)| self.groups_finding(other).any(|finding| finding == group))
-    }
-
-    /// Whether a node that could join would take a pod of the class, but for daemon pods that it must be near and that come with
-    /// the node.
-    #[must_use]
-    pub fn may_run_beside_held(&self, class: ClassId, node: NodeId) -> bool {
-        self.may_run(class, node)
-            || self.held[node.0].iter().any(|held| self.awaits(class, *held))
-                && self.miss(class, node).is_some_and(|miss| miss.rule() == Rule::InterPodAffinity)
     }
 
     fn is_on_host(&self, group: usize) -> bool {

@@ -55,6 +55,11 @@ impl Domains {
         &self.keys.values()[key]
     }
 
+    /// The value of each key on a node.
+    pub(super) fn values(&self, target: &Target<'_>) -> Vec<Option<String>> {
+        self.keys.values().iter().map(|key| target.label(key).map(str::to_owned)).collect()
+    }
+
     /// The next node.
     pub(super) fn add(&mut self, target: &Target<'_>) {
         for (name, domains) in self.keys.values().iter().zip(&mut self.of_key) {

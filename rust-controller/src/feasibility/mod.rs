@@ -10,6 +10,7 @@ mod areas;
 mod class;
 mod domains;
 mod exchange;
+mod guise;
 mod interner;
 mod mounts;
 mod needs;
@@ -34,6 +35,7 @@ mod wishes;
 
 pub use areas::Area;
 pub use class::ClassId;
+pub use guise::{Guise, InGuise, Obstacles};
 pub use needs::{NodeNeeds, Seat};
 pub use node_selector::{requirement_matches, selects};
 pub use refusal::{ClaimProblem, Refusal, Skew};

@@ -52,6 +52,14 @@ impl Simulation {
         }
     }
 
+    /// Whether pods of the class depend on others by their volumes: they have disks that exclude each other on a node, or claims
+    /// that several pods use.
+    #[must_use]
+    pub fn shares_volumes(&self, class: ClassId) -> bool {
+        let needs = &self.classes.volumes[self.classes.class(class).volumes];
+        !needs.disks.is_empty() || needs.unbound.iter().any(|claim| claim.shared.is_some())
+    }
+
     /// Whether a node meets these needs of the class, were it empty and large enough.
     #[must_use]
     pub fn meets_needs(&self, class: ClassId, node: NodeId) -> bool {

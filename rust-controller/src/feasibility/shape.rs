@@ -30,7 +30,7 @@ struct Values {
 
 /// What rules see of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Seen {
+pub(super) struct Seen {
     name: Option<String>,
     /// Those that it has, by number of the key.
     labels: Vec<(usize, Look)>,
@@ -72,7 +72,7 @@ impl Attention {
         }
     }
 
-    fn see(&self, target: &Target<'_>) -> Seen {
+    pub(super) fn see(&self, target: &Target<'_>) -> Seen {
         let look = |key: &String| {
             let (values, value) = (self.keys.get(key)?, target.label(key)?);
             let counts = values.all || values.named.contains(value);

@@ -30,7 +30,7 @@ pub struct NewNode {
     /// Labels that its `NodePool` adds; they win over the others.
     pub template_labels: Arc<Labels>,
     /// What pods, daemon pods included, may request of it.
-    pub allocatable: Resources,
+    pub allocatable: Arc<Resources>,
 }
 
 /// The nodes of a cluster with the pods on them, and nodes that could join.
@@ -49,7 +49,7 @@ pub struct Simulation {
     /// How many of them are the cluster's, by name.
     existing: usize,
     /// What of further nodes makes their shape.
-    attention: Attention,
+    pub(super) attention: Attention,
     pub(super) shapes: Shapes,
     pub(super) verdicts: ShapeVerdicts,
     pub(super) domains: Domains,
@@ -97,14 +97,22 @@ pub(super) struct Storage {
 #[derive(Clone, Debug)]
 pub(super) enum Site {
     Existing(Arc<Node>),
-    New(Arc<NewNode>),
+    New(NewNode),
+}
+
+impl NewNode {
+    /// What the rules about one node look at.
+    #[must_use]
+    pub fn target(&self) -> Target<'_> {
+        Target { template_labels: &self.template_labels, ..Target::new(&self.labels) }
+    }
 }
 
 impl Site {
     pub(super) fn target(&self) -> Target<'_> {
         match self {
             Self::Existing(node) => Target::existing(node),
-            Self::New(new) => Target { template_labels: &new.template_labels, ..Target::new(&new.labels) },
+            Self::New(new) => new.target(),
         }
     }
 
@@ -166,7 +174,7 @@ impl Simulation {
 
     /// One more node that could join. It counts for nothing before [`Simulation::join`] or
     /// [`Simulation::expect_new_nodes`].
-    pub fn add_new_node(&mut self, new: Arc<NewNode>) -> NodeId {
+    pub fn add_new_node(&mut self, new: NewNode) -> NodeId {
         self.add(Site::New(new));
         NodeId(self.nodes.len() - 1)
     }
@@ -180,8 +188,8 @@ impl Simulation {
     }
 
     fn add_room(&mut self, site: &Site) {
-        let allocatable = site.allocatable();
-        self.free.extend(self.classes.resources.iter().map(|resource| signed(allocatable.amount(resource))));
+        let amounts = self.amounts(site.allocatable());
+        self.free.extend(amounts);
         self.ports.push(Vec::new());
         self.held.push(Vec::new());
         self.asleep.push(false);
@@ -248,12 +256,10 @@ impl Simulation {
         self.classes.of_pod.get(self.pods.len() + position).copied().flatten()
     }
 
-    /// What is left of a node's room, in the units of [`Resources::amount`]; below zero where more is requested than
-    /// there is. `None` for a resource that no pod requests.
+    /// How much a node that offers so much has of each resource, by number.
     #[must_use]
-    pub fn free(&self, node: NodeId, resource: &str) -> Option<i64> {
-        let position = self.classes.resources.iter().position(|other| other == resource)?;
-        Some(self.free_of(node)[position])
+    pub fn amounts(&self, allocatable: &Resources) -> Vec<i64> {
+        self.classes.resources.iter().map(|resource| signed(allocatable.amount(resource))).collect()
     }
 
     pub(super) fn free_of(&self, node: NodeId) -> &[i64] {
@@ -265,10 +271,10 @@ impl Simulation {
         &self.ports[node.0]
     }
 
-    /// Another node like one that could join, with a host name of its own. It counts from now on, and the pods that it holds
-    /// room for do once it wakes.
-    pub fn join(&mut self, like: NodeId) -> NodeId {
-        let site = self.nodes[like.0].clone();
+    /// A node joins, with a host name of its own, of which the rules see the same as of one that could join. It counts from
+    /// now on, and the pods that it holds room for, which are the same, do once it wakes.
+    pub fn join(&mut self, new: NewNode, like: NodeId) -> NodeId {
+        let site = Site::New(new);
         self.shapes.add_like(like.0);
         self.domains.add_like(like.0);
         self.add_room(&site);

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::affinity::Affinity;
 use super::class::ClassId;
 use super::domains::NONE;
+use super::guise::InGuise;
 use super::refusal::Skew;
 use super::simulation::{NodeId, Simulation};
 use super::target::RULES;
@@ -32,6 +33,10 @@ impl Miss {
         Self { beyond_room: true, short_millionths, rule: Reverse(rule) }
     }
 
+    pub(super) fn new(beyond_room: bool, short_millionths: u64, rule: Rule) -> Self {
+        Self { beyond_room, short_millionths, rule: Reverse(rule) }
+    }
+
     /// The first rule that refuses.
     #[must_use]
     pub fn rule(self) -> Rule {
@@ -40,16 +45,14 @@ impl Miss {
 }
 
 /// A part of the rules that says why it refuses.
-type Explained = fn(&Simulation, ClassId, NodeId, &mut Vec<Refusal>);
+type Explained = fn(&Simulation, ClassId, InGuise<'_>, &mut Vec<Refusal>);
 
 impl Simulation {
     /// Whether a pod of the class may run on the node, beside what is there. Faster than asking for the reason.
     #[must_use]
     pub fn may_run(&self, class: ClassId, node: NodeId) -> bool {
-        let asked = self.classes.class(class);
-        let free = self.free_of(node);
-        self.refusing_rules(asked.placement, node) == 0
-            && asked.requests.iter().all(|(resource, amount)| *amount <= free[*resource])
+        self.refusing_rules(self.classes.class(class).placement, node) == 0
+            && self.fits(class, self.free_of(node))
             && (self.classes.is_plain(class) || self.may_run_beside_others(class, node))
     }
 
@@ -69,50 +72,48 @@ impl Simulation {
         if self.may_run(class, node) {
             return None;
         }
-        let rule = self.first_refusing_rule(class, node);
-        let beyond_room = rule != Rule::NodeResourcesFit || !self.may_run_beside_others(class, node);
-        Some(Miss { beyond_room, short_millionths: self.short_millionths(class, node), rule: Reverse(rule) })
+        self.miss_in(class, self.obstacles(class, node), self.free_of(node))
     }
 
-    /// The largest share of a request of the class for which the node has no room, in millionths of the request.
+    /// The largest share of a request of the class for which there is no room, in millionths of the request.
     #[must_use]
-    pub fn short_millionths(&self, class: ClassId, node: NodeId) -> u64 {
-        let free = self.free_of(node);
+    pub fn short_millionths(&self, class: ClassId, room: &[i64]) -> u64 {
         let short = |(resource, amount): &(usize, i64)| {
-            let missing = u128::try_from(amount - free[*resource].clamp(0, *amount)).unwrap_or(0);
+            let missing = u128::try_from(amount - room[*resource].clamp(0, *amount)).unwrap_or(0);
             u64::try_from(missing * 1_000_000 / u128::try_from(*amount).unwrap_or(1).max(1)).unwrap_or(u64::MAX)
         };
         self.classes.class(class).requests.iter().map(short).max().unwrap_or(0)
     }
 
-    /// The first rule that refuses, of a node that some rule refuses.
-    fn first_refusing_rule(&self, class: ClassId, node: NodeId) -> Rule {
-        let asked = self.classes.class(class);
-        let free = self.free_of(node);
-        let first_of_node = self.refusing_rules(asked.placement, node).trailing_zeros() as usize;
-        match RULES.get(first_of_node) {
-            Some((rule, _)) => *rule,
-            None if self.taken_port(class, node).is_some() => Rule::NodePorts,
-            None if asked.requests.iter().any(|(resource, amount)| *amount > free[*resource]) => Rule::NodeResourcesFit,
-            None if !self.volumes_fit(class, node) => {
-                self.refusals(class, node).first().map_or(Rule::VolumeBinding, Refusal::rule)
-            }
-            None if !self.may_spread(class, node, |_| true) => Rule::PodTopologySpread,
-            None if !self.may_be_near(class, node, |_| true) => Rule::InterPodAffinity,
-            None => Rule::DynamicResources,
+    /// The first rule that refuses of those that the scheduler asks before it looks at room.
+    pub(super) fn first_before_room(&self, class: ClassId, node: NodeId) -> Option<Rule> {
+        let first_of_node = self.refusing_rules(self.classes.class(class).placement, node).trailing_zeros() as usize;
+        let of_port = || self.taken_port(class, node).map(|_| Rule::NodePorts);
+        RULES.get(first_of_node).map(|(rule, _)| *rule).or_else(of_port)
+    }
+
+    /// The first rule that refuses of those that it asks after that.
+    pub(super) fn first_after_room(&self, class: ClassId, node: NodeId) -> Option<Rule> {
+        if self.classes.is_plain(class) {
+            return None;
         }
+        let of_volumes = self.refusal_of_volumes(class, node).map(|refusal| refusal.rule());
+        of_volumes.or_else(|| {
+            if !self.may_spread(class, node, |_| true) {
+                return Some(Rule::PodTopologySpread);
+            }
+            if !self.may_be_near(class, node, |_| true) {
+                return Some(Rule::InterPodAffinity);
+            }
+            self.classes.class(class).claims_devices.then_some(Rule::DynamicResources)
+        })
     }
 
     /// Whether a pod of the class may run on the node as far as the pods elsewhere do not decide it: all rules but
     /// [`Rule::PodTopologySpread`] and [`Rule::InterPodAffinity`].
     #[must_use]
     pub fn suits(&self, class: ClassId, node: NodeId) -> bool {
-        let asked = self.classes.class(class);
-        let free = self.free_of(node);
-        self.admits(class, node)
-            && asked.requests.iter().all(|(resource, amount)| *amount <= free[*resource])
-            && self.volumes_fit(class, node)
-            && !asked.claims_devices
+        self.fits(class, self.free_of(node)) && self.meets_needs(class, node)
     }
 
     /// Whether a pod of a `DaemonSet` runs on the node, or is meant to: its controller asks neither for room nor for other pods. But
@@ -149,6 +150,11 @@ impl Simulation {
     /// Why a pod of the class may not run on the node: one refusal of each rule that does, in the scheduler's order.
     #[must_use]
     pub fn refusals(&self, class: ClassId, node: NodeId) -> Vec<Refusal> {
+        let target = self.nodes[node.0].target();
+        self.refusals_in(class, InGuise { node, target, room: self.free_of(node) })
+    }
+
+    pub(super) fn refusals_in(&self, class: ClassId, guise: InGuise<'_>) -> Vec<Refusal> {
         const PARTS: [Explained; 6] = [
             Simulation::explain_node,
             Simulation::explain_port,
@@ -159,7 +165,7 @@ impl Simulation {
         ];
         let mut refusals = Vec::new();
         for part in PARTS {
-            part(self, class, node, &mut refusals);
+            part(self, class, guise, &mut refusals);
         }
         if self.classes.class(class).claims_devices {
             refusals.push(Refusal::Devices);
@@ -178,16 +184,15 @@ impl Simulation {
         rules
     }
 
-    fn explain_node(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+    fn explain_node(&self, class: ClassId, InGuise { node, target, .. }: InGuise<'_>, refusals: &mut Vec<Refusal>) {
         let placement = self.classes.class(class).placement;
         if self.refusing_rules(placement, node) == 0 {
             return;
         }
-        let target = self.nodes[node.0].target();
         refusals.extend(RULES.iter().filter_map(|(_, rule)| rule(&self.classes.placements[placement], &target)));
     }
 
-    fn explain_port(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+    fn explain_port(&self, class: ClassId, InGuise { node, .. }: InGuise<'_>, refusals: &mut Vec<Refusal>) {
         refusals.extend(self.taken_port(class, node).map(|port| Refusal::PortTaken(port.clone())));
     }
 
@@ -201,8 +206,7 @@ impl Simulation {
         self.classes.class(class).ports.iter().find(|wanted| taken.iter().any(|taken| meets(wanted, taken)))
     }
 
-    fn explain_room(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
-        let free = self.free_of(node);
+    fn explain_room(&self, class: ClassId, InGuise { room: free, .. }: InGuise<'_>, refusals: &mut Vec<Refusal>) {
         let short = self.classes.class(class).requests.iter().filter(|(resource, amount)| *amount > free[*resource]);
         let unsigned = |amount: i64| u64::try_from(amount).unwrap_or(0);
         let short: Vec<Shortfall> = short
@@ -231,7 +235,7 @@ impl Simulation {
         })
     }
 
-    fn explain_spread(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+    fn explain_spread(&self, class: ClassId, InGuise { node, target, .. }: InGuise<'_>, refusals: &mut Vec<Refusal>) {
         for rule in &self.classes.class(class).rules.spread {
             let group = &self.classes.spread[rule.group];
             let key = self.classes.spread_key(rule.group);
@@ -242,7 +246,7 @@ impl Simulation {
                 refusals.push(Refusal::NoSpreadDomain(topology_key));
             } else if !counts.allows(rule, domain, domains) {
                 refusals.push(Refusal::Skewed(Box::new(Skew {
-                    domain: self.nodes[node.0].target().label(&topology_key).unwrap_or_default().to_owned(),
+                    domain: target.label(&topology_key).unwrap_or_default().to_owned(),
                     topology_key,
                     selector: self.classes.selector(group.selector).clone(),
                     would_be: counts.would_be(rule, domain),
@@ -290,7 +294,7 @@ impl Simulation {
         self.classes.seen_by[self.classes.class(class).seen_by].kept_away.iter().copied().find(near)
     }
 
-    fn explain_affinity(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+    fn explain_affinity(&self, class: ClassId, InGuise { node, .. }: InGuise<'_>, refusals: &mut Vec<Refusal>) {
         let group = self.classes.class(class).rules.affinity.map(|(group, _)| &self.classes.affinity[group]);
         let term_of = |term: usize| group.and_then(|group| group.terms.get(term));
         match self.affinity_of(class, node, |_| true) {

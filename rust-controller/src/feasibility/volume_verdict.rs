@@ -1,8 +1,10 @@
 //! Are a pod's volumes on a node, or can they come to it? The rules about volumes, asked of a [`Simulation`].
 
 use super::class::ClassId;
+use super::guise::InGuise;
 use super::simulation::{NodeId, Simulation};
 use super::stock::Choice;
+use super::target::Target;
 use super::volumes::{Made, UnboundClaim};
 use super::{Refusal, Rule, node_selector};
 use crate::model::{NodeSelectorTerm, key, normalized_key};
@@ -10,16 +12,27 @@ use crate::model::{NodeSelectorTerm, key, normalized_key};
 impl Simulation {
     /// Whether the volumes of the class are on the node, or can come to it.
     pub(super) fn volumes_fit(&self, class: ClassId, node: NodeId) -> bool {
+        self.refusal_of_volumes(class, node).is_none()
+    }
+
+    /// The first reason why they are not, and cannot.
+    pub(super) fn refusal_of_volumes(&self, class: ClassId, node: NodeId) -> Option<Refusal> {
         if !self.classes.has_volumes(class) {
-            return true;
+            return None;
         }
         let mut refusals = Vec::new();
-        self.explain_volumes(class, node, &mut refusals);
-        refusals.is_empty()
+        let target = self.nodes[node.0].target();
+        self.explain_volumes(class, InGuise { node, target, room: &[] }, &mut refusals);
+        refusals.into_iter().next()
     }
 
     /// Why they are not, and cannot.
-    pub(super) fn explain_volumes(&self, class: ClassId, node: NodeId, refusals: &mut Vec<Refusal>) {
+    pub(super) fn explain_volumes(
+        &self,
+        class: ClassId,
+        InGuise { node, target, .. }: InGuise<'_>,
+        refusals: &mut Vec<Refusal>,
+    ) {
         let needs = &self.classes.volumes[self.classes.class(class).volumes];
         let unusable = |of_rule: Rule| {
             let of_rule = needs.unusable.iter().filter(move |(rule, ..)| *rule == of_rule);
@@ -39,7 +52,11 @@ impl Simulation {
         refusals.extend(self.too_many_volumes(class, node));
         refusals.extend(unusable(Rule::VolumeBinding));
         refusals.extend(
-            needs.bound.iter().filter(|terms| !self.reaches(**terms, node)).map(|terms| self.elsewhere(*terms, node)),
+            needs
+                .bound
+                .iter()
+                .filter(|terms| !self.reaches(**terms, node))
+                .map(|terms| self.elsewhere(*terms, &target)),
         );
         refusals.extend(self.bind(class, node).err());
         refusals.extend(unusable(Rule::VolumeZone));
@@ -67,9 +84,8 @@ impl Simulation {
         })
     }
 
-    fn elsewhere(&self, terms: usize, node: NodeId) -> Refusal {
-        let target = self.nodes[node.0].target();
-        let unmatched = |term: &NodeSelectorTerm| node_selector::first_unmatched(term, &target);
+    fn elsewhere(&self, terms: usize, target: &Target<'_>) -> Refusal {
+        let unmatched = |term: &NodeSelectorTerm| node_selector::first_unmatched(term, target);
         match self.storage.terms[terms].iter().find_map(unmatched) {
             Some(Refusal::Unmatched { requirement, found }) => Refusal::VolumeElsewhere { requirement, found },
             _ => Refusal::VolumeNowhere,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::launch::simulate;
+use super::demands::simulate;
 use super::least_waste::{Choice, Ranking};
 use super::{Options, Shaper, default_requirements, place_on_existing};
 use crate::feasibility::ClassId;
@@ -33,7 +33,7 @@ pub fn alone<'p>(
         let choice = of_class.entry(class).or_insert_with(|| {
             let found = launches.shapes(pod).ok()?;
             let ranking = Ranking::of(class, &pod.requests, found, &launches, &simulation);
-            ranking.best(&launches, &simulation).map(Arc::new)
+            ranking.best(&simulation).map(Arc::new)
         });
         if let Some(choice) = choice {
             choices.insert(pod.name.clone(), Arc::clone(choice));

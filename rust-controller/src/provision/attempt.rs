@@ -143,8 +143,7 @@ impl<'a> Attempts<'a, '_> {
             let ranking = rankings.entry(waiting.class).or_insert_with(|| self.ranking(waiting, simulation));
             let Some(ranking) = ranking else { continue };
             let admitting = ranking.cheapest_admitting(simulation);
-            let node =
-                admitting.into_iter().find_map(|at| join(ranking.launch(at).node, waiting.class, simulation).ok());
+            let node = admitting.into_iter().find_map(|launch| join(launch, waiting.class, simulation).ok());
             if let Some(node) = node {
                 simulation.place(waiting.class, node);
                 reserved.push((waiting.class, node));
@@ -198,7 +197,8 @@ impl<'a> Attempts<'a, '_> {
     ) -> bool {
         let ranking = if waiting.pod.claims_devices { None } else { self.ranking(waiting, simulation) };
         ranking.is_some_and(|ranking| {
-            ranking.admits(simulation) || ranking.suits() && others.any(|other| simulation.awaits(waiting.class, other))
+            ranking.admits(simulation)
+                || ranking.suits(simulation) && others.any(|other| simulation.awaits(waiting.class, other))
         })
     }
 }

@@ -12,7 +12,7 @@ use crate::feasibility::{ClassId, NodeId, Simulation};
 /// A planned node.
 #[derive(Clone, Debug)]
 pub(super) struct Bin<'a> {
-    pub(super) launch: &'a Launch<'a>,
+    pub(super) launch: Launch<'a>,
     /// The node in the simulation.
     pub(super) node: NodeId,
     /// Positions of its pods.
@@ -34,12 +34,12 @@ pub(super) struct Bins<'a> {
 impl<'a> Bins<'a> {
     /// Plans one more node.
     pub(super) fn open(&mut self, offer: &Offer<'a>, simulation: &mut Simulation) -> usize {
-        let node = simulation.join(offer.launch.node);
+        let node = offer.launch.join(simulation);
         self.add(offer.launch, node)
     }
 
     /// A node that has joined.
-    pub(super) fn add(&mut self, launch: &'a Launch<'a>, node: NodeId) -> usize {
+    pub(super) fn add(&mut self, launch: Launch<'a>, node: NodeId) -> usize {
         self.all.push(Bin { launch, node, pods: Vec::new() });
         self.all.len() - 1
     }
@@ -81,7 +81,7 @@ impl<'a> Bins<'a> {
         let from = self.full.get(&class).copied().unwrap_or(0);
         let found = (from..self.all.len()).find(|bin| {
             let Bin { launch, node, .. } = &self.all[*bin];
-            market.makes(launch, class) && takes(class, *node, simulation)
+            market.makes(*launch, class) && takes(class, *node, simulation)
         });
         if !simulation.depends_on_others(class) {
             self.full.insert(class, found.unwrap_or(self.all.len()));
@@ -99,13 +99,13 @@ impl<'a> Bins<'a> {
         pod: usize,
         class: ClassId,
         from: usize,
-        launch: &'a Launch<'a>,
+        launch: Launch<'a>,
         simulation: &mut Simulation,
     ) {
         simulation.take(class, self.all[from].node);
         self.all[from].pods.retain(|other| *other != pod);
         self.order.retain(|other| *other != pod);
-        let node = simulation.join(launch.node);
+        let node = launch.join(simulation);
         simulation.wake(node);
         let bin = self.add(launch, node);
         self.place(pod, class, bin, simulation);

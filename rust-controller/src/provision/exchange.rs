@@ -9,8 +9,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::existing::Waiting;
-use super::launch::Launches;
-use crate::feasibility::{ClassId, NodeId, Simulation, Wishes};
+use super::launch::{Launch, Launches};
+use crate::feasibility::{ClassId, NodeId, Simulation, Target, Wishes};
 
 /// How often all pods are asked at most, as long as that helps.
 pub(super) const ROUNDS: usize = 3;
@@ -29,30 +29,51 @@ const PATIENCE: u32 = 8;
 
 /// A node with the pods on it that may change places.
 #[derive(Debug)]
-pub(super) struct Spot {
+pub(super) struct Spot<'a> {
     /// In the simulation.
     pub(super) node: NodeId,
     /// Among the nodes of [`Wishes`].
     pub(super) number: usize,
     /// For a node that is planned.
-    pub(super) planned: Option<PlannedSpot>,
+    pub(super) planned: Option<PlannedSpot<'a>>,
     /// By position among the pods that are given.
     pub(super) pods: Vec<usize>,
 }
 
 /// A planned node may be smaller in the end than it is in the simulation.
 #[derive(Debug)]
-pub(super) struct PlannedSpot {
-    /// The node that could join, like which it is.
-    pub(super) like: NodeId,
+pub(super) struct PlannedSpot<'a> {
+    /// What makes it.
+    pub(super) launch: Launch<'a>,
     /// What is left of each resource, by number.
     pub(super) left: Vec<i64>,
 }
 
-impl Spot {
-    /// The node whose labels and taints it has.
-    pub(super) fn like(&self) -> NodeId {
-        self.planned.as_ref().map_or(self.node, |planned| planned.like)
+impl<'a> Spot<'a> {
+    /// The node of which rules see the same.
+    fn like(&self) -> NodeId {
+        self.planned.as_ref().map_or(self.node, |planned| planned.launch.node())
+    }
+
+    /// Whose labels and taints it has.
+    pub(super) fn likeness(&self) -> Likeness<'a> {
+        self.planned.as_ref().map_or(Likeness::Existing(self.node), |planned| Likeness::Planned(planned.launch))
+    }
+}
+
+/// Where a node has its labels and taints from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Likeness<'a> {
+    Existing(NodeId),
+    Planned(Launch<'a>),
+}
+
+impl Likeness<'_> {
+    pub(super) fn target<'t>(&'t self, simulation: &'t Simulation) -> Target<'t> {
+        match self {
+            Self::Existing(node) => simulation.target(*node),
+            Self::Planned(launch) => launch.target(),
+        }
     }
 }
 
@@ -68,7 +89,7 @@ enum Step {
 /// Pods on nodes.
 pub(super) struct Exchange<'e, 'a> {
     pub(super) pods: &'e [Waiting<'a>],
-    pub(super) spots: Vec<Spot>,
+    pub(super) spots: Vec<Spot<'a>>,
     pub(super) wishes: &'e mut Wishes,
     pub(super) simulation: &'e mut Simulation,
     /// None for existing nodes.
@@ -85,7 +106,7 @@ impl<'e, 'a> Exchange<'e, 'a> {
     /// `spots` with their pods, all of which have been placed.
     pub(super) fn new(
         pods: &'e [Waiting<'a>],
-        spots: Vec<Spot>,
+        spots: Vec<Spot<'a>>,
         wishes: &'e mut Wishes,
         simulation: &'e mut Simulation,
     ) -> Self {
@@ -360,13 +381,13 @@ impl<'e, 'a> Exchange<'e, 'a> {
     fn weight(&self, pod: usize, spot: usize) -> u32 {
         let Waiting { position, pod, .. } = &self.pods[pod];
         let spot = &self.spots[spot];
-        self.wishes.unmet(*position, pod, spot.number, &self.simulation.target(spot.like())).weight
+        self.wishes.unmet(*position, pod, spot.number, &spot.likeness().target(self.simulation)).weight
     }
 
     /// What is unmet for a pod that is there.
     fn weight_there(&self, pod: usize, spot: usize) -> u32 {
         let Waiting { position, pod, .. } = &self.pods[pod];
         let spot = &self.spots[spot];
-        self.wishes.unmet_there(*position, pod, spot.number, &self.simulation.target(spot.like())).weight
+        self.wishes.unmet_there(*position, pod, spot.number, &spot.likeness().target(self.simulation)).weight
     }
 }

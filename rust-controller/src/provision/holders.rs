@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bound::{Offered, certified};
+use super::demands::simulate_for;
 use super::existing::Waiting;
-use super::launch::simulate_for;
 use super::market::Market;
 use super::{Certificate, Options, Shaper, daemon_pods, default_requirements};
 use crate::feasibility::{ClassId, Simulation};

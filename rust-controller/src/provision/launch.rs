@@ -1,258 +1,225 @@
 //! Nodes as they would join: each node type in each of its offerings, with the labels of its `NodePool`.
+//!
+//! Rules see little of a type. Launches that they do not tell apart are one series, of which one node is in the simulation:
+//! there are hundreds of types, and pods may ask for hundreds of sets of labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::daemons::{daemon_pods, hold_daemons};
+use super::daemons::hold_daemons;
+use super::demands::{Demands, ShapeClass};
 use super::existing::Waiting;
-use super::pending::{Need, need};
-use super::{Options, Shape, ShapeError, Shaper};
-use crate::feasibility::{ClassId, NewNode, NodeId, Refusal, Simulation};
-use crate::model::{
-    Catalog, Eviction, Labels, Neighbours, NodeType, Offering, Phase, Placement, Pod, PodName, Resources,
-    SchedulingState,
-};
-use crate::snapshot::Snapshot;
+use super::{Options, Shape, ShapeError};
+use crate::feasibility::{ClassId, Guise, InGuise, NewNode, NodeId, Simulation, Target};
+use crate::model::{Catalog, Labels, NodeType, Offering, Pod, PodName, Resources};
+use crate::units::FastMap;
 
 /// A node type in one of its offerings, with the labels that a `NodePool` adds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Launch<'a> {
     pub(super) kind: &'a NodeType,
     pub(super) offering: &'a Offering,
-    /// The node as it would join, with room held for its daemon pods.
-    pub(super) node: NodeId,
+    pub(super) series: &'a Series,
     /// Position among all launches.
     pub(super) position: usize,
-    /// Labels that its `NodePool` adds.
-    pub(super) template_labels: Arc<Labels>,
-    /// Positions of their sets among [`Launches::daemons`].
-    pub(super) daemons: Vec<usize>,
+    offered: &'a Offered<'a>,
 }
 
-/// What the pods that need a node ask of new ones.
+/// Launches in one zone that no rule tells apart: they differ in type, price and room.
 #[derive(Debug)]
-pub(super) struct Demands<'a> {
-    /// A pod for each `DaemonSet`.
-    daemons: Vec<Arc<Pod>>,
-    daemon_classes: Vec<ClassId>,
-    /// By placement of the pods that need a node, what a new node must be for them.
-    of_placement: ByPlacement<'a, ShapeClass>,
-    /// What a pod that asks for no labels needs.
-    any_shape: ShapeClass,
-    /// Pods of which no new node can have the labels: the class that they would be of if they asked for none.
-    without_labels: BTreeMap<Bare<'a>, Option<ClassId>>,
+pub(super) struct Series {
+    /// Position among all series.
+    pub(super) number: usize,
+    /// Stands for a node of any of them as it would join, with room held for its daemon pods.
+    pub(super) node: NodeId,
+    /// Labels that the `NodePool` adds.
+    pub(super) template_labels: Arc<Labels>,
+    /// Positions of the sets of its daemon pods among [`Launches::daemons`].
+    pub(super) daemons: Vec<usize>,
+    /// What these pods request, by number of the resource.
+    held: Vec<i64>,
+}
+
+/// A node type in one of its offerings.
+#[derive(Debug)]
+struct Offered<'a> {
+    kind: &'a NodeType,
+    offering: &'a Offering,
+    /// Number of the type.
+    number_of_type: usize,
+    labels: Arc<Labels>,
+    allocatable: Arc<Resources>,
+    /// The same, by number of the resource.
+    amounts: Vec<i64>,
+    /// Resources of which something may be wasted, with how much of each there is, and the number; none for one that no pod
+    /// requests.
+    wasted: Vec<(&'a str, u64, Option<usize>)>,
 }
 
 /// Every way to launch a node.
 #[derive(Debug)]
 pub(super) struct Launches<'a> {
-    /// By the labels that the `NodePool` adds; each list in the catalog's order.
-    by_labels: ByLabels<'a>,
+    /// In the catalog's order.
+    offered: Vec<Offered<'a>>,
+    /// By position there, the guise: what rules see of it without labels that a `NodePool` adds.
+    guise_of: Vec<usize>,
+    /// By guise, its positions.
+    in_guise: Vec<Vec<usize>>,
+    /// Sets of labels that a `NodePool` adds, by number.
+    labels: BTreeMap<Arc<Labels>, usize>,
+    /// By number of the labels, and then by guise.
+    series: Vec<Series>,
+    /// By guise, positions of those that no other beats: one beats another that costs more and has no more room of anything.
+    worthwhile: Vec<Vec<usize>>,
     demands: &'a Demands<'a>,
 }
 
-type ByLabels<'a> = BTreeMap<Arc<Labels>, Vec<Launch<'a>>>;
-
-/// What a new node must be for the pods of a placement.
-type ByPlacement<'a, S> = BTreeMap<&'a Placement, Result<Vec<S>, ShapeError>>;
-
-/// What tells pods apart once their labels are left out.
-type Bare<'a> = (&'a Placement, &'a Resources);
-
-/// A shape, and a class of pods that ask for just that.
-#[derive(Clone, Debug)]
-pub(super) struct ShapeClass {
-    pub(super) shape: Shape,
-    class: Option<ClassId>,
-}
-
-/// The cluster, and what could join it for the sake of the pods that need a node.
-pub(super) fn simulate<'a>(snapshot: &'a Snapshot, shaper: &Shaper<'_>) -> (Simulation, Demands<'a>) {
-    let waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
-    simulate_for(&waiting, snapshot, shaper)
-}
-
-/// The same for any pods of the snapshot, be they on nodes or not.
-pub(super) fn simulate_for<'a>(
-    waiting: &[&'a Arc<Pod>],
-    snapshot: &Snapshot,
-    shaper: &Shaper<'_>,
-) -> (Simulation, Demands<'a>) {
-    let daemons = daemon_pods(snapshot);
-    let mut models = Models { pods: daemons.clone() };
-    let of_placement = models.shapes(waiting, shaper);
-    let without_labels = models.without_labels(waiting, &of_placement, shaper);
-    let any_shape = models.shape(shaper.any_shape(), &Placement::default());
-    let simulation = Simulation::with_more_pods(snapshot, &models.pods);
-
-    let class_of = |position: usize| simulation.class_of_more(position);
-    let daemon_classes = (0..daemons.len()).filter_map(class_of).collect();
-    let classed = |(shape, position): (Shape, usize)| ShapeClass { shape, class: class_of(position) };
-    let of_placement = of_placement
-        .into_iter()
-        .map(|(placement, found)| (placement, found.map(|found| found.into_iter().map(classed).collect())))
-        .collect();
-    let any_shape = classed(any_shape);
-    let without_labels = without_labels.into_iter().map(|(bare, position)| (bare, class_of(position))).collect();
-    (simulation, Demands { daemons, daemon_classes, of_placement, any_shape, without_labels })
-}
-
-impl<'a> Demands<'a> {
-    /// What could be launched for some of the pods: each type in each offering, without labels and with each set that one of
-    /// these pods asks for. Pods for which there is room already would only make launches that nobody needs.
-    pub(super) fn launches<'p>(
-        &'a self,
-        pods: impl IntoIterator<Item = &'p Pod>,
-        (catalog, options): (&'a Catalog, &Options),
-        simulation: &mut Simulation,
-    ) -> Launches<'a> {
-        let placements: BTreeSet<&Placement> = pods.into_iter().map(|pod| &pod.placement).collect();
-        let shapes =
-            placements.into_iter().filter_map(|placement| self.of_placement.get(placement)).flatten().flatten();
-        let labels: BTreeSet<Labels> =
-            shapes.map(|class| class.shape.template_labels.clone()).chain([Labels::new()]).collect();
-        let offered: Vec<Offered<'a>> =
-            options.allowed(catalog).map(|(kind, offering)| Offered::of(kind, offering, options)).collect();
-        let mut by_labels = ByLabels::new();
-        for template_labels in labels.into_iter().map(Arc::new) {
-            let first = by_labels.len() * offered.len();
-            let launch = |(number, offered): (usize, &Offered<'a>)| {
-                self.launch(offered, &template_labels, first + number, simulation)
-            };
-            let launches = offered.iter().enumerate().map(launch).collect();
-            by_labels.insert(template_labels, launches);
-        }
-        Launches { by_labels, demands: self }
-    }
-
-    fn launch(
-        &self,
-        Offered { kind, offering, labels, allocatable }: &Offered<'a>,
-        template_labels: &Arc<Labels>,
-        position: usize,
-        simulation: &mut Simulation,
-    ) -> Launch<'a> {
-        let node = simulation.add_new_node(Arc::new(NewNode {
-            labels: Arc::clone(labels),
-            template_labels: Arc::clone(template_labels),
-            allocatable: allocatable.clone(),
-        }));
-        let daemons = hold_daemons(simulation, &self.daemon_classes, node);
-        Launch { kind, offering, node, position, template_labels: Arc::clone(template_labels), daemons }
-    }
-}
-
-/// A node type in one of its offerings.
-struct Offered<'a> {
-    kind: &'a NodeType,
-    offering: &'a Offering,
-    labels: Arc<Labels>,
-    allocatable: Resources,
-}
-
-impl<'a> Offered<'a> {
-    fn of(kind: &'a NodeType, offering: &'a Offering, options: &Options) -> Self {
-        let labels = Arc::new(kind.labels_as(offering));
-        Self { kind, offering, labels, allocatable: options.usable(&kind.allocatable) }
-    }
-}
-
-/// Pods that run nowhere, each of which stands for a class that the simulation shall know.
-struct Models {
-    pods: Vec<Arc<Pod>>,
-}
-
-impl Models {
-    fn add(&mut self, pod: Pod) -> usize {
-        self.pods.push(Arc::new(pod));
-        self.pods.len() - 1
-    }
-
-    /// Each placement's shapes, each with the position of its model.
-    fn shapes<'a>(&mut self, waiting: &[&'a Arc<Pod>], shaper: &Shaper<'_>) -> ByPlacement<'a, (Shape, usize)> {
-        let mut of_placement = BTreeMap::new();
-        for pod in waiting {
-            let placement = &pod.placement;
-            of_placement.entry(placement).or_insert_with(|| {
-                let found = shaper.shapes(placement)?;
-                Ok(found.into_iter().map(|shape| self.shape(shape, placement)).collect())
-            });
-        }
-        of_placement
-    }
-
-    /// A pod that asks for nothing but a node of this shape, and tolerates what another placement does.
-    fn shape(&mut self, shape: Shape, like: &Placement) -> (Shape, usize) {
-        let placement = shape.placement(&like.tolerations);
-        let position = self.add(Pod { placement, ..nobody() });
-        (shape, position)
-    }
-
-    /// The pods of which no new node can have the labels, as if they asked for none.
-    fn without_labels<'a>(
-        &mut self,
-        waiting: &[&'a Arc<Pod>],
-        of_placement: &ByPlacement<'_, (Shape, usize)>,
-        shaper: &Shaper<'_>,
-    ) -> BTreeMap<Bare<'a>, usize> {
-        let mut without_labels = BTreeMap::new();
-        for pod in waiting.iter().filter(|pod| of_placement.get(&pod.placement).is_some_and(Result::is_err)) {
-            without_labels.entry((&pod.placement, &pod.requests)).or_insert_with(|| {
-                let placement = shaper.any_shape().placement(&pod.placement.tolerations);
-                self.add(Pod { placement, ..Pod::clone(pod) })
-            });
-        }
-        without_labels
-    }
-}
-
-/// A pod that asks for nothing.
-fn nobody() -> Pod {
-    Pod {
-        name: PodName { namespace: String::new(), name: String::new() },
-        labels: Labels::new(),
-        owner: None,
-        requests: Resources::default(),
-        priority: 0,
-        placement: Placement::default(),
-        neighbours: Neighbours::default(),
-        preferences: None,
-        host_ports: Vec::new(),
-        volumes: Vec::new(),
-        claims_devices: false,
-        phase: Phase::Pending,
-        scheduling: SchedulingState::Unjudged,
-        deleting: false,
-        mirror: false,
-        eviction: Eviction::default(),
-    }
-}
-
-impl ShapeClass {
-    /// Whether a node that could join is of this shape.
-    pub(super) fn is_of(&self, simulation: &Simulation, node: NodeId) -> bool {
-        self.class.is_some_and(|class| simulation.admits(class, node))
-    }
-
-    /// Why it is not.
-    pub(super) fn refusal(&self, simulation: &Simulation, node: NodeId) -> Option<Refusal> {
-        simulation.refusal(self.class?, node)
-    }
-}
-
 impl<'a> Launches<'a> {
-    /// What a new node must be for a pod.
-    pub(super) fn shapes(&self, pod: &Pod) -> Result<&[ShapeClass], &ShapeError> {
-        match self.demands.of_placement.get(&pod.placement) {
-            Some(found) => found.as_deref(),
-            None => Ok(&[]),
+    /// Each type in each offering with each of these sets of labels.
+    pub(super) fn of(
+        labels: BTreeSet<Labels>,
+        (catalog, options): (&'a Catalog, &Options),
+        demands: &'a Demands<'a>,
+        simulation: &mut Simulation,
+    ) -> Self {
+        let mut offered: Vec<Offered<'a>> = Vec::new();
+        for (kind, offering) in options.allowed(catalog) {
+            let number_of_type =
+                offered.last().map_or(0, |last| last.number_of_type + usize::from(last.kind.name != kind.name));
+            let allocatable = Arc::new(options.usable(&kind.allocatable));
+            let amounts = simulation.amounts(&allocatable);
+            let labels = Arc::new(kind.labels_as(offering));
+            let wasted = wasted(kind, simulation);
+            offered.push(Offered { kind, offering, number_of_type, labels, allocatable, amounts, wasted });
         }
+        let (guise_of, in_guise) = guises(&offered, simulation);
+        let labels = labels.into_iter().map(Arc::new).zip(0..).collect();
+        let worthwhile = in_guise.iter().map(|positions| worthwhile(positions, &offered)).collect();
+        let mut launches = Self { offered, guise_of, in_guise, labels, series: Vec::new(), worthwhile, demands };
+        let all_labels: Vec<Arc<Labels>> = launches.labels.keys().cloned().collect();
+        for template_labels in all_labels {
+            for guise in 0..launches.in_guise.len() {
+                let series = launches.first_of(guise, &template_labels, simulation);
+                launches.series.push(series);
+            }
+        }
+        launches
+    }
+
+    /// The next series: that of a guise with labels.
+    fn first_of(&self, guise: usize, template_labels: &Arc<Labels>, simulation: &mut Simulation) -> Series {
+        let first = &self.offered[self.in_guise[guise][0]];
+        let node = simulation.add_new_node(first.new_node(template_labels));
+        let daemons = hold_daemons(simulation, &self.demands.daemon_classes, node);
+        let held = first.amounts.iter().zip(simulation.room(node)).map(|(all, left)| all.saturating_sub(*left));
+        Series {
+            number: self.series.len(),
+            held: held.collect(),
+            node,
+            template_labels: Arc::clone(template_labels),
+            daemons,
+        }
+    }
+
+    /// Every launch: by the labels of its `NodePool`, in the catalog's order.
+    pub(super) fn all(&'a self) -> impl Iterator<Item = Launch<'a>> {
+        let all_offered = 0..self.offered.len();
+        (0..self.labels.len()).flat_map(move |labels| all_offered.clone().map(move |at| self.launch(labels, at)))
+    }
+
+    /// The launch of an offering with a set of labels.
+    fn launch(&'a self, labels: usize, at: usize) -> Launch<'a> {
+        let offered = &self.offered[at];
+        Launch {
+            kind: offered.kind,
+            offering: offered.offering,
+            series: &self.series[labels * self.in_guise.len() + self.guise_of[at]],
+            position: labels * self.offered.len() + at,
+            offered,
+        }
+    }
+
+    /// Every series.
+    pub(super) fn series(&self) -> &[Series] {
+        &self.series
+    }
+
+    /// Every series with the labels of a shape.
+    pub(super) fn with_labels(&self, shape: &Shape) -> &[Series] {
+        let guises = self.in_guise.len();
+        let of_labels = |labels: &usize| &self.series[labels * guises..(labels + 1) * guises];
+        self.labels.get(&shape.template_labels).map_or(&[], of_labels)
+    }
+
+    /// The number of the labels that the `NodePool` adds.
+    pub(super) fn number_of_labels(&self, series: &Series) -> usize {
+        series.number / self.in_guise.len().max(1)
+    }
+
+    /// The same for the labels of a shape, if there are launches with them.
+    pub(super) fn number_of_shape(&self, shape: &Shape) -> Option<usize> {
+        self.labels.get(&shape.template_labels).copied()
+    }
+
+    /// How many sets of labels there are.
+    pub(super) fn label_sets(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// How many types there are.
+    pub(super) fn type_count(&self) -> usize {
+        self.offered.last().map_or(0, |last| last.number_of_type + 1)
+    }
+
+    /// The guise that the launches of a series have without labels.
+    pub(super) fn guise(&self, series: &Series) -> usize {
+        series.number % self.in_guise.len().max(1)
+    }
+
+    /// How many guises there are.
+    pub(super) fn guise_count(&self) -> usize {
+        self.in_guise.len()
+    }
+
+    /// The launches of a series, in the catalog's order.
+    pub(super) fn of_series(&'a self, series: &Series) -> impl Iterator<Item = Launch<'a>> {
+        let labels = self.number_of_labels(series);
+        self.in_guise[self.guise(series)].iter().map(move |at| self.launch(labels, *at))
+    }
+
+    /// The launches of a series that no other of it beats.
+    pub(super) fn worthwhile(&'a self, series: &Series) -> impl Iterator<Item = Launch<'a>> {
+        let labels = self.number_of_labels(series);
+        self.worthwhile[self.guise(series)].iter().map(move |at| self.launch(labels, *at))
+    }
+
+    /// Every launch without labels, in the catalog's order.
+    pub(super) fn without_template_labels(&'a self) -> impl Iterator<Item = Launch<'a>> {
+        let no_labels = self.labels.get(&Labels::new()).copied();
+        no_labels.into_iter().flat_map(move |labels| (0..self.offered.len()).map(move |at| self.launch(labels, at)))
+    }
+
+    /// Those, and all others of which the daemon pods request something else.
+    pub(super) fn with_rooms_of_their_own(&'a self) -> impl Iterator<Item = Launch<'a>> {
+        // Their labels are the first, since they are none.
+        let own = |series: &&Series| series.held != self.series[self.guise(series)].held;
+        let others = self.series.iter().filter(own).flat_map(|series| self.of_series(series));
+        self.without_template_labels().chain(others)
+    }
+
+    /// The node that stands for each series.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.series.iter().map(|series| series.node)
+    }
+
+    /// What a new node must be for a pod.
+    pub(super) fn shapes(&self, pod: &Pod) -> Result<&'a [ShapeClass], &'a ShapeError> {
+        self.demands.shapes(pod)
     }
 
     /// What a pod that asks for no labels needs, and the class that this pod would be of if it asked for none.
-    pub(super) fn without_labels(&self, pod: &Pod) -> Option<(&ShapeClass, ClassId)> {
-        let class = self.demands.without_labels.get(&(&pod.placement, &pod.requests)).copied().flatten()?;
-        Some((&self.demands.any_shape, class))
+    pub(super) fn without_labels(&self, pod: &Pod) -> Option<(&'a ShapeClass, ClassId)> {
+        self.demands.without_labels(pod)
     }
 
     /// Whether a node that could join has one of the shapes that a pod of the class asks for, and what it needs, room aside.
@@ -270,33 +237,129 @@ impl<'a> Launches<'a> {
         self.shapes(pod).unwrap_or_default().iter().any(|shape| shape.is_of(simulation, node))
     }
 
-    /// Every launch with the labels of a shape.
-    pub(super) fn of(&self, shape: &Shape) -> &[Launch<'a>] {
-        self.by_labels.get(&shape.template_labels).map_or(&[][..], Vec::as_slice)
-    }
-
-    /// Every launch, in an order of its own.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Launch<'a>> {
-        self.by_labels.values().flatten()
-    }
-
-    /// Every node that could join.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.all().map(|launch| launch.node)
-    }
-
     /// A pod for each `DaemonSet`.
     pub(super) fn daemons(&self) -> &[Arc<Pod>] {
         &self.demands.daemons
     }
 
     /// What the daemon pods of a launch request together.
-    pub(super) fn daemon_requests(&self, launch: &Launch<'_>) -> Resources {
-        Resources::sum(launch.daemons.iter().map(|position| &self.demands.daemons[*position].requests))
+    pub(super) fn daemon_requests(&self, launch: Launch<'_>) -> Resources {
+        Resources::sum(launch.series.daemons.iter().map(|position| &self.demands.daemons[*position].requests))
     }
 
     /// Namespaces and names of their sets.
-    pub(super) fn daemon_sets(&self, launch: &Launch<'_>) -> Vec<PodName> {
-        launch.daemons.iter().map(|position| self.demands.daemons[*position].name.clone()).collect()
+    pub(super) fn daemon_sets(&self, launch: Launch<'_>) -> Vec<PodName> {
+        launch.series.daemons.iter().map(|position| self.demands.daemons[*position].name.clone()).collect()
+    }
+}
+
+/// What a node has by which waste is measured: CPU, memory and extended resources.
+fn wasted<'a>(kind: &'a NodeType, simulation: &Simulation) -> Vec<(&'a str, u64, Option<usize>)> {
+    let amounts = kind.allocatable.amounts();
+    let counted = amounts.filter(|(name, amount)| *amount > 0 && !matches!(*name, "pods" | "ephemeral-storage"));
+    let number = |name: &str| simulation.resources().iter().position(|other| other == name);
+    counted.map(|(name, amount)| (name, amount, number(name))).collect()
+}
+
+/// Those of some offerings that no other beats. Daemon pods take the same of all of them.
+fn worthwhile(positions: &[usize], offered: &[Offered<'_>]) -> Vec<usize> {
+    let price = |at: &usize| offered[*at].offering.price_per_hour;
+    let mut by_price = positions.to_vec();
+    by_price.sort_by_key(|at| (price(at).is_none(), price(at)));
+    let mut kept: Vec<usize> = Vec::new();
+    for at in by_price {
+        let beats = |other: &usize| {
+            let rooms = offered[*other].amounts.iter().zip(&offered[at].amounts);
+            price(other) != price(&at) && rooms.into_iter().all(|(other, own)| other >= own)
+        };
+        // The one that beats it most often is the last one.
+        if !kept.iter().rev().any(beats) {
+            kept.push(at);
+        }
+    }
+    kept.sort_unstable();
+    kept
+}
+
+/// The guise of each offering in its zone, and the positions of those in each.
+fn guises(offered: &[Offered<'_>], simulation: &Simulation) -> (Vec<usize>, Vec<Vec<usize>>) {
+    let no_labels = Arc::new(Labels::new());
+    let mut numbers: FastMap<(Guise, &str), usize> = FastMap::default();
+    let mut in_guise: Vec<Vec<usize>> = Vec::new();
+    let mut guise_of = Vec::with_capacity(offered.len());
+    for (position, each) in offered.iter().enumerate() {
+        let guise = simulation.guise(&each.new_node(&no_labels));
+        let number = *numbers.entry((guise, &each.offering.zone)).or_insert_with(|| {
+            in_guise.push(Vec::new());
+            in_guise.len() - 1
+        });
+        in_guise[number].push(position);
+        guise_of.push(number);
+    }
+    (guise_of, in_guise)
+}
+
+impl Offered<'_> {
+    fn new_node(&self, template_labels: &Arc<Labels>) -> NewNode {
+        NewNode {
+            labels: Arc::clone(&self.labels),
+            template_labels: Arc::clone(template_labels),
+            allocatable: Arc::clone(&self.allocatable),
+        }
+    }
+}
+
+impl<'a> Launch<'a> {
+    /// The node that stands for its series.
+    pub(super) fn node(self) -> NodeId {
+        self.series.node
+    }
+
+    /// Number of its type.
+    pub(super) fn number_of_type(self) -> usize {
+        self.offered.number_of_type
+    }
+
+    /// Labels that its `NodePool` adds.
+    pub(super) fn template_labels(self) -> &'a Labels {
+        &self.series.template_labels
+    }
+
+    /// What the rules about one node look at.
+    pub(super) fn target(self) -> Target<'a> {
+        Target { template_labels: self.template_labels(), ..Target::new(&self.offered.labels) }
+    }
+
+    /// What pods may request of it, less what its daemon pods take, by number of the resource.
+    pub(super) fn room(self) -> Vec<i64> {
+        let amounts = self.offered.amounts.iter().zip(&self.series.held);
+        amounts.map(|(amount, held)| amount.saturating_sub(*held)).collect()
+    }
+
+    /// Whether it has so much room.
+    pub(super) fn fits(self, requests: &[(usize, i64)]) -> bool {
+        let room = |resource: usize| self.offered.amounts[resource].saturating_sub(self.series.held[resource]);
+        requests.iter().all(|(resource, amount)| *amount <= room(*resource))
+    }
+
+    /// By name of each resource of which something may be wasted, how much there is of it, and how much daemon pods leave.
+    pub(super) fn shares(self) -> impl Iterator<Item = (&'a str, u64, u64)> {
+        let Self { offered: Offered { amounts, wasted, .. }, series, .. } = self;
+        wasted.iter().map(|(name, amount, number)| {
+            // A resource that nobody requests is all left.
+            let left = |number: usize| amounts[number].saturating_sub(series.held[number]);
+            let free = number.map_or(*amount, |number| u64::try_from(left(number)).unwrap_or(0));
+            (*name, *amount, free)
+        })
+    }
+
+    /// The node that stands for its series, with its own labels and room.
+    pub(super) fn in_guise(self, room: &'a [i64]) -> InGuise<'a> {
+        InGuise { node: self.node(), target: self.target(), room }
+    }
+
+    /// Such a node joins.
+    pub(super) fn join(self, simulation: &mut Simulation) -> NodeId {
+        simulation.join(self.offered.new_node(&self.series.template_labels), self.node())
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::launch::{Launch, Launches, ShapeClass};
+use super::demands::ShapeClass;
+use super::launch::{Launch, Launches, Series};
 use super::shape::Shape;
 use crate::feasibility::{ClassId, Miss, NodeId, Refusal, Rule, Simulation};
 use crate::model::{Offering, PodName, Resources};
@@ -83,17 +84,26 @@ pub struct NearestMiss {
 /// Every launch, from the view of one class of pods.
 pub(super) struct Ranking<'a> {
     class: ClassId,
-    /// The launches that suit the class, whatever the pods elsewhere; the best first.
-    suiting: Vec<Candidate<'a>>,
+    requests: Resources,
+    launches: &'a Launches<'a>,
+    /// The series that suit the class in one of its shapes, room aside, whatever the pods elsewhere.
+    suiting: Vec<Way<'a>>,
     /// The others.
-    unsuited: Vec<(&'a Launch<'a>, &'a ShapeClass)>,
+    unsuited: Vec<Way<'a>>,
+}
+
+/// A series in a shape that a class asks for.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    series: &'a Series,
+    shape: &'a ShapeClass,
 }
 
 /// A launch that suits a class.
 #[derive(Clone, Copy)]
 struct Candidate<'a> {
     score: Score,
-    launch: &'a Launch<'a>,
+    launch: Launch<'a>,
     shape: &'a ShapeClass,
 }
 
@@ -101,7 +111,7 @@ struct Candidate<'a> {
 #[derive(Clone, Copy)]
 struct Missed<'a> {
     miss: Miss,
-    launch: &'a Launch<'a>,
+    launch: Launch<'a>,
     shape: &'a ShapeClass,
 }
 
@@ -115,8 +125,8 @@ struct Standing<'a> {
 
 impl<'a> Missed<'a> {
     /// Among launches of one type, the smallest is the nearest.
-    fn order(&self) -> (Miss, &'a str, NodeId) {
-        (self.miss, &self.launch.offering.zone, self.launch.node)
+    fn order(&self) -> (Miss, &'a str, usize) {
+        (self.miss, &self.launch.offering.zone, self.launch.position)
     }
 
     /// Among those of all types.
@@ -126,7 +136,7 @@ impl<'a> Missed<'a> {
 }
 
 impl<'a> Ranking<'a> {
-    /// Ranks every launch in every shape: O(l·log l) for `l` shapes × launches.
+    /// Asks every series in every shape: O(shapes × series).
     pub(super) fn of(
         class: ClassId,
         requests: &Resources,
@@ -134,64 +144,70 @@ impl<'a> Ranking<'a> {
         launches: &'a Launches<'a>,
         simulation: &Simulation,
     ) -> Self {
-        let mut suiting = Vec::new();
-        let mut unsuited = Vec::new();
-        for shape in shapes {
-            for launch in launches.of(&shape.shape) {
-                if shape.is_of(simulation, launch.node) && simulation.suits(class, launch.node) {
-                    suiting.push(Candidate { score: score(requests, launch, simulation), launch, shape });
-                } else {
-                    unsuited.push((launch, shape));
-                }
-            }
-        }
-        suiting.sort_by(|left, right| left.order().cmp(&right.order()));
-        Self { class, suiting, unsuited }
+        let of_shape =
+            |shape: &'a ShapeClass| launches.with_labels(&shape.shape).iter().map(move |series| Way { series, shape });
+        let suits = |Way { series, shape }: &Way<'_>| {
+            shape.is_of(simulation, series.node) && simulation.meets_needs(class, series.node)
+        };
+        let (suiting, unsuited) = shapes.iter().flat_map(of_shape).partition(suits);
+        Self { class, requests: requests.clone(), launches, suiting, unsuited }
     }
 
-    /// Positions of the launches that admit a pod of the class now, the best first.
-    fn admitting(&self, simulation: &Simulation) -> impl Iterator<Item = usize> {
-        let admits = |candidate: &Candidate<'_>| simulation.may_run_beside_held(self.class, candidate.launch.node);
-        self.suiting.iter().enumerate().filter(move |(_, candidate)| admits(candidate)).map(|(position, _)| position)
+    /// The launches that admit a pod of the class now.
+    fn admitting(&self, simulation: &Simulation) -> Vec<(Launch<'a>, &'a ShapeClass)> {
+        let is_open = |way: &&Way<'a>| simulation.is_open_beside_held(self.class, way.series.node);
+        self.suiting.iter().filter(is_open).flat_map(|way| self.fitting(*way, simulation)).collect()
+    }
+
+    /// The launches with room for a pod of the class.
+    fn fitting(
+        &self,
+        Way { series, shape }: Way<'a>,
+        simulation: &Simulation,
+    ) -> impl Iterator<Item = (Launch<'a>, &'a ShapeClass)> {
+        let requests = simulation.requests(self.class);
+        let launches = self.launches.of_series(series).filter(|launch| launch.fits(requests));
+        launches.map(move |launch| (launch, shape))
     }
 
     /// Whether some launch suits the class, whatever the pods elsewhere.
-    pub(super) fn suits(&self) -> bool {
-        !self.suiting.is_empty()
+    pub(super) fn suits(&self, simulation: &Simulation) -> bool {
+        self.suiting.iter().any(|way| self.fitting(*way, simulation).next().is_some())
     }
 
     /// Whether some launch admits a pod of the class now.
     pub(super) fn admits(&self, simulation: &Simulation) -> bool {
-        self.admitting(simulation).next().is_some()
+        let is_open = |way: &&Way<'a>| simulation.is_open_beside_held(self.class, way.series.node);
+        self.suiting.iter().filter(is_open).any(|way| self.fitting(*way, simulation).next().is_some())
     }
 
-    /// Positions of the launches that admit a pod of the class now, the cheapest first; among those that cost the same, the
-    /// one with the least waste.
-    pub(super) fn cheapest_admitting(&self, simulation: &Simulation) -> Vec<usize> {
-        let mut positions: Vec<usize> = self.admitting(simulation).collect();
-        positions.sort_by_key(|position| (self.suiting[*position].score.price_per_hour, *position));
-        positions
-    }
-
-    /// The launch at a position of the ranking.
-    pub(super) fn launch(&self, position: usize) -> &'a Launch<'a> {
-        self.suiting[position].launch
+    /// The launches that admit a pod of the class now, the cheapest first; among those that cost the same, the one with the
+    /// least waste.
+    pub(super) fn cheapest_admitting(&self, simulation: &Simulation) -> impl Iterator<Item = Launch<'a>> + use<'a> {
+        let price = |(launch, _): &(Launch<'a>, &'a ShapeClass)| Price::of(launch.offering);
+        let mut admitting = self.admitting(simulation);
+        admitting.sort_by_key(price);
+        let alike = admitting.chunk_by(|one, other| price(one) == price(other));
+        let alike: Vec<Vec<(Launch<'a>, &'a ShapeClass)>> = alike.map(<[_]>::to_vec).collect();
+        let requests = self.requests.clone();
+        // The first one is taken as a rule, so that others need not be compared.
+        alike.into_iter().flat_map(move |alike| ranked(&requests, alike)).map(|candidate| candidate.launch)
     }
 
     /// The best launch, with the next best types beside it.
-    pub(super) fn best(&self, launches: &Launches<'_>, simulation: &Simulation) -> Option<Choice> {
-        let best = &self.suiting[self.admitting(simulation).next()?];
+    pub(super) fn best(&self, simulation: &Simulation) -> Option<Choice> {
+        let ranked = ranked(&self.requests, self.admitting(simulation));
+        let best = ranked.first()?;
         let mut types = BTreeSet::from([best.launch.kind.name.as_str()]);
-        let admitting = self.admitting(simulation).map(|position| &self.suiting[position]);
-        let next_types = admitting.filter(|candidate| types.insert(&candidate.launch.kind.name));
-        let runners_up = next_types.take(RUNNERS_UP).map(|candidate| candidate.fit(launches)).collect();
+        let next_types = ranked.iter().filter(|candidate| types.insert(&candidate.launch.kind.name));
+        let runners_up = next_types.take(RUNNERS_UP).map(|candidate| candidate.fit(self.launches)).collect();
         let Standing { fitting_types, refused_types, .. } = self.standing(simulation);
-        Some(Choice { best: best.fit(launches), runners_up, fitting_types, refused_types })
+        Some(Choice { best: best.fit(self.launches), runners_up, fitting_types, refused_types })
     }
 
     /// The best type, or the one that comes nearest.
     pub(super) fn nearest_type(&self, simulation: &Simulation) -> Option<String> {
-        let best = self.admitting(simulation).next().map(|position| self.suiting[position].launch);
+        let best = ranked(&self.requests, self.admitting(simulation)).first().map(|candidate| candidate.launch);
         let nearest = || self.standing(simulation).nearest.map(|missed| missed.launch);
         best.or_else(nearest).map(|launch| launch.kind.name.clone())
     }
@@ -200,18 +216,19 @@ impl<'a> Ranking<'a> {
     /// `None` where there is nothing to choose from.
     pub(super) fn nearest_miss(
         &self,
-        closed: Option<(usize, Refusal)>,
+        closed: Option<(Launch<'a>, Refusal)>,
         simulation: &Simulation,
     ) -> Option<NearestMiss> {
         let Standing { fitting_types, mut refused_types, nearest } = self.standing(simulation);
         let (launch, refusal) = match (closed, nearest) {
-            (Some((position, refusal)), _) => {
+            (Some((launch, refusal)), _) => {
                 *refused_types.entry(refusal.rule()).or_default() += fitting_types;
-                (self.suiting[position].launch, refusal)
+                (launch, refusal)
             }
             (None, Some(Missed { launch, shape, .. })) => {
-                let of_shape = shape.refusal(simulation, launch.node);
-                (launch, of_shape.or_else(|| simulation.refusal(self.class, launch.node))?)
+                let room = launch.room();
+                let of_shape = shape.refusal(simulation, launch.in_guise(&room));
+                (launch, of_shape.or_else(|| simulation.refusal_in(self.class, launch.in_guise(&room)))?)
             }
             (None, None) => return None,
         };
@@ -219,61 +236,76 @@ impl<'a> Ranking<'a> {
         Some(NearestMiss { instance_type, zone, refusal, refused_types })
     }
 
-    /// Asks every launch once more, now that pods have come.
+    /// Asks every launch once more, now that pods have come: O(series) questions to rules, and O(launches) about room.
     fn standing(&self, simulation: &Simulation) -> Standing<'a> {
-        let mut fitting = BTreeSet::new();
-        let mut refused = BTreeMap::new();
-        for (launch, shape) in &self.unsuited {
-            if let Some(miss) = miss(self.class, shape, launch, simulation) {
-                keep_nearest(&mut refused, Missed { miss, launch, shape });
+        let types = self.launches.type_count();
+        let mut fits = vec![false; types];
+        let mut refused: Vec<Option<Missed<'a>>> = vec![None; types];
+        for Way { series, shape } in self.unsuited.iter().chain(&self.suiting) {
+            let miss = misses(self.class, shape, series.node, simulation);
+            for launch in self.launches.of_series(series) {
+                let number = launch.number_of_type();
+                match miss(&launch.room()) {
+                    None => fits[number] = true,
+                    Some(miss) => keep_nearest(&mut refused[number], Missed { miss, launch, shape }),
+                }
             }
         }
-        for Candidate { launch, shape, .. } in &self.suiting {
-            match simulation.miss(self.class, launch.node) {
-                None => drop(fitting.insert(launch.kind.name.as_str())),
-                Some(miss) => keep_nearest(&mut refused, Missed { miss, launch, shape }),
-            }
-        }
-        refused.retain(|name, _| !fitting.contains(name));
+        let refused = refused.into_iter().zip(&fits).filter(|(_, fits)| !**fits);
+        let refused: Vec<Missed<'a>> = refused.filter_map(|(missed, _)| missed).collect();
         let mut refused_types = BTreeMap::new();
-        for missed in refused.values() {
+        for missed in &refused {
             *refused_types.entry(missed.miss.rule()).or_default() += 1;
         }
-        let nearest = refused.into_values().min_by_key(Missed::nearness);
-        Standing { fitting_types: fitting.len(), refused_types, nearest }
+        let nearest = refused.into_iter().min_by_key(Missed::nearness);
+        Standing { fitting_types: fits.into_iter().filter(|fits| *fits).count(), refused_types, nearest }
     }
 }
 
-fn keep_nearest<'a>(misses: &mut BTreeMap<&'a str, Missed<'a>>, here: Missed<'a>) {
-    let nearest = misses.entry(&here.launch.kind.name).or_insert(here);
-    if here.order() < nearest.order() {
-        *nearest = here;
+/// As candidates, the best first.
+fn ranked<'a>(requests: &Resources, launches: Vec<(Launch<'a>, &'a ShapeClass)>) -> Vec<Candidate<'a>> {
+    let scored = |(launch, shape)| Candidate { score: score(requests, launch), launch, shape };
+    let mut ranked: Vec<Candidate<'a>> = launches.into_iter().map(scored).collect();
+    ranked.sort_by(|left, right| left.order().cmp(&right.order()));
+    ranked
+}
+
+fn keep_nearest<'a>(nearest: &mut Option<Missed<'a>>, here: Missed<'a>) {
+    if nearest.is_none_or(|nearest| here.order() < nearest.order()) {
+        *nearest = Some(here);
     }
 }
 
-/// How far a launch is from taking a pod of the class on a node of the shape.
-fn miss(class: ClassId, shape: &ShapeClass, launch: &Launch<'_>, simulation: &Simulation) -> Option<Miss> {
-    if shape.is_of(simulation, launch.node) {
-        return simulation.miss(class, launch.node);
+/// How far launches of a series with so much room are from taking a pod of the class on a node of the shape.
+fn misses(
+    class: ClassId,
+    shape: &ShapeClass,
+    node: NodeId,
+    simulation: &Simulation,
+) -> impl Fn(&[i64]) -> Option<Miss> {
+    let obstacles = shape.is_of(simulation, node).then(|| simulation.obstacles(class, node));
+    move |room| match obstacles {
+        Some(obstacles) => simulation.miss_in(class, obstacles, room),
+        None => Some(Miss::beyond_room(Rule::NodeAffinity, simulation.short_millionths(class, room))),
     }
-    Some(Miss::beyond_room(Rule::NodeAffinity, simulation.short_millionths(class, launch.node)))
 }
 
-fn score(requests: &Resources, launch: &Launch<'_>, simulation: &Simulation) -> Score {
-    let allocatable = &launch.kind.allocatable;
-    let counted =
-        allocatable.amounts().filter(|(name, amount)| *amount > 0 && !matches!(*name, "pods" | "ephemeral-storage"));
+fn score(requests: &Resources, launch: Launch<'_>) -> Score {
     let (mut sum, mut count) = (0_u128, 0_u128);
-    for (name, amount) in counted {
-        // A resource that nobody requests is all left.
-        let free = simulation.free(launch.node, name).map_or(amount, |free| u64::try_from(free).unwrap_or(0));
+    for (name, amount, free) in launch.shares() {
         let left = free.saturating_sub(requests.amount(name));
         sum += u128::from(left) * 1_000_000 / u128::from(amount);
         count += 1;
     }
     Score {
         waste_millionths: u64::try_from(sum / count.max(1)).unwrap_or(u64::MAX),
-        price_per_hour: launch.offering.price_per_hour.map_or(Price::Unknown, Price::Known),
+        price_per_hour: Price::of(launch.offering),
+    }
+}
+
+impl Price {
+    fn of(offering: &Offering) -> Self {
+        offering.price_per_hour.map_or(Self::Unknown, Self::Known)
     }
 }
 

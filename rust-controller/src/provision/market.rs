@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::bins::Bin;
 use super::existing::Waiting;
-use super::launch::{Launch, Launches};
+use super::launch::{Launch, Launches, Series};
 use super::need_set::NeedSet;
-use crate::feasibility::{Area, ClassId, NodeId, NodeNeeds, Simulation};
+use super::needs::{Met, Needs};
+use crate::feasibility::{Area, ClassId, NodeId, Simulation};
 use crate::model::{Labels, Pod};
 use crate::units::Money;
 
@@ -20,14 +21,20 @@ const UNKNOWN_PRICE: f64 = 1e6;
 /// evenly spread over them.
 type Place<'a> = (Area, &'a str);
 
-/// Offers that are held against each other: those of an area, and where it matters of a `NodePool`'s labels, which few pods ask
-/// for beside others.
-type Stall<'a> = (usize, Option<&'a Labels>);
+/// Where the launches of a series are.
+fn place<'a>(launches: &'a Launches<'a>, series: &Series, simulation: &Simulation) -> Place<'a> {
+    let zone = launches.of_series(series).next().map_or("", |launch| launch.offering.zone.as_str());
+    (simulation.area(series.node), zone)
+}
+
+/// Offers that are held against each other: those of an area, and where it matters of a `NodePool`'s labels, by number, which
+/// few pods ask for beside others.
+type Stall = (usize, Option<usize>);
 
 /// A node that could be bought, in one area.
 #[derive(Debug)]
 pub(super) struct Offer<'a> {
-    pub(super) launch: &'a Launch<'a>,
+    pub(super) launch: Launch<'a>,
     /// Number of the area.
     pub(super) area: usize,
     /// By number of the resource, less what daemon pods take.
@@ -58,66 +65,58 @@ pub(super) struct Market<'a> {
     /// The same for pods that must share their host with others, if its labels may be more than they ask for.
     in_company: BTreeMap<ClassId, usize>,
     areas: Vec<Place<'a>>,
-    /// By needs, the launches that meet them, with the number of their area.
-    suiting: Vec<Vec<(NodeId, usize)>>,
+    launches: &'a Launches<'a>,
+    /// By series, the number of its area.
+    area_of: Vec<usize>,
+    /// By needs, numbers of the series that meet them.
+    suiting: Vec<Vec<usize>>,
     /// By node type, the needs for which it has the right labels in one of its offerings.
     types: BTreeMap<&'a str, Arc<NeedSet>>,
     /// Node types that have no price in one of their offerings.
     unpriced_types: BTreeSet<&'a str>,
-    /// By launch.
+    /// By series.
     met: Vec<Met>,
 }
 
 impl<'a> Market<'a> {
-    /// Asks every launch about what each class needs of a node: O(launches × needs).
+    /// Asks every series about what each class needs of a node: O(series × needs).
     pub(super) fn of(classes: &BTreeMap<ClassId, &Pod>, launches: &'a Launches<'a>, simulation: &Simulation) -> Self {
-        let mut needs = BTreeMap::new();
-        let mut numbers: BTreeMap<NodeNeeds, usize> = BTreeMap::new();
-        let mut examples: Vec<(ClassId, &Pod)> = Vec::new();
-        for (class, pod) in classes {
-            let number = *numbers.entry(simulation.node_needs(*class)).or_insert_with(|| {
-                examples.push((*class, *pod));
-                examples.len() - 1
-            });
-            needs.insert(*class, number);
-        }
-        let all: Vec<&Launch<'a>> = launches.all().collect();
-        let place = |launch: &&Launch<'a>| (simulation.area(launch.node), launch.offering.zone.as_str());
-        let of_launch: Vec<Place<'a>> = all.iter().map(place).collect();
-        let mut areas = of_launch.clone();
+        let all = launches.series();
+        let of_series: Vec<Place<'a>> = all.iter().map(|series| place(launches, series, simulation)).collect();
+        let mut areas = of_series.clone();
         areas.sort();
         areas.dedup();
-        let area_of = |place: &Place<'a>| areas.binary_search(place).unwrap_or_default();
-        let mut met = met_needs(&examples, launches, simulation);
+        let area_of: Vec<usize> =
+            of_series.iter().map(|place| areas.binary_search(place).unwrap_or_default()).collect();
+        let Needs { of_class: needs, examples, mut met } = Needs::of(classes, launches, simulation);
         let in_company = meet_in_company(&mut met, examples.len(), (classes, launches), simulation);
         let mut suiting = vec![Vec::new(); examples.len() + in_company.len()];
-        // By type, the needs for which any of its launches has the right labels.
-        let mut of_type: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-        for ((launch, area), met) in all.iter().zip(&of_launch).zip(&met) {
-            met.all.numbers().for_each(|number| suiting[number].push((launch.node, area_of(area))));
-            of_type.entry(&launch.kind.name).or_default().extend(met.labels.numbers());
+        for (number, met) in met.iter().enumerate() {
+            met.all.numbers().for_each(|needs| suiting[needs].push(number));
         }
-        let types: BTreeMap<&str, Arc<NeedSet>> =
-            of_type.into_iter().map(|(name, needs)| (name, Arc::new(needs.into_iter().collect()))).collect();
-        let in_areas = all.iter().zip(&of_launch).zip(&met).map(|((launch, place), met)| {
-            ((area_of(place), Some(&*launch.template_labels)), *launch, Arc::clone(&met.all))
+        let types = types(&met, launches);
+        let in_areas = all.iter().zip(&met).flat_map(|(series, met)| {
+            let stall = (area_of[series.number], Some(launches.number_of_labels(series)));
+            launches.worthwhile(series).map(move |launch| (stall, launch, Arc::clone(&met.all)))
         });
-        let by_type = different(&all, simulation)
+        let by_type = different(launches)
             .into_iter()
             .map(|launch| ((0, None), launch, Arc::clone(&types[launch.kind.name.as_str()])));
         let zones: BTreeSet<&str> = areas.iter().map(|(_, zone)| *zone).collect();
         let number = |zone: &str| zones.iter().take_while(|other| **other < zone).count();
-        let offers_in_areas = offers(in_areas, simulation);
+        let offers_in_areas = offers(in_areas);
         Self {
             parts: Parts::of(&offers_in_areas, &examples, launches),
             offers: offers_in_areas,
-            of_types: offers(by_type, simulation),
+            of_types: offers(by_type),
             pod_slots: simulation.resources().iter().position(|name| name == "pods").unwrap_or(usize::MAX),
             zone_of_area: areas.iter().map(|(_, zone)| number(zone)).collect(),
             zone_count: zones.len(),
             needs,
             in_company,
             areas,
+            launches,
+            area_of,
             suiting,
             unpriced_types: unpriced_types(launches),
             types,
@@ -126,8 +125,8 @@ impl<'a> Market<'a> {
     }
 
     /// Whether a launch makes what a pod of the class asks for, and what is asked for it where it says nothing of that.
-    pub(super) fn makes(&self, launch: &Launch<'_>, class: ClassId) -> bool {
-        self.needs(class).is_some_and(|needs| self.met[launch.position].labels.contains(needs))
+    pub(super) fn makes(&self, launch: Launch<'_>, class: ClassId) -> bool {
+        self.needs(class).is_some_and(|needs| self.met[launch.series.number].labels.contains(needs))
     }
 
     /// Numbers of what pods of these classes need together of one node. Where they need different things, the node may have
@@ -212,9 +211,11 @@ impl<'a> Market<'a> {
     pub(super) fn suiting_by_area(&self, class: ClassId, simulation: &Simulation) -> Vec<Option<NodeId>> {
         let mut by_area = vec![None; self.areas.len()];
         let Some(needs) = self.needs.get(&class) else { return by_area };
-        for (node, area) in &self.suiting[*needs] {
-            if by_area[*area].is_none() && fits(simulation.requests(class), simulation.room(*node)) {
-                by_area[*area] = Some(*node);
+        let requests = simulation.requests(class);
+        for series in self.suiting[*needs].iter().map(|number| &self.launches.series()[*number]) {
+            let found = &mut by_area[self.area_of[series.number]];
+            if found.is_none() && self.launches.worthwhile(series).any(|launch| launch.fits(requests)) {
+                *found = Some(series.node);
             }
         }
         by_area
@@ -223,14 +224,8 @@ impl<'a> Market<'a> {
 
 impl<'a> Market<'a> {
     /// The cheapest launch of a node's area that is cheaper than the node, and holds its pods.
-    pub(super) fn cheaper(
-        &self,
-        bin: &Bin<'a>,
-        pods: &[Waiting<'_>],
-        simulation: &Simulation,
-    ) -> Option<&'a Launch<'a>> {
-        let place = (simulation.area(bin.launch.node), bin.launch.offering.zone.as_str());
-        let area = self.areas.binary_search(&place).ok()?;
+    pub(super) fn cheaper(&self, bin: &Bin<'a>, pods: &[Waiting<'_>], simulation: &Simulation) -> Option<Launch<'a>> {
+        let area = self.area_of[bin.launch.series.number];
         let mut requests = vec![0; simulation.resources().len()];
         for pod in &bin.pods {
             for (resource, amount) in simulation.requests(pods[*pod].class) {
@@ -243,12 +238,12 @@ impl<'a> Market<'a> {
             offered.is_some() && price.is_none_or(|price| offered < Some(price))
         };
         let alike = |offer: &&Offer<'a>| {
-            let (one, other) = (bin.launch.node, offer.launch.node);
+            let (one, other) = (bin.launch.node(), offer.launch.node());
             simulation.eligible_alike(one, other) && simulation.hold_alike(one, other)
         };
         let holds = |offer: &&Offer<'a>| requests.iter().zip(&offer.room).all(|(asked, room)| asked <= room);
-        let part = self.parts.of_labels.get(&*bin.launch.template_labels)?;
-        let in_part = self.parts.offers[*part].iter().map(|offer| &self.offers[*offer]);
+        let part = self.parts.of_labels[self.launches.number_of_labels(bin.launch.series)]?;
+        let in_part = self.parts.offers[part].iter().map(|offer| &self.offers[*offer]);
         let in_area = in_part.filter(|offer| offer.area == area);
         let suits = |offer: &&Offer<'a>| bin.pods.iter().all(|pod| self.meets(offer, pods[*pod].class));
         in_area.filter(cheaper).filter(holds).filter(alike).find(suits).map(|offer| offer.launch)
@@ -264,28 +259,30 @@ impl<'a> Market<'a> {
 struct Parts {
     /// By needs.
     of_needs: Vec<usize>,
-    /// By set of labels that some offer has.
-    of_labels: BTreeMap<Labels, usize>,
+    /// By number of the labels; none where no offer has them.
+    of_labels: Vec<Option<usize>>,
     /// By part, positions of the offers.
     offers: Vec<Vec<usize>>,
 }
 
 impl Parts {
-    fn of(offers: &[Offer<'_>], examples: &[(ClassId, &Pod)], launches: &Launches<'_>) -> Self {
+    fn of(offers: &[Offer<'_>], examples: &[&Pod], launches: &Launches<'_>) -> Self {
         let mut groups = Groups::default();
-        let mut of_labels: BTreeMap<&Labels, usize> = BTreeMap::new();
+        let mut of_labels: Vec<Option<usize>> = vec![None; launches.label_sets()];
         let mut of_needs = Vec::with_capacity(examples.len());
-        for (_, pod) in examples {
+        for pod in examples {
             let own = groups.add();
-            for shape in launches.shapes(pod).unwrap_or_default() {
-                let labels = *of_labels.entry(&shape.shape.template_labels).or_insert_with(|| groups.add());
+            let shapes = launches.shapes(pod).unwrap_or_default().iter();
+            for labels in shapes.filter_map(|shape| launches.number_of_shape(&shape.shape)) {
+                let labels = *of_labels[labels].get_or_insert_with(|| groups.add());
                 groups.join(labels, own);
             }
             of_needs.push(own);
         }
         // Labels for which nobody asks just so may be those of a node for several pods.
-        for offer in offers {
-            of_labels.entry(&offer.launch.template_labels).or_insert_with(|| groups.add());
+        let labels_of: Vec<usize> = offers.iter().map(|offer| launches.number_of_labels(offer.launch.series)).collect();
+        for labels in &labels_of {
+            of_labels[*labels].get_or_insert_with(|| groups.add());
         }
         let mut numbers = BTreeMap::new();
         let mut part_of = |group: usize| {
@@ -293,12 +290,11 @@ impl Parts {
             *numbers.entry(groups.first(group)).or_insert(next)
         };
         let of_needs: Vec<usize> = of_needs.into_iter().map(&mut part_of).collect();
-        let of_labels: BTreeMap<Labels, usize> =
-            of_labels.into_iter().map(|(labels, group)| (labels.clone(), part_of(group))).collect();
+        let of_labels: Vec<Option<usize>> = of_labels.into_iter().map(|group| group.map(&mut part_of)).collect();
         let mut parts = Self { offers: vec![Vec::new(); numbers.len()], of_needs, of_labels };
-        for (position, offer) in offers.iter().enumerate() {
-            if let Some(part) = parts.of_labels.get(&*offer.launch.template_labels) {
-                parts.offers[*part].push(position);
+        for (position, labels) in labels_of.into_iter().enumerate() {
+            if let Some(part) = parts.of_labels[labels] {
+                parts.offers[part].push(position);
             }
         }
         parts
@@ -347,64 +343,56 @@ pub(super) fn twins(offers: &[&Offer<'_>]) -> Vec<Arc<[usize]>> {
     offers.iter().map(|offer| Arc::clone(&alike[&twin_key(offer)])).collect()
 }
 
-fn fits(requests: &[(usize, i64)], room: &[i64]) -> bool {
-    requests.iter().all(|(resource, amount)| *amount <= room[*resource])
-}
-
 /// What the offers of one node in several areas have in common.
 fn twin_key<'o>(offer: &'o Offer<'_>) -> (&'o str, &'o str, Option<Money>, &'o Labels) {
-    let Launch { kind, offering, template_labels, .. } = offer.launch;
-    (&kind.name, &offering.capacity_type, offering.price_per_hour, template_labels)
+    let Launch { kind, offering, .. } = offer.launch;
+    (&kind.name, &offering.capacity_type, offering.price_per_hour, offer.launch.template_labels())
 }
 
 fn unpriced_types<'a>(launches: &'a Launches<'a>) -> BTreeSet<&'a str> {
-    let unpriced = launches.all().filter(|launch| launch.offering.price_per_hour.is_none());
+    let unpriced = launches.without_template_labels().filter(|launch| launch.offering.price_per_hour.is_none());
     unpriced.map(|launch| launch.kind.name.as_str()).collect()
 }
 
-/// The needs that a launch meets, in one of the shapes that their pods ask for.
-#[derive(Clone, Debug, Default)]
-struct Met {
-    /// Its labels do, but perhaps not the volumes that it can reach, or its free ports.
-    labels: NeedSet,
-    all: Arc<NeedSet>,
-}
-
-/// By launch.
-fn met_needs(examples: &[(ClassId, &Pod)], launches: &Launches<'_>, simulation: &Simulation) -> Vec<Met> {
-    let mut met: Vec<Met> = launches.all().map(|_| Met::default()).collect();
-    for (number, (class, pod)) in examples.iter().enumerate() {
-        for shape in launches.shapes(pod).unwrap_or_default() {
-            for launch in launches.of(&shape.shape).iter().filter(|launch| shape.is_of(simulation, launch.node)) {
-                let met = &mut met[launch.position];
-                met.labels.insert(number);
-                if simulation.meets_needs(*class, launch.node) {
-                    Arc::make_mut(&mut met.all).insert(number);
-                }
-            }
-        }
+/// The needs for which each type has the right labels in one of its launches. Most types have the same guises as many others.
+fn types<'a>(met: &[Met], launches: &'a Launches<'a>) -> BTreeMap<&'a str, Arc<NeedSet>> {
+    let mut in_guise: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); launches.guise_count()];
+    for (series, met) in launches.series().iter().zip(met) {
+        in_guise[launches.guise(series)].extend(met.labels.numbers());
     }
-    met
+    let mut guises_of: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for launch in launches.without_template_labels() {
+        guises_of.entry(&launch.kind.name).or_default().insert(launches.guise(launch.series));
+    }
+    let mut of_guises: BTreeMap<BTreeSet<usize>, Arc<NeedSet>> = BTreeMap::new();
+    let mut needs = |guises: BTreeSet<usize>| {
+        let found = of_guises.entry(guises).or_insert_with_key(|guises| {
+            let all: BTreeSet<usize> = guises.iter().flat_map(|guise| &in_guise[*guise]).copied().collect();
+            Arc::new(all.into_iter().collect())
+        });
+        Arc::clone(found)
+    };
+    guises_of.into_iter().map(|(name, guises)| (name, needs(guises))).collect()
 }
 
 /// Of launches of one type that cost the same and have the same room, the first: most differ in nothing but the labels that
 /// their `NodePool` adds.
-fn different<'a>(launches: &[&'a Launch<'a>], simulation: &Simulation) -> Vec<&'a Launch<'a>> {
+fn different<'a>(launches: &'a Launches<'a>) -> Vec<Launch<'a>> {
     let mut known = BTreeSet::new();
-    let key =
-        |launch: &Launch<'a>| (launch.kind.name.as_str(), launch.offering.price_per_hour, simulation.room(launch.node));
-    launches.iter().copied().filter(|launch| known.insert(key(launch))).collect()
+    let mut key =
+        |launch: &Launch<'a>| known.insert((launch.kind.name.as_str(), launch.offering.price_per_hour, launch.room()));
+    launches.with_rooms_of_their_own().filter(|launch| key(launch)).collect()
 }
 
-/// Numbers beyond the others for what classes with company need, met by every launch that has the labels which they ask for,
-/// be they all that its `NodePool` adds or not. None where no launch has other labels than another.
+/// Numbers beyond the others for what classes with company need, met by every series that has the labels which they ask for,
+/// be they all that its `NodePool` adds or not. None where no series has other labels than another.
 fn meet_in_company(
     met: &mut [Met],
     first_number: usize,
     (classes, launches): (&BTreeMap<ClassId, &Pod>, &Launches<'_>),
     simulation: &Simulation,
 ) -> BTreeMap<ClassId, usize> {
-    let label_sets: BTreeSet<&Labels> = launches.all().map(|launch| &*launch.template_labels).collect();
+    let label_sets: BTreeSet<&Labels> = launches.series().iter().map(|series| &*series.template_labels).collect();
     let groups: BTreeSet<usize> =
         classes.keys().filter_map(|class| simulation.host_group(*class)).map(|(group, _)| group).collect();
     if groups.is_empty() || label_sets.len() < 2 {
@@ -417,14 +405,13 @@ fn meet_in_company(
     let in_company = classes.iter().filter(|(class, _)| has_company(**class));
     let numbered = in_company.zip(first_number..).map(|((class, pod), number)| {
         for shape in launches.shapes(pod).unwrap_or_default() {
-            let has_labels = |launch: &&Launch<'_>| {
-                shape.shape.template_labels.iter().all(|(key, value)| launch.template_labels.get(key) == Some(value))
+            let has_labels = |series: &&Series| {
+                shape.shape.template_labels.iter().all(|(key, value)| series.template_labels.get(key) == Some(value))
             };
-            let suits = |launch: &&Launch<'_>| {
-                shape.is_of(simulation, launch.node) && simulation.meets_needs(*class, launch.node)
-            };
-            for launch in launches.all().filter(has_labels).filter(suits) {
-                Arc::make_mut(&mut met[launch.position].all).insert(number);
+            let suits =
+                |series: &&Series| shape.is_of(simulation, series.node) && simulation.meets_needs(*class, series.node);
+            for series in launches.series().iter().filter(has_labels).filter(suits) {
+                Arc::make_mut(&mut met[series.number].all).insert(number);
             }
         }
         (*class, number)
@@ -433,13 +420,10 @@ fn meet_in_company(
 }
 
 /// A launch is an offer if it meets the needs of somebody, and no other of its stall beats it.
-fn offers<'a>(
-    launches: impl Iterator<Item = (Stall<'a>, &'a Launch<'a>, Arc<NeedSet>)>,
-    simulation: &Simulation,
-) -> Vec<Offer<'a>> {
-    let mut by_stall: BTreeMap<Stall<'a>, Vec<Offer<'a>>> = BTreeMap::new();
+fn offers<'a>(launches: impl Iterator<Item = (Stall, Launch<'a>, Arc<NeedSet>)>) -> Vec<Offer<'a>> {
+    let mut by_stall: BTreeMap<Stall, Vec<Offer<'a>>> = BTreeMap::new();
     for (stall, launch, meets) in launches.filter(|(.., meets)| !meets.is_empty()) {
-        let room = simulation.room(launch.node).to_vec();
+        let room = launch.room();
         let price = launch.offering.price_per_hour.map_or_else(|| unknown_price(&room), Money::units);
         by_stall.entry(stall).or_default().push(Offer { launch, area: stall.0, room, price, meets });
     }
@@ -448,10 +432,10 @@ fn offers<'a>(
     offers
 }
 
-/// Of two at one price, the larger one comes first.
+/// Of two at one price, the larger one comes first, then the first of the launches.
 fn by_area_and_price(left: &Offer<'_>, right: &Offer<'_>) -> Ordering {
     let by_price = left.price.total_cmp(&right.price).then_with(|| right.room.cmp(&left.room));
-    left.area.cmp(&right.area).then(by_price)
+    left.area.cmp(&right.area).then(by_price).then(left.launch.position.cmp(&right.launch.position))
 }
 
 /// Larger nodes of unknown price are taken to cost more.

@@ -13,6 +13,7 @@ mod bins;
 mod bound;
 mod bundles;
 mod daemons;
+mod demands;
 mod effort;
 mod exchange;
 mod existing;
@@ -24,6 +25,7 @@ mod lots;
 mod market;
 mod mixture;
 mod need_set;
+mod needs;
 mod options;
 mod pack;
 mod parts;
@@ -202,7 +204,7 @@ pub fn plan_within_budget(snapshot: &Snapshot, catalog: &Catalog, options: &Opti
 fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: &Effort) -> Plan {
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
     let from = (catalog, options);
-    let (mut simulation, demands) = launch::simulate(snapshot, &shaper);
+    let (mut simulation, demands) = demands::simulate(snapshot, &shaper);
     let on_existing = place_on_existing(snapshot, &mut simulation);
     let launches = demands.launches(on_existing.rest.iter().map(|waiting| &**waiting.pod), from, &mut simulation);
     let wider;

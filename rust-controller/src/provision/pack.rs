@@ -31,7 +31,7 @@ pub(super) struct Packed<'a> {
     /// Why the others were not.
     pub(super) unplaceable: Vec<(usize, Arc<Unplaceable>)>,
     /// Launches that no other beats.
-    pub(super) unbeaten: Vec<&'a Launch<'a>>,
+    pub(super) unbeaten: Vec<Launch<'a>>,
     /// The least that any nodes for those that were placed would cost.
     pub(super) bound: Option<LowerBound>,
     /// Whether the domains of all nodes that could join counted as long as pods were placed.
@@ -97,7 +97,8 @@ pub(super) fn pack<'a>(
     // A cheaper type may have more room, of what nobody asked for.
     bins.forget_refusals();
     place_until_nothing_changes(&mut waiting, |pod| bins.place_anywhere(*pod, pods[*pod].class, &market, simulation));
-    let why = |pod: usize| Some((pod, Arc::clone(singles.why(pods[pod].class)?)));
+    let why = singles.why(waiting.iter().map(|pod| pods[*pod].class), simulation);
+    let with_why = |pod: usize| Some((pod, Arc::clone(why.get(&pods[pod].class)?)));
     let placed: Vec<&Waiting<'_>> = bins.order.iter().map(|pod| &pods[*pod]).collect();
     Packed {
         bound: LowerBound::of(&placed, &market, simulation),
@@ -107,7 +108,7 @@ pub(super) fn pack<'a>(
         zones_are_full,
         bins: bins.all,
         order: bins.order,
-        unplaceable: waiting.into_iter().filter_map(why).collect(),
+        unplaceable: waiting.into_iter().filter_map(with_why).collect(),
     }
 }
 

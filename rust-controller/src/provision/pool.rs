@@ -59,7 +59,7 @@ struct Group<'a> {
 /// `unbeaten` launches of its sizes. By name, and the name for each node.
 pub(super) fn pools<'a>(
     bins: &[Bin<'a>],
-    unbeaten: &[&'a Launch<'a>],
+    unbeaten: &[Launch<'a>],
     fewest_nodes: u64,
     (snapshot, catalog, prefix): (&Snapshot, &Catalog, &str),
 ) -> (BTreeMap<String, Pool>, Vec<String>) {
@@ -73,7 +73,8 @@ pub(super) fn pools<'a>(
     let mut largest_of: BTreeMap<Kind<'a>, u64> = BTreeMap::new();
     for (kind, group) in &groups {
         // What a type offers does not depend on the labels that a pool adds.
-        let others = unbeaten.iter().filter(|launch| Kind { labels: kind.labels, ..Kind::of(launch, false) } == *kind);
+        let others =
+            unbeaten.iter().filter(|launch| Kind { labels: kind.labels, ..Kind::of(**launch, false) } == *kind);
         let others = others.map(|launch| (launch.kind.name.as_str(), cores(launch.kind)));
         let types: BTreeMap<&str, u64> =
             group.planned.iter().map(|(name, (cores, _))| (*name, *cores)).chain(others).collect();
@@ -116,11 +117,11 @@ fn cores(kind: &NodeType) -> u64 {
 }
 
 impl<'a> Kind<'a> {
-    fn of(launch: &'a Launch<'_>, oversized: bool) -> Self {
-        let Launch { kind, offering, template_labels, .. } = launch;
+    fn of(launch: Launch<'a>, oversized: bool) -> Self {
+        let Launch { kind, offering, .. } = launch;
         let label = |key: &str| kind.labels.get(key).map(String::as_str);
         let capacity_type = &offering.capacity_type;
-        Self { labels: template_labels, arch: label(key::ARCH), os: label(key::OS), capacity_type, oversized }
+        Self { labels: launch.template_labels(), arch: label(key::ARCH), os: label(key::OS), capacity_type, oversized }
     }
 
     fn pool(

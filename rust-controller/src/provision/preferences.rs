@@ -7,12 +7,12 @@
 use super::Options;
 use super::bins::Bin;
 use super::effort::Effort;
-use super::exchange::{Exchange, PlannedSpot, ROUNDS, Spot};
+use super::exchange::{Exchange, Likeness, PlannedSpot, ROUNDS, Spot};
 use super::existing::Waiting;
-use super::launch::Launches;
+use super::launch::{Launches, Series};
 use super::pack::Packed;
 use super::relaunch::{Limits, OnExisting, relaunch};
-use crate::feasibility::{ClassId, NodeId, Simulation, Unmet, Wishes};
+use crate::feasibility::{ClassId, NodeId, Obstacles, Simulation, Unmet, Wishes};
 use crate::snapshot::Snapshot;
 
 /// Pods on existing nodes of the cluster, each with the name of its node.
@@ -28,7 +28,7 @@ pub(super) fn on_existing<'a>(
 ) {
     let positions: Vec<usize> = fitting.iter().map(|(waiting, _)| waiting.position).collect();
     let Some(mut wishes) = Wishes::of(snapshot, &positions, &[]) else { return };
-    let mut spots: Vec<Spot> = Vec::new();
+    let mut spots: Vec<Spot<'_>> = Vec::new();
     for (number, node) in simulation.existing_nodes().enumerate().filter(|(_, node)| usable.binary_search(node).is_ok())
     {
         spots.push(Spot { node, number, planned: None, pods: Vec::new() });
@@ -83,13 +83,21 @@ pub(super) fn on_planned<'a>(
 }
 
 /// Whether a planned node, or another new one, takes the pod now.
-fn may_be_placed(waiting: &Waiting<'_>, bins: &[Bin<'_>], launches: &Launches<'_>, simulation: &Simulation) -> bool {
-    let mut planned = bins.iter().map(|bin| (bin.node, bin.launch.node));
-    let mut new = launches.all().map(|launch| (launch.node, launch.node));
-    let takes = |(node, like): (NodeId, NodeId)| {
-        simulation.may_run(waiting.class, node) && launches.are_asked_for(waiting.pod, like, simulation)
+fn may_be_placed<'a>(
+    waiting: &Waiting<'_>,
+    bins: &[Bin<'_>],
+    launches: &'a Launches<'a>,
+    simulation: &Simulation,
+) -> bool {
+    let class = waiting.class;
+    let is_asked_for = |node: NodeId| launches.are_asked_for(waiting.pod, node, simulation);
+    let mut planned = bins.iter();
+    let planned_takes = |bin: &Bin<'_>| simulation.may_run(class, bin.node) && is_asked_for(bin.launch.node());
+    let new_takes = |series: &Series| {
+        let has_room = || launches.of_series(series).any(|launch| launch.fits(simulation.requests(class)));
+        simulation.obstacles(class, series.node) == Obstacles::default() && is_asked_for(series.node) && has_room()
     };
-    !waiting.pod.claims_devices && (planned.any(takes) || new.any(takes))
+    !waiting.pod.claims_devices && (planned.any(planned_takes) || launches.series().iter().any(new_takes))
 }
 
 /// Counts what is unmet, and before that lets pods and nodes change, if they may.
@@ -115,7 +123,7 @@ fn change_places<'a>(
     for (waiting, number, _) in &on_existing {
         wishes.place(waiting.position, *number);
     }
-    let spots: Vec<Spot> = bins.iter().map(|bin| spot(bin, pods, &mut wishes, simulation)).collect();
+    let spots: Vec<Spot<'_>> = bins.iter().map(|bin| spot(bin, pods, &mut wishes, simulation)).collect();
     let mut exchange = Exchange::new(pods, spots, &mut wishes, simulation).within(launches);
     if may_change {
         exchange.improve(ROUNDS);
@@ -126,12 +134,13 @@ fn change_places<'a>(
     }
     let spots = exchange.spots;
     let on_planned = spots.iter().flat_map(|spot| {
-        let position = |pod: &usize| (pods[*pod].position, spot.number, spot.like());
+        let position = |pod: &usize| (pods[*pod].position, spot.number, spot.likeness());
         spot.pods.iter().map(position)
     });
     let on_planned = on_planned.filter(|(position, ..)| wishes.number(*position).is_some());
-    let on_existing = on_existing.iter().map(|(waiting, number, node)| (waiting.position, *number, *node));
-    let placed: Vec<(usize, usize, NodeId)> = on_existing.chain(on_planned).collect();
+    let on_existing =
+        on_existing.iter().map(|(waiting, number, node)| (waiting.position, *number, Likeness::Existing(*node)));
+    let placed: Vec<(usize, usize, Likeness<'_>)> = on_existing.chain(on_planned).collect();
     let unmet = placed.into_iter().map(|at| unmet(snapshot, at, &wishes, simulation)).sum();
     for (bin, spot) in bins.iter_mut().zip(spots) {
         bin.pods = spot.pods;
@@ -144,26 +153,26 @@ fn node_number(snapshot: &Snapshot, name: &str) -> Option<usize> {
 }
 
 /// A planned node, with its pods and its daemon pods placed there for [`Wishes`].
-fn spot(bin: &Bin<'_>, pods: &[Waiting<'_>], wishes: &mut Wishes, simulation: &Simulation) -> Spot {
-    let like = bin.launch.node;
-    let number = wishes.add_new(&simulation.target(like));
-    wishes.of_more(&bin.launch.daemons).for_each(|daemon| wishes.place(daemon, number));
-    let mut left = simulation.room(like).to_vec();
+fn spot<'a>(bin: &Bin<'a>, pods: &[Waiting<'_>], wishes: &mut Wishes, simulation: &Simulation) -> Spot<'a> {
+    let launch = bin.launch;
+    let number = wishes.add_new(&launch.target());
+    wishes.of_more(&launch.series.daemons).for_each(|daemon| wishes.place(daemon, number));
+    let mut left = launch.room();
     for Waiting { position, class, .. } in bin.pods.iter().map(|pod| &pods[*pod]) {
         wishes.place(*position, number);
         for (resource, amount) in simulation.requests(*class) {
             left[*resource] -= amount;
         }
     }
-    Spot { node: bin.node, number, planned: Some(PlannedSpot { like, left }), pods: bin.pods.clone() }
+    Spot { node: bin.node, number, planned: Some(PlannedSpot { launch, left }), pods: bin.pods.clone() }
 }
 
-/// What is unmet for a pod that is on a node; `like` has the node's labels and taints.
+/// What is unmet for a pod that is on a node, which has labels and taints like this.
 fn unmet(
     snapshot: &Snapshot,
-    (position, number, like): (usize, usize, NodeId),
+    (position, number, like): (usize, usize, Likeness<'_>),
     wishes: &Wishes,
     simulation: &Simulation,
 ) -> Unmet {
-    wishes.unmet_there(position, &snapshot.pods()[position], number, &simulation.target(like))
+    wishes.unmet_there(position, &snapshot.pods()[position], number, &like.target(simulation))
 }

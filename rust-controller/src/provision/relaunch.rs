@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bins::Bin;
-use super::exchange::{Exchange, PlannedSpot};
+use super::exchange::{Exchange, Likeness, PlannedSpot};
 use super::existing::Waiting;
 use super::launch::{Launch, Launches};
 use crate::feasibility::{ClassId, NodeId, Noticed, Simulation, Watchers};
@@ -37,8 +37,8 @@ pub(super) type OnExisting<'a> = (Waiting<'a>, usize, NodeId);
 struct Place<'a> {
     /// Among the nodes of [`Wishes`](crate::feasibility::Wishes).
     number: usize,
-    /// The node whose labels and taints it has.
-    like: NodeId,
+    /// Whose labels and taints it has.
+    like: Likeness<'a>,
     /// By number of their soft rules.
     caring: BTreeMap<usize, Caring<'a>>,
 }
@@ -67,7 +67,7 @@ struct Relaunching<'r, 'e, 'a> {
     launches: &'a Launches<'a>,
     limits: Limits,
     /// By labels of the `NodePool` and price.
-    priced: BTreeMap<(&'a Labels, Money), Vec<&'a Launch<'a>>>,
+    priced: BTreeMap<(&'a Labels, Money), Vec<Launch<'a>>>,
     watchers: Watchers,
     /// The planned nodes, then the existing ones.
     places: Vec<Place<'a>>,
@@ -95,7 +95,7 @@ pub(super) fn relaunch<'a>(
     }
     for launch in launches.all() {
         if let Some(price) = launch.offering.price_per_hour {
-            relaunching.priced.entry((&launch.template_labels, price)).or_default().push(launch);
+            relaunching.priced.entry((launch.template_labels(), price)).or_default().push(launch);
         }
     }
     let rounds = (0..ROUNDS).take_while(|_| relaunching.round());
@@ -160,12 +160,12 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
     }
 
     /// The launch at the node's price by which most is won, if anything is.
-    fn best(&mut self, at: usize) -> Option<&'a Launch<'a>> {
+    fn best(&mut self, at: usize) -> Option<Launch<'a>> {
         let now = self.bins[at].launch;
-        let same_price = self.priced.get(&(&*now.template_labels, now.offering.price_per_hour?))?;
-        let possible: Vec<&'a Launch<'a>> =
-            same_price.iter().copied().filter(|launch| self.may_be_launched(at, launch)).collect();
-        let mut best: Option<(Rank<'a>, &'a Launch<'a>)> = None;
+        let same_price = self.priced.get(&(now.template_labels(), now.offering.price_per_hour?))?;
+        let possible: Vec<Launch<'a>> =
+            same_price.iter().copied().filter(|launch| self.may_be_launched(at, *launch)).collect();
+        let mut best: Option<(Rank<'a>, Launch<'a>)> = None;
         for launch in possible {
             let change = self.change(at, launch);
             let rank = self.rank(change, launch, now);
@@ -176,7 +176,7 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
         best.map(|(_, launch)| launch)
     }
 
-    fn rank(&self, change: i64, launch: &'a Launch<'a>, now: &Launch<'_>) -> Rank<'a> {
+    fn rank(&self, change: i64, launch: Launch<'a>, now: Launch<'_>) -> Rank<'a> {
         let names = [&launch.kind.name, &launch.offering.zone, &launch.offering.capacity_type].map(String::as_str);
         let other_capacity_type = launch.offering.capacity_type != now.offering.capacity_type;
         let nodes = self.nodes_in.get(launch.offering.zone.as_str()).copied().unwrap_or(0);
@@ -184,10 +184,10 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
     }
 
     /// Whether a node could be launched like this with all its pods, and no hard rule would tell.
-    fn may_be_launched(&self, at: usize, launch: &Launch<'_>) -> bool {
+    fn may_be_launched(&self, at: usize, launch: Launch<'_>) -> bool {
         let now = self.bins[at].launch;
         let simulation: &Simulation = self.exchange.simulation;
-        let (one, other) = (now.node, launch.node);
+        let (one, other) = (now.node(), launch.node());
         launch.position != now.position
             && self.may_leave_zone(now, launch)
             && self.has_room(at, launch)
@@ -200,17 +200,16 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
             })
     }
 
-    fn may_leave_zone(&self, now: &Launch<'_>, launch: &Launch<'_>) -> bool {
+    fn may_leave_zone(&self, now: Launch<'_>, launch: Launch<'_>) -> bool {
         let zone = now.offering.zone.as_str();
         zone == launch.offering.zone || self.nodes_in.get(zone).is_some_and(|nodes| *nodes > self.limits.nodes_per_zone)
     }
 
     /// What is left of the node now counts the pods that are there.
-    fn has_room(&self, at: usize, launch: &Launch<'_>) -> bool {
-        let Some(PlannedSpot { like, left }) = &self.exchange.spots[at].planned else { return false };
-        let simulation: &Simulation = self.exchange.simulation;
-        let rooms = simulation.room(*like).iter().zip(simulation.room(launch.node));
-        left.iter().zip(rooms).all(|(left, (now, then))| now - left <= *then || now == left)
+    fn has_room(&self, at: usize, launch: Launch<'_>) -> bool {
+        let Some(PlannedSpot { launch: now, left }) = &self.exchange.spots[at].planned else { return false };
+        let rooms = now.room().into_iter().zip(launch.room());
+        left.iter().zip(rooms).all(|(left, (now, then))| now - left <= then || now == *left)
     }
 
     fn one_of_each_class(&self, at: usize) -> BTreeMap<ClassId, &Waiting<'a>> {
@@ -220,7 +219,7 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
 
     /// By how much more is unmet if a node is launched like this; 0 where its own pods win nothing by that, or where enough
     /// has been tried.
-    fn change(&mut self, at: usize, launch: &'a Launch<'a>) -> i64 {
+    fn change(&mut self, at: usize, launch: Launch<'a>) -> i64 {
         if self.steps_left == 0 {
             return 0;
         }
@@ -237,7 +236,7 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
     }
 
     /// Launches a node like this.
-    fn launch(&mut self, at: usize, launch: &'a Launch<'a>) {
+    fn launch(&mut self, at: usize, launch: Launch<'a>) {
         let now = std::mem::replace(&mut self.bins[at].launch, launch);
         let noticed = self.relabel(at, now, launch);
         let concerned = [self.own(at), self.others(at, now, launch, &noticed)].concat();
@@ -245,24 +244,23 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
         self.note(&weighed);
         *self.nodes_in.entry(&now.offering.zone).or_default() -= 1;
         *self.nodes_in.entry(&launch.offering.zone).or_default() += 1;
-        let Exchange { spots, simulation, .. } = &mut *self.exchange;
-        if let Some(PlannedSpot { like, left }) = &mut spots[at].planned {
-            let rooms = simulation.room(*like).iter().zip(simulation.room(launch.node));
+        if let Some(PlannedSpot { launch: planned, left }) = &mut self.exchange.spots[at].planned {
+            let rooms = planned.room().into_iter().zip(launch.room());
             left.iter_mut().zip(rooms).for_each(|(left, (now, then))| *left += then - now);
-            *like = launch.node;
+            *planned = launch;
         }
     }
 
     /// A node has the labels of another launch, and its daemon pods, as far as soft rules see.
-    fn relabel(&mut self, at: usize, now: &Launch<'_>, launch: &Launch<'_>) -> Noticed {
-        let Exchange { wishes, spots, pods, simulation, .. } = &mut *self.exchange;
+    fn relabel(&mut self, at: usize, now: Launch<'_>, launch: Launch<'a>) -> Noticed {
+        let Exchange { wishes, spots, pods, .. } = &mut *self.exchange;
         let number = spots[at].number;
         let on_node = || spots[at].pods.iter().map(|pod| pods[*pod].position);
-        let (leaving, coming) = (wishes.of_more(&now.daemons), wishes.of_more(&launch.daemons));
+        let (leaving, coming) = (wishes.of_more(&now.series.daemons), wishes.of_more(&launch.series.daemons));
         on_node().chain(leaving).for_each(|position| wishes.take(position, number));
-        let noticed = wishes.relabel(number, &simulation.target(launch.node));
+        let noticed = wishes.relabel(number, &launch.target());
         on_node().chain(coming).for_each(|position| wishes.place(position, number));
-        self.places[at].like = launch.node;
+        self.places[at].like = Likeness::Planned(launch);
         self.steps_left = self.steps_left.saturating_sub(spots[at].pods.len());
         noticed
     }
@@ -273,10 +271,11 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
     }
 
     /// The soft rules of pods elsewhere that may find something else, each with the places of those pods.
-    fn others(&self, at: usize, now: &Launch<'_>, launch: &Launch<'_>, noticed: &Noticed) -> Vec<(usize, usize)> {
+    fn others(&self, at: usize, now: Launch<'_>, launch: Launch<'_>, noticed: &Noticed) -> Vec<(usize, usize)> {
         let Exchange { wishes, spots, pods, .. } = &*self.exchange;
         let on_node = spots[at].pods.iter().map(|pod| pods[*pod].position);
-        let daemons = [&now.daemons, &launch.daemons].into_iter().flat_map(|daemons| wishes.of_more(daemons));
+        let daemons =
+            [&now.series.daemons, &launch.series.daemons].into_iter().flat_map(|daemons| wishes.of_more(daemons));
         let watching = wishes.watching(&self.watchers, on_node.chain(daemons), noticed);
         let of_wish = |wish: usize| {
             let places = self.of_wish.get(&wish).into_iter().flatten().filter(|place| **place != at);
@@ -292,7 +291,7 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
         let weigh = |(at, wish): (usize, usize)| {
             let Place { number, like, caring } = &self.places[at];
             let Caring { position, pod, .. } = caring.get(&wish)?;
-            let unmet = wishes.unmet_there(*position, pod, *number, &simulation.target(*like));
+            let unmet = wishes.unmet_there(*position, pod, *number, &like.target(simulation));
             Some((at, wish, unmet.weight))
         };
         asked.into_iter().filter_map(weigh).collect()
@@ -319,8 +318,8 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
 /// The planned nodes, then the existing ones that pods fit; nothing is weighed yet.
 fn places<'a>(exchange: &Exchange<'_, 'a>, on_existing: &[OnExisting<'a>]) -> Vec<Place<'a>> {
     let Exchange { spots, pods, wishes, .. } = exchange;
-    let place = |number: usize, like: NodeId| Place { number, like, caring: BTreeMap::new() };
-    let mut places: Vec<Place<'a>> = spots.iter().map(|spot| place(spot.number, spot.like())).collect();
+    let place = |number: usize, like: Likeness<'a>| Place { number, like, caring: BTreeMap::new() };
+    let mut places: Vec<Place<'a>> = spots.iter().map(|spot| place(spot.number, spot.likeness())).collect();
     let add = |place: &mut Place<'a>, Waiting { position, pod, .. }: &Waiting<'a>| {
         if let Some(wish) = wishes.number(*position) {
             let none = Caring { position: *position, pod, pods: 0, weight: 0 };
@@ -332,7 +331,7 @@ fn places<'a>(exchange: &Exchange<'_, 'a>, on_existing: &[OnExisting<'a>]) -> Ve
     }
     let mut existing: BTreeMap<usize, Place<'a>> = BTreeMap::new();
     for (waiting, number, node) in on_existing {
-        add(existing.entry(*number).or_insert_with(|| place(*number, *node)), waiting);
+        add(existing.entry(*number).or_insert_with(|| place(*number, Likeness::Existing(*node))), waiting);
     }
     places.extend(existing.into_values());
     places

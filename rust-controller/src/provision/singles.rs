@@ -1,12 +1,12 @@
 //! Pods one by one, where rules about other pods left no place in the joint plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Unplaceable;
 use super::bins::Bins;
 use super::existing::Waiting;
-use super::launch::Launches;
+use super::launch::{Launch, Launches};
 use super::least_waste::Ranking;
 use super::market::Market;
 use crate::feasibility::{ClassId, NodeId, Refusal, Simulation};
@@ -17,10 +17,13 @@ pub(super) struct Singles<'a, 'm> {
     launches: &'a Launches<'a>,
     market: &'m Market<'a>,
     rankings: BTreeMap<ClassId, Result<Ranking<'a>, Arc<Unplaceable>>>,
-    /// When a class was refused, and why.
-    refused: BTreeMap<ClassId, (u64, Arc<Unplaceable>)>,
+    /// When a class was refused everywhere, and the new node that its own daemon pods close again, if there is one.
+    refused: BTreeMap<ClassId, (u64, Option<Closed<'a>>)>,
     opens: Opens,
 }
+
+/// A launch that admits a class as long as its daemon pods are not there, and what refuses then.
+type Closed<'a> = (Launch<'a>, Refusal);
 
 /// Which nodes may be opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,9 +52,25 @@ impl<'a, 'm> Singles<'a, 'm> {
         self.refused.clear();
     }
 
-    /// Why no pod of the class could be placed when it was tried last.
-    pub(super) fn why(&self, class: ClassId) -> Option<&Arc<Unplaceable>> {
-        self.refused.get(&class).map(|(_, why)| why)
+    /// Why no pod of these classes can be placed: O(launches) for each, so asked when all others have their places.
+    pub(super) fn why(
+        &self,
+        classes: impl IntoIterator<Item = ClassId>,
+        simulation: &Simulation,
+    ) -> BTreeMap<ClassId, Arc<Unplaceable>> {
+        let of_class = |class: ClassId| {
+            let (_, closed) = self.refused.get(&class)?;
+            let why = match self.rankings.get(&class)? {
+                Err(why) => Arc::clone(why),
+                Ok(ranking) => {
+                    let miss = ranking.nearest_miss(closed.clone(), simulation);
+                    Arc::new(miss.map_or(Unplaceable::NoTypes, Unplaceable::NoType))
+                }
+            };
+            Some((class, why))
+        };
+        let classes: BTreeSet<ClassId> = classes.into_iter().collect();
+        classes.into_iter().filter_map(of_class).collect()
     }
 
     /// Puts a pod on a planned node that may run it, or on a new one.
@@ -71,15 +90,15 @@ impl<'a, 'm> Singles<'a, 'm> {
             return true;
         }
         let ranking = self.rankings.remove(&class).unwrap_or_else(|| self.ranking(class, pod, simulation));
-        let refused = match &ranking {
-            Ok(ranking) => self.open(position, class, ranking, bins, simulation).err(),
-            Err(why) => Some(Arc::clone(why)),
+        let opened = match &ranking {
+            Ok(ranking) => self.open(position, class, ranking, bins, simulation),
+            Err(_) => Err(None),
         };
         self.rankings.insert(class, ranking);
-        match refused {
-            None => true,
-            Some(why) => {
-                self.refused.insert(class, (now, why));
+        match opened {
+            Ok(()) => true,
+            Err(closed) => {
+                self.refused.insert(class, (now, closed));
                 false
             }
         }
@@ -108,35 +127,33 @@ impl<'a, 'm> Singles<'a, 'm> {
         ranking: &Ranking<'a>,
         bins: &mut Bins<'a>,
         simulation: &mut Simulation,
-    ) -> Result<(), Arc<Unplaceable>> {
+    ) -> Result<(), Option<Closed<'a>>> {
         let mut closed = None;
-        for at in ranking.cheapest_admitting(simulation) {
-            let launch = ranking.launch(at);
+        for launch in ranking.cheapest_admitting(simulation) {
             let may_open = match self.opens {
                 Opens::Any => true,
-                Opens::InKnownDomains => !simulation.opens_domain(launch.node),
+                Opens::InKnownDomains => !simulation.opens_domain(launch.node()),
                 Opens::TheFirst => bins.all.is_empty(),
             };
             if !may_open {
                 continue;
             }
-            match join(launch.node, class, simulation) {
+            match join(launch, class, simulation) {
                 Ok(node) => {
                     let bin = bins.add(launch, node);
                     bins.place(position, class, bin, simulation);
                     return Ok(());
                 }
-                Err(refusal) => drop(closed.get_or_insert((at, refusal))),
+                Err(refusal) => drop(closed.get_or_insert((launch, refusal))),
             }
         }
-        let miss = ranking.nearest_miss(closed, simulation);
-        Err(Arc::new(miss.map_or(Unplaceable::NoTypes, Unplaceable::NoType)))
+        Err(closed)
     }
 }
 
 /// A new node for a pod of the class. One that its own daemon pods close again is given up, and why is told.
-pub(super) fn join(like: NodeId, class: ClassId, simulation: &mut Simulation) -> Result<NodeId, Refusal> {
-    let joined = simulation.join(like);
+pub(super) fn join(launch: Launch<'_>, class: ClassId, simulation: &mut Simulation) -> Result<NodeId, Refusal> {
+    let joined = launch.join(simulation);
     simulation.wake(joined);
     match simulation.refusal(class, joined) {
         None => Ok(joined),

@@ -22,7 +22,8 @@ pub(super) fn fill_up<'a>(
     bins: &mut Bins<'a>,
     simulation: &mut Simulation,
 ) -> bool {
-    let zones: BTreeSet<&str> = launches.all().map(|launch| launch.offering.zone.as_str()).collect();
+    let zones: BTreeSet<&str> =
+        launches.without_template_labels().map(|launch| launch.offering.zone.as_str()).collect();
     let mut all_have = true;
     for zone in zones {
         let here = bins.all.iter().filter(|bin| bin.launch.offering.zone == zone).count();
@@ -44,7 +45,7 @@ fn next<'a>(
     (launches, market): (&'a Launches<'a>, &Market<'a>),
     bins: &Bins<'a>,
     simulation: &Simulation,
-) -> Option<(usize, usize, &'a Launch<'a>)> {
+) -> Option<(usize, usize, Launch<'a>)> {
     let mut crowded: Vec<usize> = (0..bins.all.len()).filter(|bin| bins.all[*bin].pods.len() > 1).collect();
     crowded.sort_by_key(|bin| std::cmp::Reverse(bins.all[*bin].pods.len()));
     let mut asked: BTreeSet<ClassId> = BTreeSet::new();
@@ -53,14 +54,15 @@ fn next<'a>(
         if !asked.insert(class) || !simulation.minds_nobody(class) {
             continue;
         }
-        let suits = |launch: &&Launch<'_>| {
+        let suits = |launch: &Launch<'_>| {
             launch.offering.zone == zone
-                && market.makes(launch, class)
-                && simulation.suits(class, launch.node)
-                && !simulation.opens_domain(launch.node)
+                && market.makes(*launch, class)
+                && launch.fits(simulation.requests(class))
+                && simulation.meets_needs(class, launch.node())
+                && !simulation.opens_domain(launch.node())
         };
         // A price that is not known comes last.
-        let price = |launch: &&Launch<'_>| (launch.offering.price_per_hour.is_none(), launch.offering.price_per_hour);
+        let price = |launch: &Launch<'_>| (launch.offering.price_per_hour.is_none(), launch.offering.price_per_hour);
         if let Some(launch) = launches.all().filter(suits).min_by_key(price) {
             return Some((bin, pod, launch));
         }
