@@ -252,6 +252,24 @@ fn where_a_price_is_unknown_nodes_count_by_their_size() {
     assert!(is_near(decided.bound.unwrap().least, 0.41));
 }
 
+#[test]
+fn a_cheap_node_that_is_there_once_counts_once() {
+    // Ten cores: eight on the spot node for 0.1, and two for what they cost at least elsewhere.
+    let catalog = CATALOG.replace("{on-demand: 0.41}", "{on-demand: 0.41, spot: 0.1}");
+    let catalog = catalog::parse("test", &catalog).unwrap();
+    let spot = node("n0", "node.kubernetes.io/instance-type: large, karpenter.sh/capacity-type: spot", "");
+    let pods = (0..20).map(|number| pod(&format!("web-{number}"), &format!("n{}", number % 2), "cpu: 500m", ""));
+    let text = spot + &large("n1") + &pods.collect::<String>();
+    let mut decided = fleet(&text, &catalog, &Options::default());
+    let bound = decided.bound.as_mut().unwrap();
+    assert!(is_near(bound.least, 0.1 + 0.1), "{}", bound.least);
+    // What the spot node offers beyond its price is taken from what the pods are worth.
+    bound.least += 0.001;
+    let snapshot = lower::parse_manifest(&text).unwrap().into_snapshot();
+    let found = check_lower_bound(&snapshot, (&catalog, &Options::default()), &decided);
+    assert!(found.iter().any(|complaint| complaint.problem.contains("its prices make 0.1")), "{found:?}");
+}
+
 /// What the judge says once the bound of a fleet is spoilt.
 fn is_noticed_of_fleet(what: &str, spoil: impl FnOnce(&mut FleetBound)) {
     let daemon = "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d}\nspec: {selector: {matchLabels: {app: d}}, template: \
@@ -272,9 +290,8 @@ fn a_spoilt_bound_of_a_fleet_is_noticed() {
     is_noticed_of_fleet("its prices make", |bound| bound.least *= 1.01);
     is_noticed_of_fleet("new nodes make it", |bound| bound.least = 0.5);
     is_noticed_of_fleet("the removals make it", |bound| bound.least = 2.0);
-    is_noticed_of_fleet("offers", |bound| bound.certificate.per_node += 0.01);
-    is_noticed_of_fleet("offers", |bound| bound.certificate.per_resource = [("cpu".to_owned(), 0.0527)].into());
-    is_noticed_of_fleet("n0 offers", |bound| bound.certificate.per_resource = [("memory".to_owned(), 1.0)].into());
+    is_noticed_of_fleet("small offers", |bound| bound.certificate.per_node += 0.01);
+    is_noticed_of_fleet("small offers", |bound| bound.certificate.per_resource = [("cpu".to_owned(), 0.053)].into());
     is_noticed_of_fleet("leaves out small", |bound| bound.certificate.node_types = ["large".to_owned()].into());
     is_noticed_of_fleet("5 nodes are needed; 4 are", |bound| bound.certificate.fewest_nodes = 5);
     is_noticed_of_fleet("nodes are needed; 1 are", |bound| bound.certificate.apart_like = None);

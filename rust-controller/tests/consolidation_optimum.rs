@@ -8,9 +8,11 @@ mod fleets;
 #[expect(dead_code, reason = "tests that show the smallest bad case use the rest")]
 mod random;
 
-use fleets::{Guest, Host, TYPES, fleet, guest, host, leave, manifest, most_savings};
+use fleets::{Guest, Host, SIZES, TYPES, fleet, guest, host, leave, manifest, most_removed, most_savings};
 use mini_karpenter::check::check_consolidation;
-use mini_karpenter::consolidate::{Before, Consolidation, Options, consolidate, consolidate_after, lower_bound};
+use mini_karpenter::consolidate::{
+    Before, Consolidation, Objective, Options, consolidate, consolidate_after, lower_bound,
+};
 use mini_karpenter::model::Catalog;
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::Money;
@@ -52,6 +54,38 @@ fn small_fleets_shrink_as_far_as_exhaustive_search_finds() {
     println!("{optimal} of {CASES} fleets are at the optimum; {removals} removals");
     assert!(optimal * 100 >= CASES * 99, "{optimal} of {CASES} are at the optimum");
     assert!(removals > 500, "the cases say little: {removals} removals");
+}
+
+/// In milli-cores, of which a GiB counts as 250.
+fn size([millicores, gib, _]: [u64; 3]) -> u64 {
+    millicores + 250 * gib
+}
+
+#[test]
+fn without_prices_small_fleets_shrink_by_size_and_no_further_than_their_bound() {
+    let catalog = Catalog { types: Vec::new(), ..catalog::parse("test", TYPES).unwrap() };
+    let (mut bounds, mut optima) = (0.0, 0.0);
+    for seed in 0..CASES / 2 {
+        let (hosts, guests) = fleet(&mut Random::new(seed), [3, 7], [3, 14]);
+        let snapshot = snapshot(&hosts, &guests);
+        let mut decided = consolidate(&snapshot, &catalog, &Options::default());
+        decided.bound = lower_bound(&snapshot, (&catalog, &provision::Options::default()), &decided);
+        assert_eq!(decided.objective, Objective::Size);
+        let wrong = check_consolidation(&snapshot, &catalog, &decided);
+        assert!(wrong.is_empty(), "seed {seed}: {}", wrong[0]);
+        let all: u64 = hosts.iter().map(|host| size(SIZES[host.size].1)).sum();
+        let most = most_removed(&hosts, &guests, 0, |at| size(SIZES[at].1)).0;
+        let optimum = Money::nanos((all - most) * 1_000_000).units();
+        let least = decided.bound.as_ref().map_or(0.0, |bound| bound.least);
+        assert!(least <= optimum, "seed {seed}: {least} is no bound on {optimum}");
+        assert!(decided.sizes().1 >= optimum, "seed {seed}: {:?} is below {optimum}", decided.sizes());
+        let fewest = hosts.len() as u64 - most_removed(&hosts, &guests, 0, |_| 1).0;
+        assert!(decided.fewest_nodes().unwrap_or(0) as u64 <= fewest, "seed {seed}: {fewest} nodes are enough");
+        bounds += least;
+        optima += optimum;
+    }
+    println!("all bounds together are {:.1} % of all optima", 100.0 * bounds / optima);
+    assert!(bounds > 0.8 * optima, "bounds of {bounds} for {optima} say little");
 }
 
 /// A pod goes, a pod comes, or a node comes.

@@ -23,15 +23,13 @@ pub(super) struct Held<'a> {
     pub(super) elsewhere: Vec<Resources>,
 }
 
-/// A node that could hold some of them.
+/// A node that could be bought for some of them.
 pub(super) struct Offer {
     pub(super) name: String,
     /// Less what its daemon pods request.
     pub(super) room: Resources,
     /// `None` where it is not known.
     pub(super) price: Option<f64>,
-    /// Whether it is a node type of the catalog, and not a node that is there.
-    pub(super) for_sale: bool,
 }
 
 /// What is wrong with the bound of a plan.
@@ -46,7 +44,7 @@ pub(super) fn certificate(
     let held = Held::planned(snapshot, plan);
     let defaults = default_requirements(options, snapshot);
     let offers = offers(catalog, options, plan, daemons, (&held, &defaults));
-    let mut problems = held.problems(*per_hour, certificate, &offers);
+    let mut problems = held.problems(*per_hour, certificate, &offers, &[]);
     if let Some(cost) = plan.cost_per_hour().map(Money::units).filter(|cost| cost < per_hour) {
         problems.push(format!("says {per_hour} per hour, and the plan itself costs {cost}"));
     }
@@ -67,9 +65,7 @@ fn over_price(certificate: &Certificate, offers: &[Offer]) -> Vec<String> {
         match offer.price {
             None => Some(format!("speaks of {}, whose price nobody knows", offer.name)),
             Some(price) if offered > price => Some(format!("{} offers {offered} for {price}", offer.name)),
-            Some(_) if offer.for_sale && !certificate.node_types.contains(&offer.name) => {
-                Some(format!("leaves out {}", offer.name))
-            }
+            Some(_) if !certificate.node_types.contains(&offer.name) => Some(format!("leaves out {}", offer.name)),
             Some(_) => None,
         }
     };
@@ -128,7 +124,7 @@ impl Offer {
     ) -> Self {
         let taken = Resources::sum(daemons.map(|daemon| &daemon.requests));
         let room = options.usable(&kind.allocatable).less(&taken);
-        Self { name: kind.name.clone(), room, price: offering.price_per_hour.map(Money::units), for_sale: true }
+        Self { name: kind.name.clone(), room, price: offering.price_per_hour.map(Money::units) }
     }
 }
 
@@ -214,12 +210,20 @@ impl<'a> Held<'a> {
         Self { pods, namespaces: snapshot.extras().namespaces.as_ref(), elsewhere: Vec::new() }
     }
 
-    /// What is wrong with a bound on the cost of nodes for these pods, each of which is one of these offers.
-    pub(super) fn problems(&self, least: f64, certificate: &Certificate, offers: &[Offer]) -> Vec<String> {
+    /// What is wrong with a bound on the cost of nodes for these pods, of which any number may be of each offer, and some may be
+    /// those that are there, given by room and price.
+    pub(super) fn problems(
+        &self,
+        least: f64,
+        certificate: &Certificate,
+        offers: &[Offer],
+        there: &[(Resources, f64)],
+    ) -> Vec<String> {
         let mut problems = negative(certificate);
         problems.extend(over_price(certificate, offers));
         problems.extend(self.miscounted(certificate));
-        let worth = self.worth(certificate);
+        let excess = |(room, price): &(Resources, f64)| (offered(certificate, room) - price).max(0.0);
+        let worth = self.worth(certificate) - there.iter().map(excess).sum::<f64>();
         if least > worth {
             problems.push(format!("says {least}, and its prices make {worth} of the pods"));
         }

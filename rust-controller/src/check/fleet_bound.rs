@@ -22,11 +22,11 @@ pub fn check_lower_bound(
 ) -> Vec<Violation> {
     let Some(FleetBound { least, certificate }) = &consolidation.bound else { return Vec::new() };
     let fleet = Fleet::of(snapshot, catalog, consolidation);
-    let mut offers = fleet.offers();
-    if consolidation.objective == Objective::Price {
-        offers.extend(bought(snapshot, (catalog, options), &fleet.held.pods));
-    }
-    let mut problems = fleet.held.problems(*least, certificate, &offers);
+    let for_sale = match consolidation.objective {
+        Objective::Price => for_sale(snapshot, (catalog, options), &fleet.held.pods),
+        Objective::Size => Vec::new(),
+    };
+    let mut problems = fleet.held.problems(*least, certificate, &for_sale, &fleet.there());
     for (what, cost) in fleet.costs().into_iter().filter(|(_, cost)| least > cost) {
         problems.push(format!("says {least}, and {what} make it {cost}"));
     }
@@ -90,22 +90,12 @@ impl<'a> Fleet<'a> {
         Self { consolidation, counted, held: Held { pods, namespaces, elsewhere } }
     }
 
-    /// Of nodes that offer the same at the same price, one.
-    fn offers(&self) -> Vec<Offer> {
+    /// Room and price of the nodes that count and may hold some of the pods.
+    fn there(&self) -> Vec<(Resources, f64)> {
         let placements = placements(&self.held.pods);
         let holding = self.counted.iter().filter(|station| station.others.pods > 0 || station.may_take(&placements));
         // Even a node that is too full may stay as it is.
-        let mut offers: BTreeMap<(Resources, u64), &Station<'_>> = BTreeMap::new();
-        for station in holding {
-            offers.entry((station.room().largest(&station.others), self.weight(station))).or_insert(station);
-        }
-        let offers = offers.into_iter().map(|((room, _), station)| Offer {
-            name: station.node.name.clone(),
-            room,
-            price: Some(self.total([station])),
-            for_sale: false,
-        });
-        offers.collect()
+        holding.map(|station| (station.room().largest(&station.others), self.total([station]))).collect()
     }
 
     /// In billionths of the currency, or in milli-cores.
@@ -164,7 +154,7 @@ fn is_removable(node: &Node) -> bool {
 
 /// Node types with a price that may hold one of the pods, with the labels that it asks for, as far as they decide which daemon
 /// pods run there.
-fn bought(snapshot: &Snapshot, (catalog, options): (&Catalog, &Options), pods: &[&Pod]) -> Vec<Offer> {
+fn for_sale(snapshot: &Snapshot, (catalog, options): (&Catalog, &Options), pods: &[&Pod]) -> Vec<Offer> {
     let daemons = daemon_pods(snapshot);
     let watched: BTreeSet<&str> = daemons.iter().flat_map(|daemon| asked_keys(&daemon.placement)).collect();
     let known = type_keys(catalog, options);

@@ -4,12 +4,12 @@
 //! allow, or by free room on nodes that stay in any case. Whatever removals and replacements there are, what the nodes cost
 //! that count or come is no less than the bound of [`Holders::least_cost`] for these offers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Consolidation, Keep, NodePlan, Objective, Verdict};
 use crate::feasibility::{Target, placement_admits};
 use crate::model::{Catalog, Node, Placement, Resources};
-use crate::provision::{self, Certificate, Holders};
+use crate::provision::{self, Certificate, Holders, There};
 use crate::snapshot::Snapshot;
 use crate::units::FastMap;
 
@@ -70,18 +70,19 @@ fn holders(snapshot: &Snapshot, consolidation: &Consolidation) -> Holders {
         }
     }
     let may_take = |node: &Node| placements.iter().any(|asked| placement_admits(asked, &Target::existing(node)));
+    let mut there: BTreeMap<(Resources, u64), u64> = BTreeMap::new();
     for ((plan, counts), Requested { ending, others }) in plans.iter().zip(counts).zip(&requested) {
         let node = &plan.node;
         let room = node.allocatable.less(ending);
         if counts && (others.pods > 0 || may_take(node)) {
-            let price = consolidation.objective.total([plan]);
             // What is there may stay, even where it is more than there is room for.
-            let known = holders.there.entry(room.largest(others)).or_insert(price);
-            *known = price.min(*known);
+            *there.entry((room.largest(others), consolidation.objective.weight(plan))).or_default() += 1;
         } else if !counts && plan.takes_pods() && may_take(node) {
             holders.elsewhere.push(room.less(others));
         }
     }
+    let alike = |((room, weight), nodes)| There { room, price: consolidation.objective.in_units(weight), nodes };
+    holders.there = there.into_iter().map(alike).collect();
     holders
 }
 
@@ -104,11 +105,12 @@ impl Consolidation {
     /// large as the lower bound.
     #[must_use]
     pub fn fewest_nodes(&self) -> Option<usize> {
-        let least = self.bound.as_ref().filter(|_| self.objective == Objective::Size)?.least;
+        let FleetBound { least, certificate } = self.bound.as_ref().filter(|_| self.objective == Objective::Size)?;
         let counted = self.nodes.iter().filter(|plan| self.counts(plan));
         let mut sizes: Vec<f64> = counted.map(|plan| self.objective.total([plan])).collect();
         sizes.sort_by(|left, right| right.total_cmp(left));
         let so_far = sizes.into_iter().scan(0.0, |sum, size| Some(std::mem::replace(sum, *sum + size)));
-        Some(so_far.take_while(|sum| *sum < least).count())
+        let by_size = so_far.take_while(|sum| sum < least).count();
+        Some(by_size.max(usize::try_from(certificate.fewest_nodes).unwrap_or(0)))
     }
 }

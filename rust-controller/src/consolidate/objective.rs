@@ -32,7 +32,11 @@ impl Objective {
     /// What nodes count together, in the currency or in cores.
     #[must_use]
     pub fn total<'p>(self, plans: impl IntoIterator<Item = &'p NodePlan>) -> f64 {
-        let weight = plans.into_iter().map(|plan| self.weight(plan)).fold(0, u64::saturating_add);
+        self.in_units(plans.into_iter().map(|plan| self.weight(plan)).fold(0, u64::saturating_add))
+    }
+
+    /// So much in the currency or in cores.
+    pub(super) fn in_units(self, weight: u64) -> f64 {
         match self {
             Self::Price => Money::nanos(weight).units(),
             Self::Size => in_units("cpu", weight),

@@ -11,13 +11,14 @@
 //!
 //! so no nodes for these pods cost less. The prices are those of [`dual_prices`](super::dual_prices), rounded to the safe side.
 //! What nodes could hold that cost nothing is left out of that: their room of `demand[r]`, one each of `fewestNodes`, and
-//! `most[t][g]` of `pods[g]`.
+//! `most[t][g]` of `pods[g]`. And of nodes that are there, of which there is one each, what they offer beyond their price may be
+//! more than nothing, and is taken from what the pods are worth.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::existing::Waiting;
-use super::market::Market;
-use super::prices::safe_prices;
+use super::market::{Market, Offer};
+use super::prices::{Limit, safe_prices};
 use crate::feasibility::{ClassId, Seat, Simulation};
 use crate::model::PodName;
 
@@ -67,8 +68,20 @@ const SIZES: usize = 12;
 /// Pods that need a place, by class.
 type Held<'p> = BTreeMap<ClassId, Vec<&'p Waiting<'p>>>;
 
-/// A node that may hold some of the pods: its room, by number of the resource, and what it costs.
-pub(super) type Offered<'r> = (&'r [i64], f64);
+/// Nodes that may hold some of the pods.
+pub(super) struct Offered<'r> {
+    /// By number of the resource.
+    pub(super) room: &'r [i64],
+    pub(super) price: f64,
+    /// How many of them there are; infinity for any number.
+    pub(super) supply: f64,
+}
+
+impl<'r> Offered<'r> {
+    pub(super) fn for_sale(offer: &'r Offer<'_>) -> Self {
+        Self { room: &offer.room, price: offer.price, supply: f64::INFINITY }
+    }
+}
 
 /// One row of the program: what a node offers of something, and how much of it there is to hold.
 struct Row {
@@ -91,7 +104,7 @@ impl LowerBound {
     /// they request is for sale.
     pub(super) fn of(pods: &[&Waiting<'_>], market: &Market<'_>, simulation: &Simulation) -> Option<Self> {
         let needs: BTreeSet<usize> = pods.iter().filter_map(|waiting| market.needs(waiting.class)).collect();
-        let offers: Vec<Offered<'_>> = market.offers_to(&needs).map(|offer| (&*offer.room, offer.price)).collect();
+        let offers: Vec<Offered<'_>> = market.offers_to(&needs).map(Offered::for_sale).collect();
         if offers.is_empty() || market.has_unpriced(&needs) {
             return None;
         }
@@ -114,10 +127,14 @@ pub(super) fn certified<'p>(
     }
     let rows = rows(&held, free, simulation);
     let offered: Vec<Vec<f64>> =
-        offers.iter().map(|(room, _)| rows.iter().map(|row| in_full(row.what.offered_by(room))).collect()).collect();
+        offers.iter().map(|offer| rows.iter().map(|row| in_full(row.what.offered_by(offer.room))).collect()).collect();
     let demand: Vec<f64> = rows.iter().map(|row| in_full(row.demand)).collect();
-    let limits = offered.iter().zip(offers).map(|(offered, (_, price))| (offered.as_slice(), *price));
-    let (prices, least) = safe_prices(limits, &demand);
+    let limits: Vec<Limit<'_>> = offered
+        .iter()
+        .zip(offers)
+        .map(|(amounts, Offered { price, supply, .. })| Limit { amounts, price: *price, supply: *supply })
+        .collect();
+    let (prices, least) = safe_prices(&limits, &demand);
     (least > 0.0).then(|| (least, certificate(rows, &prices, simulation)))
 }
 

@@ -12,21 +12,32 @@ use crate::feasibility::{ClassId, Simulation};
 use crate::model::{Catalog, Placement, Pod, Resources, normalized_key};
 use crate::snapshot::Snapshot;
 
+/// Nodes that are there, and may stay.
+#[derive(Clone, Debug)]
+pub struct There {
+    /// What the pods may request of each.
+    pub room: Resources,
+    /// What each costs.
+    pub price: f64,
+    /// How many they are.
+    pub nodes: u64,
+}
+
 /// Pods, and the nodes that are there for them.
 #[derive(Debug, Default)]
 pub struct Holders {
     /// Positions of the pods in the snapshot.
     pub pods: Vec<usize>,
-    /// Nodes that may stay: by room for these pods, the least that one costs.
-    pub there: BTreeMap<Resources, f64>,
+    /// Nodes that may stay, no two with one room and price.
+    pub there: Vec<There>,
     /// What is free on each of the nodes that stay in any case, and so cost nothing.
     pub elsewhere: Vec<Resources>,
 }
 
 impl Holders {
     /// The least that nodes for the pods cost, of those that may stay and those that these options would launch, and the
-    /// certificate for it: that of a plan, in which nodes that are there are offers as well, and the free room elsewhere is not
-    /// paid for. `None` where nothing need be paid. Types without a price are no offers.
+    /// certificate for it: that of a plan, in which nodes that are there are offers as well, each once, and the free room
+    /// elsewhere is not paid for. `None` where nothing need be paid. Types without a price are no offers.
     ///
     /// One simulation, and O((nodes that differ + offers) × rows) for each step of the linear program.
     #[must_use]
@@ -47,12 +58,14 @@ impl Holders {
         let classes: BTreeMap<ClassId, &Pod> = waiting.iter().map(|each| (each.class, &**each.pod)).collect();
         let market = Market::of(&classes, &launches, &simulation);
         let needs: BTreeSet<usize> = classes.keys().filter_map(|class| market.needs(*class)).collect();
-        let there: Vec<(Vec<i64>, f64)> =
-            self.there.iter().map(|(room, price)| (numbered(room, &simulation), *price)).collect();
+        let rooms: Vec<Vec<i64>> = self.there.iter().map(|there| numbered(&there.room, &simulation)).collect();
+        let there = rooms.iter().zip(&self.there).map(|(room, There { price, nodes, .. })| {
+            #[expect(clippy::cast_precision_loss, reason = "a number of nodes")]
+            let supply = *nodes as f64;
+            Offered { room, price: *price, supply }
+        });
         let priced = market.offers_to(&needs).filter(|offer| offer.launch.offering.price_per_hour.is_some());
-        let priced: Vec<Offered<'_>> = priced.map(|offer| (&*offer.room, offer.price)).collect();
-        let offers: Vec<Offered<'_>> =
-            there.iter().map(|(room, price)| (room.as_slice(), *price)).chain(priced).collect();
+        let offers: Vec<Offered<'_>> = there.chain(priced.map(Offered::for_sale)).collect();
         let free: Vec<Vec<i64>> = self.elsewhere.iter().map(|room| numbered(room, &simulation)).collect();
         let (least, certificate) = certified(waiting.iter(), &offers, &free, &simulation)?;
         Some((least, Certificate { node_types: market.types(&needs), ..certificate }))

@@ -49,12 +49,12 @@ pub use existing::{
     ExistingMisses, NodeVerdicts, OnExisting, Waiting, place_on_existing, place_until_nothing_changes,
     verdicts_on_existing,
 };
-pub use holders::Holders;
+pub use holders::{Holders, There};
 pub use least_waste::{Choice, Fit, NearestMiss};
 pub use options::{Options, POOL_PREFIX, TypeFilter, UNSUITED_TYPES, default_requirements};
 pub use pending::Ignored;
 pub use pool::Pool;
-pub use prices::{dual_prices, safe_prices};
+pub use prices::dual_prices;
 pub use shape::{Shape, ShapeError};
 
 use crate::feasibility::{ClassId, Rule, Simulation, Unmet};

@@ -104,10 +104,20 @@ fn fit(hosts: &mut [Host], removed: u32, guests: &[Guest]) -> bool {
 
 /// The most that could be saved, in thousandths; and how many of these nodes can be among those that then go.
 pub(crate) fn most_savings(hosts: &[Host], guests: &[Guest], preferred: u32) -> (u64, u32) {
+    most_removed(hosts, guests, preferred, |size| SIZES[size].2)
+}
+
+/// The same of whatever nodes of a size count.
+pub(crate) fn most_removed(
+    hosts: &[Host],
+    guests: &[Guest],
+    preferred: u32,
+    weight: impl Fn(usize) -> u64,
+) -> (u64, u32) {
     let mut most = (0, 0);
     for removed in 1..(1_u32 << hosts.len()) - 1 {
         let gone = |at: &usize| removed >> at & 1 == 1;
-        let saved = (0..hosts.len()).filter(gone).map(|at| SIZES[hosts[at].size].2).sum();
+        let saved = (0..hosts.len()).filter(gone).map(|at| weight(hosts[at].size)).sum();
         let found = (saved, (removed & preferred).count_ones());
         let mut moving: Vec<Guest> = guests.iter().copied().filter(|guest| gone(&guest.host)).collect();
         moving.sort_by_key(|guest| Reverse(guest.asked));
