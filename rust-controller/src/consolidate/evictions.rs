@@ -55,7 +55,11 @@ impl<'a> Evictions<'a> {
     pub(super) fn warnings(&self, pod: &Pod) -> Vec<Warning> {
         let running = pod.owner.as_ref().and_then(|owner| self.running.get(&(pod.name.namespace.as_str(), owner)));
         let only = pod.phase == Phase::Running && running == Some(&1);
-        let warnings = [(Warning::LosesScratch, pod.eviction.loses_scratch), (Warning::OnlyReplica, only)];
+        let warnings = [
+            (Warning::LosesScratch, pod.eviction.loses_scratch),
+            (Warning::LeavesHostPath, pod.eviction.leaves_host_path),
+            (Warning::OnlyReplica, only),
+        ];
         warnings.into_iter().filter(|(_, holds)| *holds).map(|(warning, _)| warning).collect()
     }
 }

@@ -67,7 +67,7 @@ fn suggestion(plan: &NodePlan, usage: &MeasuredUsage) -> Suggestion {
     Suggestion {
         node: name.clone(),
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
-        reason: reason(&plan.verdict),
+        reason: reason(plan),
         wave: (plan.wave > 1).then_some(plan.wave),
         unverified: unchecked::of_node(plan),
         requested: requested(plan.utilization()),
