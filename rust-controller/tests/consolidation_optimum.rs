@@ -11,7 +11,7 @@ mod random;
 use fleets::{Guest, Host, SIZES, TYPES, fleet, guest, host, leave, manifest, most_removed, most_savings};
 use mini_karpenter::check::check_consolidation;
 use mini_karpenter::consolidate::{
-    Before, Consolidation, Objective, Options, consolidate, consolidate_after, lower_bound,
+    Before, Consolidation, Keep, Objective, Options, Verdict, WhyKept, consolidate, consolidate_after, lower_bound,
 };
 use mini_karpenter::model::Catalog;
 use mini_karpenter::snapshot::Snapshot;
@@ -165,6 +165,7 @@ fn of_what_was_said_of_a_small_fleet_as_much_holds_as_exhaustive_search_finds() 
 fn a_small_change_moves_little_in_a_fleet_of_some_size() {
     let catalog = catalog::parse("test", TYPES).unwrap();
     let (mut said, mut with_memory, mut without, mut worth_it) = (0, [0, 0], [0, 0], 0);
+    let (mut receivers, mut in_vain) = (0, 0);
     for seed in 0..CASES / 5 {
         let case = Changed::new(seed, &catalog, [12, 40], [30, 160]);
         said += case.before.removals.len();
@@ -172,12 +173,20 @@ fn a_small_change_moves_little_in_a_fleet_of_some_size() {
             counts[0] += case.taken_back(plan);
             counts[1] += case.redirected(plan);
         }
+        for plan in &case.after.nodes {
+            if let Verdict::Keep(Keep::ReceivesPods(receives)) = &plan.verdict {
+                receivers += 1;
+                in_vain += usize::from(receives.why == WhyKept::NoPlanFound);
+            }
+        }
         worth_it += case.taken_back(&case.after) * usize::from(case.after == case.by_itself);
     }
     println!(
         "of {said} removals and their pods {with_memory:?} change, without memory {without:?}; {worth_it} removals to save more"
     );
+    println!("{in_vain} of {receivers} nodes take pods that would all have other places");
     assert!(said > 600, "the cases say little: {said} removals");
+    assert!(receivers > 300 && in_vain * 100 <= receivers, "{in_vain} of {receivers}");
     // What is left is what somebody else has taken the room of.
     assert!((with_memory[0] - worth_it) * 50 <= said && with_memory[0] * 2 <= without[0], "{with_memory:?}");
     assert!(with_memory[1] * 3 <= without[1] * 2, "{with_memory:?}");

@@ -17,7 +17,7 @@ pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation
     let plans: BTreeMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
     let mut replay = Replay::new(snapshot, consolidation);
-    let mut violations = replay.reserve(consolidation);
+    let mut violations = replay.expect(consolidation);
     violations.extend(prices(snapshot, catalog, consolidation));
     for removed in &consolidation.removals {
         match plans.get(removed.as_str()) {
@@ -30,6 +30,10 @@ pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation
         if !removals.contains(plan.node.name.as_str()) {
             violations.push(Violation::new(&plan.node.name, "goes, and is not among the removals"));
         }
+    }
+    let staying = consolidation.nodes.iter().filter(|plan| plan.verdict != Verdict::Remove && !plan.node.deleting);
+    for plan in staying.filter(|plan| !plan.moves.is_empty()) {
+        violations.push(Violation::new(&plan.node.name, "stays, and its pods move"));
     }
     violations.extend(replay.nobody_left(&removals));
     violations.sort();
@@ -82,6 +86,42 @@ fn must_move(pod: &Pod) -> bool {
     !pod.ends_with_its_node() && !pod.deleting
 }
 
+/// Pods on nodes that are being deleted.
+fn displaced(snapshot: &Snapshot) -> impl Iterator<Item = &Pod> {
+    let deleting = snapshot.nodes().iter().filter(|node| node.deleting);
+    let deleting: BTreeSet<&str> = deleting.map(|node| node.name.as_str()).collect();
+    let pods = snapshot.pods().iter().map(|pod| &**pod);
+    pods.filter(move |pod| pod.occupied_node().is_some_and(|node| deleting.contains(node)))
+}
+
+/// Whether nobody makes the pod again once its node is gone.
+fn is_lost(pod: &Pod) -> bool {
+    pod.owner.is_none() && matches!(pod.scheduling, SchedulingState::Bound(_))
+}
+
+/// What a plan says of the pods of a node that is being deleted: where each goes, if anywhere.
+fn said_of_pods(plan: &NodePlan) -> impl Iterator<Item = (&PodName, Option<&Move>)> {
+    let moves = plan.moves.iter().map(|each| (&each.pod.name, Some(each)));
+    plan.stranded.iter().map(|each| (&each.pod, None)).chain(moves)
+}
+
+/// What the plan says is requested of the destinations before and after, where it is not so.
+fn wrong_sums(requested: &BTreeMap<&str, Resources>, plan: &NodePlan) -> Option<Violation> {
+    let mut coming: BTreeMap<&str, Resources> = BTreeMap::new();
+    for each in &plan.moves {
+        coming.entry(&each.destination).or_default().add(&each.pod.requests);
+    }
+    let right = |said: &Destination| {
+        let before = requested.get(said.node.name.as_str()).cloned().unwrap_or_default();
+        let mut after = before.clone();
+        coming.get(said.node.name.as_str()).into_iter().for_each(|more| after.add(more));
+        said.before == before && said.after == after
+    };
+    let named = plan.destinations.iter().map(|said| said.node.name.as_str());
+    let all = named.eq(coming.keys().copied()) && plan.destinations.iter().all(right);
+    (!all).then(|| Violation::new(&plan.node.name, "says wrongly what is requested of the nodes that its pods move to"))
+}
+
 /// The cluster as it is after each step.
 pub(super) struct Replay<'a> {
     nodes: BTreeMap<&'a str, &'a Node>,
@@ -117,8 +157,10 @@ impl<'a> Replay<'a> {
         let moved: Vec<Guest<'a>> =
             plans.iter().flat_map(|plan| &plan.moves).filter_map(|each| guest(&each.pod)).collect();
         let reserved: Vec<Option<Guest<'a>>> = reserved.iter().map(|(pod, _)| guest(pod)).collect();
-        let coming: Vec<Guest<'a>> =
-            moved.into_iter().chain(reserved.iter().copied().flatten()).chain(daemons.iter().copied()).collect();
+        // Whatever a plan says of them.
+        let displaced: Vec<Guest<'a>> = displaced(snapshot).map(|pod| kinds.coming(pod)).collect();
+        let coming = moved.into_iter().chain(reserved.iter().copied().flatten()).chain(displaced);
+        let coming: Vec<Guest<'a>> = coming.chain(daemons.iter().copied()).collect();
         let names = snapshot.nodes().iter().map(|node| node.name.as_str());
         let mut requested: BTreeMap<&str, Resources> = names.map(|name| (name, Resources::default())).collect();
         for pod in snapshot.pods() {
@@ -138,8 +180,84 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// Pods take the room that is kept for them: unschedulable ones, then those of nodes that are being deleted.
+    pub(super) fn expect(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
+        let mut found = self.reserve(consolidation);
+        found.extend(self.displace(consolidation));
+        found
+    }
+
+    /// Nodes that are being deleted are gone, and their pods come to where the plan keeps room for them, in whatever order they
+    /// may. Where it finds none for a pod that somebody makes anew, there is none.
+    fn displace(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
+        let mut found = Vec::new();
+        let (mut coming, mut homeless) = (Vec::new(), Vec::new());
+        let mut requested = self.requested.clone();
+        for plan in consolidation.nodes.iter().filter(|plan| plan.node.deleting) {
+            found.extend(wrong_sums(&requested, plan));
+            for each in &plan.moves {
+                requested.entry(&each.destination).or_default().add(&each.pod.requests);
+            }
+        }
+        let leaving: Vec<&str> = self.nodes.values().filter(|node| node.deleting).map(|node| &*node.name).collect();
+        for name in leaving {
+            let plan = consolidation.nodes.iter().find(|plan| plan.node.name == *name);
+            let plan = plan.filter(|plan| plan.node.deleting);
+            let said: BTreeMap<&PodName, Option<&Move>> = plan.into_iter().flat_map(said_of_pods).collect();
+            let gone = self.cluster.find(name).map(|id| self.cluster.remove(id)).unwrap_or_default();
+            for guest in gone.into_iter().filter(|guest| must_move(guest.pod)) {
+                match said.get(&guest.pod.name) {
+                    None => found.push(Violation::new(&guest.pod.name, format_args!("is forgotten on {name}"))),
+                    Some(Some(_)) if is_lost(guest.pod) => {
+                        found.push(Violation::new(&guest.pod.name, "has room kept for it, and is lost"));
+                    }
+                    Some(Some(to)) => coming.push((guest, *to)),
+                    Some(None) if is_lost(guest.pod) => {}
+                    Some(None) => homeless.push(guest),
+                }
+            }
+        }
+        found.extend(self.bring(coming));
+        found.extend(homeless.into_iter().filter_map(|guest| self.has_room_for(guest)));
+        found
+    }
+
+    /// Pods come to their places, each as soon as nothing is against it; the rest come all the same.
+    fn bring(&mut self, mut coming: Vec<(Guest<'a>, &Move)>) -> Vec<Violation> {
+        let mut found = Vec::new();
+        loop {
+            let before = coming.len();
+            coming.retain(|(guest, to)| {
+                let arrival = Arrival { guest: *guest, made_anew: true };
+                let unchecked = Unchecked::Said(&to.unchecked_rules);
+                let may_come = self.against(arrival, &to.destination, unchecked).is_empty();
+                if may_come {
+                    self.arrived.insert(&guest.pod.name);
+                    found.extend(self.arrive(arrival, &to.destination, unchecked));
+                }
+                !may_come
+            });
+            if coming.len() == before {
+                break;
+            }
+        }
+        for (guest, to) in coming {
+            let unchecked = Unchecked::Said(&to.unchecked_rules);
+            found.extend(self.arrive(Arrival { guest, made_anew: true }, &to.destination, unchecked));
+        }
+        found
+    }
+
+    /// A node that takes a pod for which the plan finds none.
+    fn has_room_for(&self, guest: Guest<'a>) -> Option<Violation> {
+        let arrival = Arrival { guest, made_anew: true };
+        let takes = |name: &str| self.is_open(name, arrival);
+        let (_, site) = self.cluster.there().find(|(id, site)| takes(site.name) && self.cluster.takes(arrival, *id))?;
+        Some(Violation::new(&guest.pod.name, format_args!("is left without a place, and {} takes it", site.name)))
+    }
+
     /// Unschedulable pods take the room that is kept for them.
-    pub(super) fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
+    fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
         let mut found = Vec::new();
         for (position, (reserved, node)) in consolidation.reserved.iter().enumerate() {
             let name = &reserved.name;
@@ -182,7 +300,7 @@ impl<'a> Replay<'a> {
             gone.into_iter().filter(|guest| must_move(guest.pod)).map(|guest| (&guest.pod.name, guest)).collect();
         let evicted = plan.moves.iter().filter_map(|each| leaving.get(&each.pod.name));
         found.extend(self.budgets.evict(plan, evicted.map(|guest| guest.pod)));
-        found.extend(self.wrong_sums(plan));
+        found.extend(wrong_sums(&self.requested, plan));
         if self.budgets.unread && !plan.moves.is_empty() && !plan.unread_budgets {
             found.push(Violation::new(name, "does not say that nobody could read the budgets of its pods"));
         }
@@ -212,6 +330,9 @@ impl<'a> Replay<'a> {
             ("asks not to be", pod.eviction.forbidden_by.is_some()),
             ("has a volume that is a disk of its node", self.has_local_volume(pod)),
         ];
+        if self.runs_control_plane(&to.destination) {
+            found.push(Violation::new(&pod.name, format_args!("moves to {}, of the control plane", to.destination)));
+        }
         let forbidden = reasons.into_iter().filter(|(_, holds)| *holds);
         found.extend(forbidden.map(|(why, _)| Violation::new(&pod.name, format_args!("is evicted, and {why}"))));
         found.extend(self.arrive(
@@ -222,34 +343,19 @@ impl<'a> Replay<'a> {
         found
     }
 
-    /// What the plan says is requested of the destinations before and after, where it is not so.
-    fn wrong_sums(&self, plan: &NodePlan) -> Option<Violation> {
-        let mut coming: BTreeMap<&str, Resources> = BTreeMap::new();
-        for each in &plan.moves {
-            coming.entry(&each.destination).or_default().add(&each.pod.requests);
-        }
-        let right = |said: &Destination| {
-            let before = self.requested.get(said.node.name.as_str()).cloned().unwrap_or_default();
-            let mut after = before.clone();
-            coming.get(said.node.name.as_str()).into_iter().for_each(|more| after.add(more));
-            said.before == before && said.after == after
-        };
-        let named = plan.destinations.iter().map(|said| said.node.name.as_str());
-        let all = named.eq(coming.keys().copied()) && plan.destinations.iter().all(right);
-        (!all).then(|| {
-            Violation::new(&plan.node.name, "says wrongly what is requested of the nodes that its pods move to")
-        })
-    }
-
     /// Whether a node is left that takes pods of any kind, where some go.
     fn nobody_left(&self, removals: &BTreeSet<&str>) -> Option<Violation> {
         let takes_pods = |node: &Node| {
             let name = node.name.as_str();
-            let open = node.ready && !node.deleting && !node.unschedulable;
+            let open = node.ready && !node.deleting && !node.unschedulable && !self.runs_control_plane(name);
             open && !self.unreadable.contains(name) && !removals.contains(name)
         };
         let left = removals.is_empty() || self.nodes.values().any(|node| takes_pods(node));
         (!left).then(|| Violation::new("removals", "leave no node that takes pods"))
+    }
+
+    fn runs_control_plane(&self, node: &str) -> bool {
+        self.nodes.get(node).is_some_and(|node| node.labels.contains_key(key::CONTROL_PLANE))
     }
 
     fn has_local_volume(&self, pod: &Pod) -> bool {
@@ -264,21 +370,30 @@ impl<'a> Replay<'a> {
 
     /// A pod comes to a node that takes pods. One that was evicted is not sent to a node out of reach.
     fn arrive(&mut self, arrival: Arrival<'a>, node: &str, unchecked: Unchecked<'_>) -> Vec<Violation> {
+        let found = self.against(arrival, node, unchecked);
+        if let Some(id) = self.cluster.find(node) {
+            self.cluster.place(arrival, id);
+            if let Some(requested) = self.requested.get_mut(node) {
+                requested.add(&arrival.guest.pod.requests);
+            }
+        }
+        found
+    }
+
+    /// What is against a pod's coming to a node.
+    fn against(&self, arrival: Arrival<'a>, node: &str, unchecked: Unchecked<'_>) -> Vec<Violation> {
         let pod = &arrival.guest.pod.name;
         let Some(id) = self.cluster.find(node) else {
             return vec![Violation::new(pod, format_args!("comes to {node}, which is gone"))];
         };
-        // A node that is not among those that are there now is planned.
-        let known = self.nodes.get(node);
-        let takes_pods = known.is_none_or(|node| (node.ready || !arrival.made_anew) && !node.deleting);
-        let takes_pods = takes_pods && !self.unreadable.contains(node);
-        let closed = (!takes_pods).then(|| Violation::new(pod, format_args!("comes to {node}, which takes no pods")));
-        let objections = self.cluster.objections(arrival, id);
-        let found = violations(pod, node, objections, unchecked).chain(closed).collect();
-        self.cluster.place(arrival, id);
-        if let Some(requested) = self.requested.get_mut(node) {
-            requested.add(&arrival.guest.pod.requests);
-        }
-        found
+        let is_open = self.is_open(node, arrival);
+        let closed = (!is_open).then(|| Violation::new(pod, format_args!("comes to {node}, which takes no pods")));
+        violations(pod, node, self.cluster.objections(arrival, id), unchecked).chain(closed).collect()
+    }
+
+    /// Whether a node takes pods at all. One that is not among those that are there now is planned.
+    fn is_open(&self, node: &str, arrival: Arrival<'a>) -> bool {
+        let takes_pods = |node: &&Node| (node.ready || !arrival.made_anew) && !node.deleting;
+        self.nodes.get(node).is_none_or(takes_pods) && !self.unreadable.contains(node)
     }
 }

@@ -134,7 +134,7 @@ fn steps<'a>(
     let mut kinds = Kinds::default();
     let daemons: Vec<Guest<'a>> = daemons.iter().map(|daemon| kinds.coming(daemon)).collect();
     let mut replay = Replay::with_planned(snapshot, consolidation, &replacement.removals, (sites, kinds, &daemons));
-    let mut found = replay.reserve(consolidation);
+    let mut found = replay.expect(consolidation);
     for (position, (node, launch)) in obtainable.iter().enumerate() {
         replay.come((position, &node.name), launches.daemons(*launch).iter().map(|daemon| daemons[*daemon]));
     }

@@ -39,7 +39,8 @@ fn node_plan(
     let utilization = Utilization { requested: &requested, allocatable: &node.allocatable };
     let underutilized = utilization.largest() < options.threshold;
     let keep = forbidden(node).unwrap_or(Keep::Blocked);
-    let blockers = if keep == Keep::Blocked { blockers(pods, evictions) } else { Vec::new() };
+    let has_a_say = matches!(keep, Keep::Blocked | Keep::Cordoned | Keep::DoNotDisrupt(_));
+    let blockers = if has_a_say { blockers(pods, evictions) } else { Vec::new() };
     NodePlan {
         node: Arc::clone(node),
         requested_without_daemon_sets: Resources::sum(others.map(|pod| &pod.requests)),
@@ -49,6 +50,8 @@ fn node_plan(
         underutilized_since: None,
         verdict: Verdict::Keep(keep),
         blockers,
+        unasked: false,
+        stranded: Vec::new(),
         moves: Vec::new(),
         destinations: Vec::new(),
         unread_budgets: false,

@@ -58,6 +58,7 @@ impl<'a> Evictions<'a> {
         let of_job = pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job");
         let warnings = [
             (Warning::LosesScratch, pod.eviction.loses_scratch),
+            (Warning::LeavesHostPath, pod.eviction.leaves_host_path),
             // Nobody is served by a Job's pod.
             (Warning::OnlyReplica, runs && running == Some(&1) && !of_job),
             (Warning::StartsAnew, runs && of_job),

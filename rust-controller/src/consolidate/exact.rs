@@ -16,6 +16,7 @@ const MOST_PLACES: u32 = 60_000;
 
 /// The heaviest set of candidates that can go, done. Of two sets of one weight the one with more of what the guide removes,
 /// then the one with less of anything else; then the one with fewer and smaller pods to move; then nodes that come first stay.
+/// Whether it is the heaviest for sure: not where so many places were tried in vain that others were left out.
 ///
 /// O(2^candidates) sets, of which few are left once the weight and the room of each are looked at.
 pub(super) fn remove_heaviest(
@@ -24,7 +25,7 @@ pub(super) fn remove_heaviest(
     weights: &[u64],
     guide: &Joint,
     order_of: &dyn Fn(&[usize]) -> Vec<usize>,
-) -> Vec<Step> {
+) -> (Vec<Step>, bool) {
     let chosen = |set: u32| (0..candidates.len()).filter(move |at| set >> at & 1 == 1).map(|at| candidates[at]);
     let mut sets: Vec<Vec<usize>> = (1_u32..1 << candidates.len()).map(|set| chosen(set).collect()).collect();
     sets.sort_by_cached_key(|nodes| {
@@ -36,6 +37,7 @@ pub(super) fn remove_heaviest(
         (Reverse(weight), Reverse(guided), others, moving, cpu, Reverse(nodes.clone()))
     });
     let mut places_left = MOST_PLACES;
+    let mut is_exact = true;
     for nodes in sets {
         if fleet.are_last(&nodes) || !may_fit(fleet, &nodes) {
             continue;
@@ -45,14 +47,15 @@ pub(super) fn remove_heaviest(
         // Those with rules about others first, since few places suit them; or last, since they may wait for who suits them.
         let joint = [false, true].into_iter().find_map(|last| pack(fleet, &nodes, last, guide, &mut places));
         places_left -= before - places;
+        is_exact &= joint.is_some() || places > 0;
         let Some(joint) = joint else { continue };
         let steps = replay(fleet, &joint, order_of(&nodes));
         if steps.len() == nodes.len() {
-            return steps;
+            return (steps, is_exact);
         }
         undo(fleet, &steps);
     }
-    Vec::new()
+    (Vec::new(), is_exact)
 }
 
 /// Whether all other nodes together have room for the pods of these.

@@ -1,13 +1,13 @@
 //! The nodes with their pods, of which some are emptied and others take what comes.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::NodePlan;
 use super::first_fit::{CLOSED, FirstFit, Room, plus};
-use super::{BlockReason, Blocker, NodePlan};
-use crate::feasibility::{ClassId, NodeId, Refusal, Rule, Simulation};
-use crate::model::{Pod, key};
+use crate::feasibility::{ClassId, NodeId, Simulation};
+use crate::model::{Node, Pod, key};
 
 /// A pod that needs another place if its node goes.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +19,12 @@ pub(super) struct Passenger<'a> {
 /// A node of the fleet.
 #[expect(clippy::struct_excessive_bools, reason = "a node may be each of these with or without the others")]
 pub(super) struct Stop<'a> {
-    id: NodeId,
+    pub(super) id: NodeId,
     /// All that runs there, those that end with it included.
     all: Vec<ClassId>,
     /// Those that must move, larger ones first.
     pub(super) passengers: Vec<Passenger<'a>>,
-    /// Whether pods may be sent there: it is neither to go, nor going, nor out of reach, nor is a part of its room unknown.
+    /// Whether pods may be sent there: it is neither going, nor out of reach, nor is a part of its room unknown.
     takes_pods: bool,
     cordoned: bool,
     /// Sent to last: it runs the control plane.
@@ -42,27 +42,30 @@ pub(super) struct Fleet<'a> {
     /// By node, its place in that order.
     place_of: Vec<usize>,
     fit: FirstFit,
+    /// How many nodes were asked about pods so far.
+    pub(super) asked: u64,
 }
 
 impl<'a> Fleet<'a> {
-    /// `closed` nodes take no pods. O(nodes + pods).
+    /// Nodes with a pod that could not be read take no pods, nor do those that are going or out of reach. O(nodes + pods).
     pub(super) fn of(
         simulation: Simulation,
         plans: &[NodePlan],
         pods_on: &dyn Fn(&str) -> &'a [&'a Arc<Pod>],
-        closed: &dyn Fn(&NodePlan) -> bool,
+        unreadable: &BTreeSet<&str>,
     ) -> Self {
         let stop = |(id, plan): (NodeId, &NodePlan)| {
-            let pods = pods_on(&plan.node.name);
+            let Node { name, labels, ready, deleting, unschedulable, .. } = &*plan.node;
+            let pods = pods_on(name);
             let class = |pod: &&'a Arc<Pod>| simulation.class_of(&pod.name);
             let passenger = |pod: &'a Arc<Pod>| Some(Passenger { pod, class: simulation.class_of(&pod.name)? });
             Stop {
                 id,
                 all: pods.iter().filter_map(class).collect(),
                 passengers: super::candidates::movable(pods).into_iter().filter_map(passenger).collect(),
-                takes_pods: !closed(plan),
-                cordoned: plan.node.unschedulable,
-                is_last_resort: plan.node.labels.contains_key(key::CONTROL_PLANE),
+                takes_pods: *ready && !deleting && !unreadable.contains(name.as_str()),
+                cordoned: *unschedulable,
+                is_last_resort: labels.contains_key(key::CONTROL_PLANE),
                 open: true,
                 removed: false,
             }
@@ -70,7 +73,7 @@ impl<'a> Fleet<'a> {
         let stops: Vec<Stop<'a>> = simulation.existing_nodes().zip(plans).map(stop).collect();
         let count = stops.len();
         let fit = FirstFit::new(&vec![CLOSED; count]);
-        let mut fleet = Self { simulation, stops, order: Vec::new(), place_of: Vec::new(), fit };
+        let mut fleet = Self { simulation, stops, order: Vec::new(), place_of: Vec::new(), fit, asked: 0 };
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by_key(|node| (fleet.preference(*node), *node));
         fleet.send_in_order(order);
@@ -135,6 +138,16 @@ impl<'a> Fleet<'a> {
         takes_pods && open && !removed
     }
 
+    /// From now on nobody is sent to a node of the control plane: where nothing forbids it there, that is seldom meant.
+    pub(super) fn close_control_plane(&mut self) {
+        for node in 0..self.stops.len() {
+            if self.stops[node].is_last_resort {
+                self.stops[node].takes_pods = false;
+                self.renew(node);
+            }
+        }
+    }
+
     /// Whether no other node would take pods of any kind if these went.
     pub(super) fn are_last(&self, nodes: &[usize]) -> bool {
         let stays = |node: &usize| self.takes_pods(*node) && !self.stops[*node].cordoned && !nodes.contains(node);
@@ -179,6 +192,7 @@ impl<'a> Fleet<'a> {
 
     /// Sends a pod to this node, if that may run it.
     pub(super) fn place_on(&mut self, class: ClassId, node: usize) -> bool {
+        self.asked += 1;
         let id = self.stops[node].id;
         let may_come = self.takes_pods(node) && self.simulation.may_run(class, id);
         if may_come {
@@ -209,55 +223,5 @@ impl<'a> Fleet<'a> {
     /// Larger pods first, since they fit fewer holes; those with rules about others before all.
     pub(super) fn size(&self, class: ClassId) -> (bool, Reverse<Room>) {
         (!self.simulation.depends_on_others(class), Reverse(self.requests(class)))
-    }
-}
-
-/// Why pods find no place, found once for all pods of a class.
-#[derive(Default)]
-pub(super) struct Refusals {
-    of_class: BTreeMap<ClassId, Refused>,
-}
-
-/// What the nodes that take pods say of a class.
-struct Refused {
-    by_rule: BTreeMap<Rule, usize>,
-    /// The nearest ones, with the rule that refuses.
-    nearest: Vec<(usize, Rule)>,
-}
-
-impl Refusals {
-    /// Why a pod of a node finds no place on any other. O(nodes) for the first pod of a class.
-    pub(super) fn blocker(&mut self, fleet: &Fleet<'_>, node: usize, passenger: Passenger<'_>) -> Blocker {
-        let Passenger { pod, class } = passenger;
-        let refused = self.of_class.entry(class).or_insert_with(|| Refused::of(fleet, class));
-        let mut refused_nodes = refused.by_rule.clone();
-        if let Some(own) = fleet.takes_pods(node).then(|| fleet.simulation.miss(class, fleet.stops[node].id)).flatten()
-            && let Some(count) = refused_nodes.get_mut(&own.rule())
-        {
-            *count -= 1;
-        }
-        refused_nodes.retain(|_, count| *count > 0);
-        let other = refused.nearest.iter().find(|(other, _)| *other != node);
-        let explained = |other: usize| {
-            let id = fleet.stops[other].id;
-            Some((fleet.simulation.name(id).to_owned(), fleet.simulation.refusal(class, id)?))
-        };
-        let nearest: Option<(String, Refusal)> = other.and_then(|(other, _)| explained(*other));
-        Blocker { pod: pod.name.clone(), reason: BlockReason::NoDestination { nearest, refused_nodes } }
-    }
-}
-
-impl Refused {
-    fn of(fleet: &Fleet<'_>, class: ClassId) -> Self {
-        let mut by_rule = BTreeMap::new();
-        let mut misses = Vec::new();
-        for node in (0..fleet.stops.len()).filter(|node| fleet.takes_pods(*node)) {
-            if let Some(miss) = fleet.simulation.miss(class, fleet.stops[node].id) {
-                *by_rule.entry(miss.rule()).or_default() += 1;
-                misses.push((miss, node));
-            }
-        }
-        misses.sort();
-        Self { by_rule, nearest: misses.into_iter().take(2).map(|(miss, node)| (node, miss.rule())).collect() }
     }
 }

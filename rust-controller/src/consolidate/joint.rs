@@ -244,15 +244,12 @@ impl Keeping {
         self.going = leave_one(fleet, going.collect());
     }
 
-    /// Pods are sent to nodes that stay whatever happens first, then to those that are best to keep, and to those of the
-    /// control plane last.
+    /// Pods are sent to nodes that stay whatever happens first, then to those that are best to keep.
     fn order(&self, fleet: &Fleet<'_>, candidates: &[usize]) -> Vec<usize> {
         let is_candidate: BTreeSet<usize> = candidates.iter().copied().collect();
         let mut others: Vec<usize> = (0..fleet.stops.len()).filter(|node| !is_candidate.contains(node)).collect();
         others.sort_by_key(|node| (fleet.preference(*node), *node));
-        let last = others.iter().position(|node| fleet.preference(*node).0).unwrap_or(others.len());
-        let last_resorts = others.split_off(last);
-        others.into_iter().chain(self.by_worth.iter().copied()).chain(last_resorts).collect()
+        others.into_iter().chain(self.by_worth.iter().copied()).collect()
     }
 }
 

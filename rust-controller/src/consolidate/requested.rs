@@ -13,11 +13,14 @@ pub(super) struct Requested<'a> {
 }
 
 impl<'a> Requested<'a> {
-    /// With the room that is kept for pods that wait.
-    pub(super) fn new(reserved: &[(Arc<Pod>, String)], pods_on: &'a dyn Fn(&str) -> Resources) -> Self {
+    /// With the room that is kept for pods that are to come.
+    pub(super) fn new<'p>(
+        expected: impl Iterator<Item = (&'p Pod, &'p str)>,
+        pods_on: &'a dyn Fn(&str) -> Resources,
+    ) -> Self {
         let mut on_top: BTreeMap<String, Resources> = BTreeMap::new();
-        for (pod, node) in reserved {
-            on_top.entry(node.clone()).or_default().add(&pod.requests);
+        for (pod, node) in expected {
+            on_top.entry(node.to_owned()).or_default().add(&pod.requests);
         }
         Self { on_top, pods_on }
     }

@@ -9,11 +9,11 @@ use super::prices::Prices;
 use super::replacement_json::{self, ReplacementEntry};
 use super::{share, unchecked, usage};
 use crate::consolidate::{
-    BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Objective, Replacement, Turns, Utilization, Verdict,
-    Warning,
+    BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Objective, Receives, Replacement, Turns, Utilization,
+    Verdict, Warning, WhyKept,
 };
 use crate::feasibility::Rule;
-use crate::model::Catalog;
+use crate::model::{Catalog, PodName};
 use crate::snapshot::{MeasuredUsage, Skipped};
 use crate::units::Money;
 
@@ -78,6 +78,12 @@ struct NodeEntry<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unverified: Vec<&'static str>,
     blockers: Vec<BlockerEntry<'a>>,
+    /// There may be more: the other nodes were not asked about its pods.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unasked: bool,
+    /// Pods of a node that is being deleted which find no place; they block nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stranded: Vec<BlockerEntry<'a>>,
     pods: Vec<MoveEntry<'a>>,
     /// In which wave of evictions it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -256,9 +262,11 @@ fn node_entry<'a>(plan: &'a NodePlan, usage: &MeasuredUsage) -> NodeEntry<'a> {
         held_until: plan.held_until.map(share),
         underutilized_since: plan.underutilized_since.map(|since| since.to_string()),
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
-        reason: reason(&plan.verdict),
+        reason: reason(plan),
         unverified: unchecked::of_node(plan),
         blockers: plan.blockers.iter().map(blocker_entry).collect(),
+        unasked: plan.unasked,
+        stranded: plan.stranded.iter().map(blocker_entry).collect(),
         pods: plan.moves.iter().map(move_entry).collect(),
         wave: (plan.wave > 0).then_some(plan.wave),
         in_turns: plan.in_turns.iter().map(turns_entry).collect(),
@@ -283,26 +291,86 @@ pub(super) fn turns_entry(Turns { budget, pods, allowed }: &Turns) -> TurnsEntry
 pub(super) fn warning_text(warning: Warning) -> &'static str {
     match warning {
         Warning::LosesScratch => "loses what is in its emptyDir",
+        Warning::LeavesHostPath => "leaves what is in its hostPath on the node",
         Warning::OnlyReplica => "the only replica: down until it runs again",
         Warning::StartsAnew => "a Job's pod: starts again from the beginning",
     }
 }
 
 /// Why a node stays; empty where it goes.
-pub(super) fn reason(verdict: &Verdict) -> String {
-    let Verdict::Keep(keep) = verdict else { return String::new() };
+pub(super) fn reason(plan: &NodePlan) -> String {
+    let Verdict::Keep(keep) = &plan.verdict else { return String::new() };
     match keep {
         Keep::ControlPlane => "runs the control plane".to_owned(),
         Keep::NotReady => "is not ready, so what runs there is not known".to_owned(),
         Keep::Cordoned => "is cordoned: somebody is at it already".to_owned(),
-        Keep::Deleting => "is being deleted already".to_owned(),
+        Keep::Deleting => "is being deleted already".to_owned() + &displaced(plan),
         Keep::DoNotDisrupt(annotation) => format!("is not to be disturbed: {annotation}"),
         Keep::NoAllocatable => "has not reported what it offers".to_owned(),
         Keep::UnreadablePod => "runs a pod that could not be read".to_owned(),
-        Keep::AwaitsPods => "an unschedulable pod fits it as it is".to_owned(),
+        Keep::AwaitsPods { pending, displaced } => awaited(pending, displaced),
         Keep::LastNode => "no other node would be left that takes pods".to_owned(),
+        Keep::Blocked if plan.blockers.is_empty() => "no plan in which it goes was found".to_owned(),
         Keep::Blocked => "some of its pods cannot move".to_owned(),
-        Keep::ReceivesPods(senders) => format!("takes the pods of {}", senders.join(", ")),
+        Keep::ReceivesPods(receives) => received(receives),
+    }
+}
+
+/// Whose pods a node takes, and why they and its own are not all somewhere else.
+fn received(Receives { from, pods, own, why }: &Receives) -> String {
+    let named = if from.len() > 3 {
+        format!("{} and {} more nodes", from[..2].join(", "), from.len() - 2)
+    } else {
+        from.join(", ")
+    };
+    let these = if *pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") };
+    let total = own + pods;
+    let with_own = if *own == 0 { String::new() } else { format!("with its own {own}, ") };
+    let why = match why {
+        WhyKept::LastNode => "no other node would be left that takes pods".to_owned(),
+        WhyKept::WithoutPlace(_) if total == 1 => "it finds no other place".to_owned(),
+        WhyKept::WithoutPlace(count) if *count == total => format!("{with_own}none finds another place"),
+        WhyKept::WithoutPlace(1) => format!("{with_own}1 of {total} finds no other place"),
+        WhyKept::WithoutPlace(count) => format!("{with_own}{count} of {total} find no other place"),
+        WhyKept::NoPlanFound => {
+            format!("{with_own}all would have other places, but no plan that leads there was found")
+        }
+        WhyKept::Unasked => "whether they have other places was not asked".to_owned(),
+    };
+    format!("takes {these} of {named}; {why}")
+}
+
+/// What becomes of the pods of a node that is being deleted, as the rest of a sentence.
+fn displaced(NodePlan { moves, stranded, .. }: &NodePlan) -> String {
+    let kept = match moves.len() {
+        0 => None,
+        1 => Some("room is kept elsewhere for 1 of its pods".to_owned()),
+        count => Some(format!("room is kept elsewhere for {count} of its pods")),
+    };
+    let (lost, homeless): (Vec<_>, Vec<_>) = stranded.iter().partition(|each| each.reason == BlockReason::NoController);
+    let named = |pods: Vec<&Blocker>| first_of(&pods.into_iter().map(|each| each.pod.clone()).collect::<Vec<_>>());
+    let homeless = named(homeless).map(|pods| format!("no room is found for {pods}"));
+    let lost = named(lost).map(|pods| format!("without a controller: {pods}"));
+    [kept, homeless, lost].into_iter().flatten().fold(String::new(), |text, part| text + "; " + &part)
+}
+
+/// For whom room is kept on a node.
+fn awaited(pending: &[PodName], displaced: &[PodName]) -> String {
+    let pending = first_of(pending).map(|pods| match pending.len() {
+        1 => format!("the unschedulable pod {pods} fits it as it is"),
+        _ => format!("unschedulable pods fit it as it is: {pods}"),
+    });
+    let displaced = first_of(displaced).map(|pods| format!("room is kept for {pods}, whose node is being deleted"));
+    pending.into_iter().chain(displaced).collect::<Vec<_>>().join("; ")
+}
+
+/// `shop/web-1`, `shop/web-1 and shop/web-2`, `shop/web-1 and 7 others`; none of none.
+fn first_of(pods: &[PodName]) -> Option<String> {
+    match pods {
+        [] => None,
+        [only] => Some(only.to_string()),
+        [first, second] => Some(format!("{first} and {second}")),
+        [first, others @ ..] => Some(format!("{first} and {} others", others.len())),
     }
 }
 
@@ -318,7 +386,7 @@ fn blocker_entry(blocker: &Blocker) -> BlockerEntry<'_> {
         BlockReason::SeveralBudgets(budgets) => {
             ("SeveralBudgets", budgets.first().map(|budget| format!("PodDisruptionBudget {budget}")), None)
         }
-        BlockReason::NoDestination { nearest, refused_nodes } => {
+        BlockReason::NoDestination { nearest, refused_nodes, .. } => {
             ("NoDestination", nearest.as_ref().map(|(node, _)| format!("Node {node}")), Some(refused_nodes))
         }
     };
@@ -340,6 +408,12 @@ pub(super) fn block_reason(reason: &BlockReason) -> String {
         BlockReason::SeveralBudgets(budgets) => {
             let budgets: Vec<String> = budgets.iter().map(ToString::to_string).collect();
             format!("several budgets protect it, and Kubernetes evicts no such pod: {}", budgets.join(", "))
+        }
+        BlockReason::NoDestination { alone: 1, .. } => {
+            "finds no room beside the others that would move: 1 node would take it alone".to_owned()
+        }
+        BlockReason::NoDestination { alone: alone @ 2.., .. } => {
+            format!("finds no room beside the others that would move: {alone} nodes would take it alone")
         }
         BlockReason::NoDestination { nearest: None, .. } => "fits no other node, because there is none".to_owned(),
         BlockReason::NoDestination { nearest: Some((node, refusal)), .. } => {

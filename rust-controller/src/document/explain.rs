@@ -185,15 +185,20 @@ pub fn explain_node(
     let name = &plan.node.name;
     let mut text = match &plan.verdict {
         NodeVerdict::Remove => format!("Node {name}: could go{}\n", unchecked::mark(unchecked::of_node(plan))),
-        NodeVerdict::Keep(_) => format!("Node {name}: stays, {}\n", keep_reason(&plan.verdict)),
+        NodeVerdict::Keep(_) => format!("Node {name}: stays, {}\n", keep_reason(plan)),
     };
     let _ = writeln!(text, "Requested of it: {}", requested(plan.utilization()));
     if plan.requested_without_daemon_sets != plan.requested {
         let others = requested(plan.utilization_without_daemon_sets());
         let _ = writeln!(text, "Without the pods that end with it: {others}");
     }
-    for blocker in &plan.blockers {
+    for blocker in plan.blockers.iter().chain(&plan.stranded) {
         let _ = writeln!(text, "{}: {}", blocker.pod, block_reason(&blocker.reason));
+    }
+    if plan.unasked {
+        text.push_str(
+            "Whether its pods have other places was not asked as the plan was made: it would have taken too long\n",
+        );
     }
     if plan.verdict == NodeVerdict::Remove {
         text.push_str(&why_it_goes(consolidation, plan, catalog));
@@ -205,6 +210,10 @@ pub fn explain_node(
     if plan.verdict == NodeVerdict::Remove {
         let _ = write!(text, "\n{}", removal(plan, "", steps(name)).trim_end());
         text.push('\n');
+    }
+    if plan.node.deleting && !plan.moves.is_empty() {
+        let lines = plan.moves.iter().map(|each| format!("  {} -> {}{}\n", moved(each), each.destination, marks(each)));
+        let _ = write!(text, "\nRoom is kept\n{}", lines.collect::<String>());
     }
     text.push_str(&coming(consolidation, plan));
     for Obstacle { pod, refusals } in obstacles {
@@ -246,13 +255,14 @@ fn why_it_goes(consolidation: &Consolidation, plan: &NodePlan, catalog: &Catalog
     )
 }
 
-/// Pods that move to a node, and what is requested of it before and after.
+/// Pods that move to a node, those of nodes that are being deleted first, and what is requested of it before and after.
 fn coming(consolidation: &Consolidation, plan: &NodePlan) -> String {
     let name = &plan.node.name;
     let mut text = String::new();
     let mut filled: Option<Destination> = None;
     let of_name = |removed: &String| consolidation.nodes.iter().find(|plan| plan.node.name == *removed);
-    for sender in consolidation.removals.iter().filter_map(of_name) {
+    let leaving = consolidation.nodes.iter().filter(|plan| plan.node.deleting);
+    for sender in leaving.chain(consolidation.removals.iter().filter_map(of_name)) {
         for each in sender.moves.iter().filter(|each| each.destination == *name) {
             let _ = writeln!(text, "  {} <- {}{}", moved(each), sender.node.name, marks(each));
         }
@@ -273,6 +283,7 @@ fn not_asked(consolidation: &Consolidation, plan: &NodePlan) -> String {
             NodeVerdict::Keep(_) if other.node.deleting => "they are being deleted",
             NodeVerdict::Keep(_) if !other.node.ready => "they are not ready",
             NodeVerdict::Keep(Keep::UnreadablePod) => "they run a pod that could not be read",
+            NodeVerdict::Keep(Keep::ControlPlane) => "they run the control plane",
             NodeVerdict::Keep(_) => continue,
         };
         by_reason.entry(why).or_default().push(&other.node.name);

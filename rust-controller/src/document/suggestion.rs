@@ -73,7 +73,7 @@ fn suggestion(plan: &NodePlan, alone: bool, usage: &MeasuredUsage) -> Suggestion
     Suggestion {
         node: name.clone(),
         verdict: if goes { "remove" } else { "keep" },
-        reason: reason(&plan.verdict),
+        reason: reason(plan),
         wave: (plan.wave > 1).then_some(plan.wave),
         unverified: unchecked::of_node(plan),
         requested: requested(plan.utilization()),

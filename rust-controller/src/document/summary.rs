@@ -174,7 +174,7 @@ fn node_line<'a>(plan: &'a NodePlan, usage: &MeasuredUsage) -> NodeLine<'a> {
         measured_usage: usage::entry(usage, &plan.node),
         underutilized: plan.underutilized,
         verdict: if plan.verdict == Verdict::Remove { "remove" } else { "keep" },
-        reason: reason(&plan.verdict),
+        reason: reason(plan),
         unverified: unchecked::of_node(plan),
     }
 }

@@ -12,7 +12,7 @@ use super::suggestion::{DESTINATIONS, WAVE_BEGINS, filling, marks, moved, steps,
 use super::table::Table;
 use super::{percent, preferences, prices, replacement_table, seen, unchecked, usage};
 use crate::catalog::SeenAllocatable;
-use crate::consolidate::{Consolidation, NodePlan, Objective, Verdict as NodeVerdict};
+use crate::consolidate::{Consolidation, Keep, NodePlan, Objective, Verdict as NodeVerdict};
 use crate::model::{Catalog, Offering};
 use crate::provision::Verdict;
 use crate::snapshot::{MeasuredUsage, Skipped};
@@ -154,12 +154,21 @@ fn why(plan: &NodePlan) -> String {
             1 => "1 pod moves".to_owned() + &unchecked::mark(unchecked::of_node(plan)),
             count => format!("{count} pods move") + &unchecked::mark(unchecked::of_node(plan)),
         },
-        (NodeVerdict::Keep(_), [first, rest @ ..]) => {
-            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+        (NodeVerdict::Keep(Keep::Blocked), [first, ..]) => {
+            let others = blocking_pods(plan) - 1;
+            let more = if others == 0 { String::new() } else { format!(" (and {others} more)") };
             format!("{}: {}{more}", first.pod, block_reason(&first.reason))
         }
-        (verdict, []) => keep_reason(verdict),
+        (NodeVerdict::Keep(Keep::AwaitsPods { .. } | Keep::DoNotDisrupt(_) | Keep::Cordoned), [_, ..]) => {
+            format!("{}; {} of its pods cannot move", keep_reason(plan), blocking_pods(plan))
+        }
+        (NodeVerdict::Keep(_), _) => keep_reason(plan),
     }
+}
+
+/// How many pods there are that block a node, some for more than one reason.
+fn blocking_pods(plan: &NodePlan) -> usize {
+    plan.blockers.iter().map(|blocker| &blocker.pod).collect::<BTreeSet<_>>().len()
 }
 
 /// The scheduler likes empty nodes, and so those that go later.

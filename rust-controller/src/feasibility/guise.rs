@@ -71,8 +71,8 @@ impl Simulation {
         let Obstacles { before_room, after_room } = obstacles;
         let too_small = (!self.fits(class, room)).then_some(Rule::NodeResourcesFit);
         let rule = before_room.or(too_small).or(after_room)?;
-        let short_millionths = self.short_millionths(class, room);
-        Some(Miss::new(before_room.is_some() || after_room.is_some(), short_millionths, rule))
+        let short = self.short(class, room).map(|(_, share)| share);
+        Some(Miss::new(before_room.is_some() || after_room.is_some(), short, rule))
     }
 
     /// Why a pod of the class may not run on one of the nodes for which one stands: the first rule that refuses.

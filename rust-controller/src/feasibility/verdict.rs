@@ -7,7 +7,7 @@ use super::class::ClassId;
 use super::domains::NONE;
 use super::guise::InGuise;
 use super::refusal::Skew;
-use super::simulation::{NodeId, Simulation};
+use super::simulation::{NodeId, Simulation, Site};
 use super::target::RULES;
 use super::{Refusal, Rule};
 use crate::model::{HostPort, Shortfall};
@@ -15,14 +15,17 @@ use crate::model::{HostPort, Shortfall};
 /// Any address of the node.
 const ANY_ADDRESS: &str = "0.0.0.0";
 
-/// How far a node is from taking a pod: the smallest is the nearest. One that is only too small comes before one that
-/// another rule refuses, too; then the one with more room; then the one that passes more rules before one refuses.
+/// How far a node is from taking a pod: the smallest is the nearest. First the one that the fewest rules refuse beyond want of
+/// room, where a node of the cluster that would be too small without any pod counts as one more; then the one with the least
+/// share of a request missing; then the one that passes more rules before one refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Miss {
-    /// Refused by other rules than [`Rule::NodeResourcesFit`].
-    beyond_room: bool,
+    /// How many rules other than [`Rule::NodeResourcesFit`] refuse.
+    beyond_room: u32,
     /// The largest share of a request that is missing, in millionths of the request.
     short_millionths: u64,
+    /// The shares of all requests together.
+    short_in_all: u64,
     rule: Reverse<Rule>,
 }
 
@@ -30,11 +33,17 @@ impl Miss {
     /// A node that is refused for another reason than room, by this rule first.
     #[must_use]
     pub fn beyond_room(rule: Rule, short_millionths: u64) -> Self {
-        Self { beyond_room: true, short_millionths, rule: Reverse(rule) }
+        Self { beyond_room: 1, short_millionths, short_in_all: short_millionths, rule: Reverse(rule) }
     }
 
-    pub(super) fn new(beyond_room: bool, short_millionths: u64, rule: Rule) -> Self {
-        Self { beyond_room, short_millionths, rule: Reverse(rule) }
+    /// A node that this rule refuses first, and that lacks these shares of requests.
+    pub(super) fn new(beyond_room: bool, short: impl Iterator<Item = u64>, rule: Rule) -> Self {
+        let (mut short_millionths, mut short_in_all) = (0, 0);
+        for share in short {
+            short_millionths = share.max(short_millionths);
+            short_in_all += share;
+        }
+        Self { beyond_room: u32::from(beyond_room), short_millionths, short_in_all, rule: Reverse(rule) }
     }
 
     /// The first rule that refuses.
@@ -72,17 +81,53 @@ impl Simulation {
         if self.may_run(class, node) {
             return None;
         }
-        self.miss_in(class, self.obstacles(class, node), self.free_of(node))
+        let miss = self.miss_in(class, self.obstacles(class, node), self.free_of(node))?;
+        Some(Miss { beyond_room: self.refusing_beyond_room(class, node), ..miss })
+    }
+
+    /// How many rules refuse for other reasons than what other pods have taken of the node's room.
+    fn refusing_beyond_room(&self, class: ClassId, node: NodeId) -> u32 {
+        let asked = self.classes.class(class);
+        let of_node = self.refusing_rules(asked.placement, node).count_ones();
+        let beside_others = if self.classes.is_plain(class) {
+            0
+        } else {
+            let refusing = [
+                asked.claims_devices,
+                self.taken_port(class, node).is_some(),
+                !self.may_spread(class, node, |_| true),
+                !self.may_be_near(class, node, |_| true),
+                !self.volumes_fit(class, node),
+            ];
+            u32::try_from(refusing.into_iter().filter(|refuses| *refuses).count()).unwrap_or(u32::MAX)
+        };
+        let is_too_small = |(resource, _): (usize, u64)| self.offers_less(node, resource, class);
+        of_node + beside_others + u32::from(self.short(class, self.free_of(node)).any(is_too_small))
+    }
+
+    /// Whether a node of the cluster offers less of a resource than a pod of the class requests.
+    fn offers_less(&self, node: NodeId, resource: usize, class: ClassId) -> bool {
+        let Site::Existing(existing) = &self.nodes[node.0] else { return false };
+        let offered = existing.allocatable.amount(&self.classes.resources[resource]);
+        let requests = &self.classes.class(class).requests;
+        requests.iter().any(|(other, amount)| *other == resource && i128::from(*amount) > i128::from(offered))
     }
 
     /// The largest share of a request of the class for which there is no room, in millionths of the request.
     #[must_use]
     pub fn short_millionths(&self, class: ClassId, room: &[i64]) -> u64 {
-        let short = |(resource, amount): &(usize, i64)| {
-            let missing = u128::try_from(amount - room[*resource].clamp(0, *amount)).unwrap_or(0);
-            u64::try_from(missing * 1_000_000 / u128::try_from(*amount).unwrap_or(1).max(1)).unwrap_or(u64::MAX)
-        };
-        self.classes.class(class).requests.iter().map(short).max().unwrap_or(0)
+        self.short(class, room).map(|(_, share)| share).max().unwrap_or(0)
+    }
+
+    /// Resources of which there is too little room for a pod of the class, each with the share of the request that is missing, in
+    /// millionths.
+    pub(super) fn short(&self, class: ClassId, free: &[i64]) -> impl Iterator<Item = (usize, u64)> {
+        let requests = self.classes.class(class).requests.iter().filter(|(resource, amount)| *amount > free[*resource]);
+        requests.map(|(resource, amount)| {
+            let missing = u128::try_from(amount - free[*resource].clamp(0, *amount)).unwrap_or(0);
+            let share = missing * 1_000_000 / u128::try_from(*amount).unwrap_or(1).max(1);
+            (*resource, u64::try_from(share).unwrap_or(u64::MAX))
+        })
     }
 
     /// The first rule that refuses of those that the scheduler asks before it looks at room.

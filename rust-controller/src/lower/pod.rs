@@ -50,6 +50,7 @@ fn eviction(spec: &PodSpec, status: Option<&PodStatus>, annotations: Option<&BTr
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     Eviction {
         forbidden_by: forbidden_by(annotations),
+        leaves_host_path: spec.volumes.iter().flatten().any(|volume| volume.host_path.is_some()),
         loses_scratch: spec.volumes.iter().flatten().any(|volume| volume.empty_dir.is_some()),
         unready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status != "True"),
     }

@@ -7,6 +7,8 @@ pub struct Eviction {
     pub forbidden_by: Option<&'static str>,
     /// It has an `emptyDir` volume, whose contents would be lost.
     pub loses_scratch: bool,
+    /// It has a `hostPath` volume: what is there stays on the node.
+    pub leaves_host_path: bool,
     /// It runs and is not Ready.
     pub unready: bool,
 }

@@ -15,8 +15,8 @@ pub(crate) fn with_sums(snapshot: &Snapshot, plan: &Consolidation) -> Consolidat
             requested.entry(node.to_owned()).or_default().add(&pod.requests);
         }
     }
-    for (pod, node) in &plan.reserved {
-        requested.entry(node.clone()).or_default().add(&pod.requests);
+    for (pod, node) in plan.expected() {
+        requested.entry(node.to_owned()).or_default().add(&pod.requests);
     }
     for removed in &plan.removals {
         let Some(node) = plan.nodes.iter_mut().find(|node| node.node.name == *removed) else { continue };

@@ -8,7 +8,9 @@ use super::super::evictions::Evictions;
 use super::super::fleet::Fleet;
 use super::super::joint::Joint;
 use super::super::replay::replay;
-use super::super::{NodePlan, Removing};
+use super::super::requested::Requested;
+use super::super::written::Writer;
+use super::super::{NodePlan, displaced};
 use super::choice::{Choice, Trial};
 use super::{Inputs, Replacement};
 use crate::feasibility::{ClassId, Simulation};
@@ -34,15 +36,11 @@ pub(super) fn carry_out(
     let pods_by_node = snapshot.pods_by_node();
     let evictions = Evictions::of(&snapshot);
     let plans = survey(&snapshot, &pods_by_node, &evictions, catalog, options);
-    let unreadable = snapshot.unreadable_nodes();
-    let closed = |plan: &NodePlan| {
-        let node = &plan.node;
-        node.deleting || !node.ready || unreadable.contains(node.name.as_str())
-    };
     let pods_on = |node: &str| pods_by_node.get(node).map_or(&[][..], Vec::as_slice);
     let simulation = simulation(inputs, &snapshot, &trial.plan);
-    let mut fleet = Fleet::of(simulation, &plans, &pods_on, &closed);
+    let mut fleet = Fleet::of(simulation, &plans, &pods_on, &snapshot.unreadable_nodes());
     let number = |name: &str| plans.binary_search_by(|plan| plan.node.name.as_str().cmp(name)).ok();
+    displaced::redo(&mut fleet, consolidation, &number);
     let mut order: Vec<usize> = gone.iter().filter_map(|name| number(name)).collect();
     // From the emptiest up.
     order.sort_by_key(|node| (plans[*node].utilization().largest(), *node));
@@ -58,13 +56,10 @@ pub(super) fn carry_out(
         let daemons = trial.plan.node(name).map(|node| &node.daemon_requests);
         Resources::sum(pods_on(name).iter().map(|pod| &pod.requests).chain(daemons))
     };
-    let order: Vec<usize> = steps.iter().map(|step| step.node).collect();
-    let plans = Removing { fleet, plans, weights: Vec::new(), steps }.with_moves(
-        &consolidation.reserved,
-        &evictions,
-        &requested_of,
-    );
-    let removals: Vec<NodePlan> = order.into_iter().map(|node| plans[node].clone()).collect();
+    let expected = consolidation.expected().map(|(pod, node)| (&**pod, node));
+    let mut writer = Writer::new(&fleet, plans, &evictions, Requested::new(expected, &requested_of));
+    writer.write_removals(&steps);
+    let removals: Vec<NodePlan> = steps.iter().map(|step| writer.plans[step.node].clone()).collect();
     replacement(inputs, trial, removals, gone).ok_or_else(BTreeSet::new)
 }
 

@@ -15,8 +15,8 @@ use crate::units::{Cpu, FastMap};
 pub(super) struct Hypothesis<'a> {
     inputs: &'a Inputs<'a>,
     options: provision::Options,
-    /// Pods that wait and have room kept for them, and those that the removals alone move, each with its node.
-    reserved: FastMap<&'a PodName, &'a str>,
+    /// Pods for which room is kept, and those that the removals alone move, each with its node.
+    expected: FastMap<&'a PodName, &'a str>,
     moved: FastMap<&'a PodName, &'a str>,
 }
 
@@ -27,13 +27,12 @@ impl<'a> Hypothesis<'a> {
         let defaults = default_requirements(inputs.provisioning, inputs.snapshot);
         let is_arch = |requirement: &&Requirement| requirement.key == key::ARCH && requirement.operator == Operator::In;
         let arch = defaults.iter().filter(is_arch).flat_map(|requirement| requirement.values.iter().cloned()).collect();
-        let reserved = inputs.consolidation.reserved.iter();
         let moved = inputs.consolidation.nodes.iter().flat_map(|plan| &plan.moves);
         Self {
             inputs,
             // Not those of a plan for pending pods: who applies both needs the types and limits of both.
             options: provision::Options { arch, budget, pool_prefix: "replacement", ..inputs.provisioning.clone() },
-            reserved: reserved.map(|(pod, node)| (&pod.name, node.as_str())).collect(),
+            expected: inputs.consolidation.expected().map(|(pod, node)| (&pod.name, node)).collect(),
             moved: moved.map(|each| (&each.pod.name, each.destination.as_str())).collect(),
         }
     }
@@ -59,7 +58,7 @@ impl<'a> Hypothesis<'a> {
     }
 
     fn pod(&self, pod: &Arc<Pod>, gone: &BTreeSet<&str>) -> Option<Arc<Pod>> {
-        if let Some(node) = self.reserved.get(&pod.name) {
+        if let Some(node) = self.expected.get(&pod.name) {
             return Some(bound_to(node, pod));
         }
         if pod.scheduling == SchedulingState::Unschedulable {
@@ -85,12 +84,12 @@ fn bound_to(node: &str, pod: &Pod) -> Arc<Pod> {
     Arc::new(Pod { scheduling: SchedulingState::Bound(node.to_owned()), ..Pod::clone(pod) })
 }
 
-/// Nodes that stay. One that is not ready takes no pod, as if it were being deleted.
+/// Nodes that stay. One that is not ready, or runs the control plane, takes no pod, as if it were being deleted.
 fn staying(node: &Arc<Node>, gone: &BTreeSet<&str>) -> Option<Arc<Node>> {
     if gone.contains(node.name.as_str()) {
         return None;
     }
-    if node.ready {
+    if node.ready && !node.labels.contains_key(key::CONTROL_PLANE) {
         return Some(Arc::clone(node));
     }
     Some(Arc::new(Node { deleting: true, ..Node::clone(node) }))

@@ -1,0 +1,162 @@
+//! Why nodes stay: all that keeps each of them, as things are once everything else is done.
+//!
+//! A node is emptied in vain: pods that the plan sends there go elsewhere first, then its own, and those without a place are
+//! named beside those that must not be evicted. So whoever solves one of its problems knows the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::fleet::{Fleet, Passenger};
+use super::refused::{Refusals, Refused};
+use super::replay::Step;
+use super::{BlockReason, Blocker, Keep, NodePlan, Receives, Verdict, WhyKept, is_candidate};
+use crate::feasibility::ClassId;
+use crate::provision::place_until_nothing_changes;
+
+/// Nodes are asked about pods so often at most; what is not asked by then is said to be unasked.
+const MOST_ASKED: u64 = 20_000_000;
+
+/// Says of each node that stays, where it might go if it were not for its pods, what keeps it. Those that are underutilized
+/// come first, as far as asking goes.
+pub(super) fn explain(fleet: &mut Fleet<'_>, plans: &mut [NodePlan], steps: &[Step]) {
+    let gone: BTreeSet<usize> = steps.iter().map(|step| step.node).collect();
+    let coming = Coming::of(fleet, steps);
+    let mut order: Vec<usize> =
+        (0..plans.len()).filter(|node| !gone.contains(node) && has_a_say(&plans[*node])).collect();
+    order.sort_by_key(|node| (!plans[*node].has_suggestion(), *node));
+    let most = fleet.asked + MOST_ASKED;
+    let mut refusals = Refusals::default();
+    for node in order {
+        let guests = coming.to(node);
+        let is_candidate = is_candidate(&plans[node]);
+        let is_last = is_candidate && fleet.are_last(&[node]);
+        let stuck = (!is_last && fleet.asked < most).then(|| {
+            let own = passengers_to_ask(fleet, node, &plans[node].blockers);
+            empty_in_vain(fleet, node, (guests, &own), &mut refusals)
+        });
+        let why = match &stuck {
+            _ if is_last => WhyKept::LastNode,
+            None => WhyKept::Unasked,
+            Some(stuck) => match stuck.guests + stuck.own.len() {
+                0 => WhyKept::NoPlanFound,
+                count => WhyKept::WithoutPlace(count),
+            },
+        };
+        let plan = &mut plans[node];
+        plan.unasked = !is_last && stuck.is_none();
+        plan.blockers.extend(stuck.into_iter().flat_map(|stuck| stuck.own));
+        if is_candidate && !guests.is_empty() {
+            let from = coming.senders(node).map(|sender| plans[sender].node.name.clone()).collect();
+            let own = fleet.stops[node].passengers.len();
+            plans[node].verdict = Verdict::Keep(Keep::ReceivesPods(Receives { from, pods: guests.len(), own, why }));
+        } else if is_last {
+            plan.verdict = Verdict::Keep(Keep::LastNode);
+        }
+    }
+}
+
+/// Whether its pods have a say in what becomes of a node.
+pub(super) fn has_a_say(plan: &NodePlan) -> bool {
+    let Verdict::Keep(keep) = &plan.verdict else { return false };
+    match keep {
+        Keep::Blocked | Keep::Cordoned | Keep::DoNotDisrupt(_) | Keep::AwaitsPods { .. } | Keep::ReceivesPods(_) => {
+            true
+        }
+        Keep::ControlPlane
+        | Keep::NotReady
+        | Keep::Deleting
+        | Keep::NoAllocatable
+        | Keep::UnreadablePod
+        | Keep::LastNode => false,
+    }
+}
+
+/// The pods that removals send to each node.
+struct Coming {
+    classes: BTreeMap<usize, Vec<ClassId>>,
+    senders: BTreeMap<usize, BTreeSet<usize>>,
+}
+
+impl Coming {
+    fn of(fleet: &Fleet<'_>, steps: &[Step]) -> Self {
+        let (mut classes, mut senders) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, BTreeSet<_>>::new());
+        for Step { node, moves } in steps {
+            for (seat, to) in moves {
+                classes.entry(*to).or_default().push(fleet.stops[*node].passengers[*seat].class);
+                senders.entry(*to).or_default().insert(*node);
+            }
+        }
+        Self { classes, senders }
+    }
+
+    fn to(&self, node: usize) -> &[ClassId] {
+        self.classes.get(&node).map_or(&[], Vec::as_slice)
+    }
+
+    fn senders(&self, node: usize) -> impl Iterator<Item = usize> {
+        self.senders.get(&node).into_iter().flatten().copied()
+    }
+}
+
+/// Pods of a node that would need another place, by their position: all but those that have none whatever happens.
+fn passengers_to_ask(fleet: &Fleet<'_>, node: usize, blockers: &[Blocker]) -> Vec<usize> {
+    let never = |blocker: &&Blocker| blocker.reason.is_final();
+    let never: BTreeSet<_> = blockers.iter().filter(never).map(|blocker| &blocker.pod).collect();
+    let passengers = &fleet.stops[node].passengers;
+    (0..passengers.len()).filter(|seat| !never.contains(&passengers[*seat].pod.name)).collect()
+}
+
+/// Pods without a place.
+struct Stuck {
+    /// How many of those that the plan sends to the node.
+    guests: usize,
+    own: Vec<Blocker>,
+}
+
+/// Sends the guests of a node elsewhere, then its own pods, and says who finds no place. The fleet is left as it was.
+fn empty_in_vain(
+    fleet: &mut Fleet<'_>,
+    node: usize,
+    (guests, own): (&[ClassId], &[usize]),
+    refusals: &mut Refusals,
+) -> Stuck {
+    for class in guests {
+        fleet.take(*class, node);
+    }
+    fleet.remove(node);
+    let class_of = |fleet: &Fleet<'_>, seat: usize| fleet.stops[node].passengers[seat].class;
+    let mut waiting: Vec<(Option<usize>, ClassId)> = guests.iter().map(|class| (None, *class)).collect();
+    waiting.extend(own.iter().map(|seat| (Some(*seat), class_of(fleet, *seat))));
+    let mut placed = Vec::new();
+    place_until_nothing_changes(&mut waiting, |(_, class)| {
+        let destination = fleet.place(*class);
+        placed.extend(destination.map(|destination| (*class, destination)));
+        destination.is_some()
+    });
+    let stuck: Vec<usize> = waiting.iter().filter_map(|(seat, _)| *seat).collect();
+    let (ruled, plain): (Vec<usize>, Vec<usize>) =
+        stuck.into_iter().partition(|seat| fleet.simulation.depends_on_others(class_of(fleet, *seat)));
+    // What others decide is asked twice: where they would be, and where they are.
+    let beside: Vec<Refused> = ruled.iter().map(|seat| Refused::of(fleet, class_of(fleet, *seat))).collect();
+    let reasons = ruled.iter().zip(beside).map(|(seat, beside)| beside.reason(fleet, class_of(fleet, *seat)));
+    let reasons: Vec<BlockReason> = reasons.collect();
+    for (class, destination) in placed.iter().rev() {
+        fleet.take(*class, *destination);
+    }
+    let mut blockers = Vec::new();
+    for (seat, beside) in ruled.into_iter().zip(reasons) {
+        let Passenger { pod, class } = fleet.stops[node].passengers[seat];
+        let alone = Refused::of(fleet, class);
+        let reason = if alone.has_takers() { alone.reason(fleet, class) } else { beside };
+        blockers.push(Blocker { pod: pod.name.clone(), reason });
+    }
+    fleet.restore(node);
+    for class in guests {
+        fleet.return_to(*class, node);
+    }
+    for seat in plain {
+        let passenger = fleet.stops[node].passengers[seat];
+        blockers.push(refusals.blocker(fleet, node, passenger));
+    }
+    blockers.sort_by(|left, right| left.pod.cmp(&right.pod));
+    Stuck { guests: waiting.iter().filter(|(seat, _)| seat.is_none()).count(), own: blockers }
+}

@@ -1,0 +1,362 @@
+//! What a consolidation says of each node holds, and is all there is to say: who keeps it, for whom it is kept, and who would
+//! find no place.
+
+#![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
+
+use mini_karpenter::check::check_consolidation;
+use mini_karpenter::consolidate::{Consolidation, NodePlan, Options, consolidate, obstacles};
+use mini_karpenter::document::{ConsolidationDocument, ConsolidationOutcome, consolidation_table, explain_node, json};
+use mini_karpenter::model::Catalog;
+use mini_karpenter::snapshot::{MeasuredUsage, Snapshot};
+use mini_karpenter::{catalog, lower};
+use serde_json::Value;
+
+fn snapshot(text: &str) -> Snapshot {
+    lower::parse_manifest(text).unwrap().into_snapshot()
+}
+
+const TYPES: &str = "
+version: 1
+nodeClassRef: {group: g.example.com, kind: Class, name: default}
+types:
+- {name: cheap, arch: amd64, allocatable: {cpu: 4, memory: 8Gi, pods: 20}, zones: [a], pricePerHour: {on-demand: 0.1}}
+- {name: cheaper, arch: amd64, allocatable: {cpu: 4, memory: 8Gi, pods: 20}, zones: [a], pricePerHour: {on-demand: 0.9}}
+- {name: dear, arch: amd64, allocatable: {cpu: 4, memory: 8Gi, pods: 20}, zones: [a], pricePerHour: {on-demand: 1.0}}
+";
+
+fn types() -> Catalog {
+    catalog::parse("test", TYPES).unwrap()
+}
+
+/// Decided and judged.
+fn decided(text: &str) -> Consolidation {
+    let snapshot = snapshot(text);
+    let consolidation = consolidate(&snapshot, &types(), &Options::default());
+    assert_eq!(complaints(&consolidation, &snapshot), "");
+    consolidation
+}
+
+fn complaints(consolidation: &Consolidation, snapshot: &Snapshot) -> String {
+    let wrong = check_consolidation(snapshot, &types(), consolidation);
+    wrong.iter().map(ToString::to_string).collect::<Vec<String>>().join("; ")
+}
+
+fn plan<'a>(consolidation: &'a mut Consolidation, node: &str) -> &'a mut NodePlan {
+    consolidation.nodes.iter_mut().find(|plan| plan.node.name == node).unwrap()
+}
+
+fn outcome<'a>(consolidation: &'a Consolidation, catalog: &'a Catalog) -> ConsolidationOutcome<'a> {
+    ConsolidationOutcome {
+        consolidation,
+        catalog,
+        usage: &MeasuredUsage::NotAsked,
+        skipped: &[],
+        unread_kinds: Vec::new(),
+    }
+}
+
+/// What the JSON says of a node.
+fn entry(consolidation: &Consolidation, node: &str) -> Value {
+    let document = json(&ConsolidationDocument::new(&outcome(consolidation, &types())));
+    let document: Value = serde_json::from_str(&document).unwrap();
+    document["nodes"].as_array().unwrap().iter().find(|entry| entry["node"] == node).unwrap().clone()
+}
+
+fn reason(text: &str, node: &str) -> String {
+    entry(&decided(text), node)["reason"].as_str().unwrap().to_owned()
+}
+
+/// Pods that block a node, each with the reason.
+fn blockers(text: &str, node: &str) -> Vec<String> {
+    let entry = entry(&decided(text), node);
+    let blockers = entry["blockers"].as_array().unwrap().iter();
+    blockers.map(|each| format!("{}: {}", each["pod"].as_str().unwrap(), each["detail"].as_str().unwrap())).collect()
+}
+
+fn explained(text: &str, node: &str) -> String {
+    let mut consolidation = decided(text);
+    let plan = plan(&mut consolidation, node).clone();
+    let obstacles = obstacles(&snapshot(text), &consolidation, &plan);
+    explain_node(&consolidation, &plan, &obstacles, &types())
+}
+
+/// A node of four cores in the zone `z`, with more metadata.
+fn node(name: &str, more: &str) -> String {
+    node_of("cheap", name, more)
+}
+
+fn node_of(kind: &str, name: &str, more: &str) -> String {
+    let labels = format!(
+        "kubernetes.io/hostname: {name}, topology.kubernetes.io/zone: z, node.kubernetes.io/instance-type: {kind}"
+    );
+    let (labels, more) = match more.strip_prefix("labels ") {
+        Some(more) => (format!("{labels}, {more}"), ""),
+        None => (labels, more),
+    };
+    format!(
+        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{{labels}}}{more}}}\nstatus: {{allocatable: {{cpu: 4, memory: \
+         8Gi, pods: 20}}}}\n"
+    )
+}
+
+const DELETED: &str = ", deletionTimestamp: '2026-08-01T00:00:00Z', finalizers: [x/y]";
+const CONTROL_PLANE: &str = "labels node-role.kubernetes.io/control-plane: ''";
+
+fn owner(kind: &str) -> String {
+    format!("ownerReferences: [{{apiVersion: apps/v1, kind: {kind}, name: r, uid: u, controller: true}}]")
+}
+
+fn pod(name: &str, node: &str, millicores: u32) -> String {
+    pod_with(name, node, millicores, "", "")
+}
+
+fn pod_with(name: &str, node: &str, millicores: u32, metadata: &str, spec: &str) -> String {
+    let owner = owner("ReplicaSet");
+    format!(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, {owner}{metadata}}}\nspec: {{nodeName: {node}, {spec}containers: [{{name: c, \
+         resources: {{requests: {{cpu: {millicores}m}}}}}}]}}\nstatus: {{phase: Running}}\n"
+    )
+}
+
+/// Nobody may evict it, so its node stays.
+fn bare(name: &str, node: &str, millicores: u32) -> String {
+    pod(name, node, millicores).replace(&owner("ReplicaSet"), "labels: {}")
+}
+
+fn unschedulable(name: &str, millicores: u32) -> String {
+    pod(name, "", millicores).replace("nodeName: , ", "").replace(
+        "phase: Running",
+        "phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable}]",
+    )
+}
+
+/// `leaving` is being deleted; of its pods `large` needs most of `a`, and `b` could only go there, too.
+fn with_a_node_that_is_being_deleted() -> String {
+    node("a", "")
+        + &pod("small", "a", 500)
+        + &node("b", "")
+        + &pod("medium", "b", 1800)
+        + &node("leaving", DELETED)
+        + &pod("large", "leaving", 3000)
+}
+
+#[test]
+fn pods_of_a_node_that_is_being_deleted_have_their_room_kept() {
+    let text = with_a_node_that_is_being_deleted();
+    let decided = decided(&text);
+    assert_eq!(decided.removals, Vec::<String>::new());
+    let moves = &entry(&decided, "leaving")["pods"];
+    assert_eq!((&moves[0]["pod"], &moves[0]["destination"]), (&"default/large".into(), &"a".into()));
+    let said = "is being deleted already; room is kept elsewhere for 1 of its pods";
+    assert_eq!(reason(&text, "leaving"), said);
+    assert_eq!(reason(&text, "a"), "room is kept for default/large, whose node is being deleted");
+    assert!(explained(&text, "a").contains("default/large (3 cpu, 0) <- leaving"), "{}", explained(&text, "a"));
+    assert!(explained(&text, "leaving").contains("Room is kept\n  default/large (3 cpu, 0) -> a"));
+    // It stays free if the node is not going.
+    assert_eq!(self::decided(&text.replace(DELETED, "")).removals, ["a"]);
+}
+
+#[test]
+fn pods_of_a_node_that_is_being_deleted_without_a_place_are_named_and_block_nothing() {
+    let text = with_a_node_that_is_being_deleted().replace("cpu: 3000m", "cpu: 5000m") + &bare("alone", "leaving", 1);
+    let decided = decided(&text);
+    assert_eq!(decided.removals, ["a"]);
+    let said = "is being deleted already; no room is found for default/large; without a controller: default/alone";
+    assert_eq!(reason(&text, "leaving"), said);
+    assert_eq!(entry(&decided, "leaving")["stranded"][1]["reason"], "NoDestination");
+    assert!(consolidation_table(&outcome(&decided, &types())).contains(said));
+}
+
+#[test]
+fn the_judge_minds_pods_of_nodes_that_are_being_deleted() {
+    let text = with_a_node_that_is_being_deleted();
+    let before = self::decided(&text.replace(DELETED, ""));
+    assert!(complaints(&before, &snapshot(&text)).contains("default/large: is forgotten on leaving"));
+    let mut spoiled = decided(&text);
+    let leaving = plan(&mut spoiled, "leaving");
+    leaving.destinations.clear();
+    let pod = leaving.moves.pop().unwrap().pod.name.clone();
+    let stranded = decided(&text.replace("cpu: 3000m", "cpu: 5000m")).nodes[2].stranded[0].clone();
+    leaving.stranded.push(mini_karpenter::consolidate::Blocker { pod, ..stranded });
+    assert_eq!(complaints(&spoiled, &snapshot(&text)), "default/large: is left without a place, and a takes it");
+    let mut elsewhere = decided(&text);
+    "b".clone_into(&mut plan(&mut elsewhere, "leaving").moves[0].destination);
+    assert!(complaints(&elsewhere, &snapshot(&text)).contains("default/large: on b: NodeResourcesFit"));
+}
+
+#[test]
+fn a_node_that_waits_for_pods_names_them() {
+    let text = node("a", "") + &node("b", "") + &bare("stays", "b", 4000) + &unschedulable("w1", 500);
+    assert_eq!(reason(&text, "a"), "the unschedulable pod default/w1 fits it as it is");
+    let two = text + &unschedulable("w2", 500);
+    assert_eq!(reason(&two, "a"), "unschedulable pods fit it as it is: default/w1 and default/w2");
+    let three = two + &unschedulable("w3", 500);
+    assert_eq!(reason(&three, "a"), "unschedulable pods fit it as it is: default/w1 and 2 others");
+}
+
+const ASKS: &str = ", annotations: {karpenter.sh/do-not-disrupt: 'true'}";
+
+#[test]
+fn all_that_keeps_a_node_is_named() {
+    let text = node("a", "")
+        + &pod_with("asks", "a", 100, ASKS, "")
+        + &pod("large", "a", 3000)
+        + &node("b", "")
+        + &bare("full", "b", 3000);
+    let large = "default/large: fits no other node that stays; the nearest, b: needs 3 cpu, 1 free";
+    let asks = "default/asks: is not to be evicted: karpenter.sh/do-not-disrupt=true";
+    assert_eq!(blockers(&text, "a"), [asks, large]);
+    // One pod for two reasons.
+    let both = text.replace("cpu: 100m", "cpu: 3500m").replace("cpu: 3000m", "cpu: 400m");
+    let nowhere = "default/asks: fits no other node that stays; the nearest, b: needs 3500m cpu, 3600m free";
+    assert_eq!(blockers(&both.replace("cpu: 400m", "cpu: 1"), "a")[1], nowhere.replace("3600m", "3"));
+    // A node that asks to be left alone has its own reason, and its pods have theirs.
+    let node_asks = text.replacen("cheap}", &format!("cheap}}{ASKS}"), 1);
+    assert_eq!(reason(&node_asks, "a"), "is not to be disturbed: karpenter.sh/do-not-disrupt=true");
+    assert_eq!(blockers(&node_asks, "a"), [asks, large]);
+}
+
+#[test]
+fn a_pod_whose_room_is_taken_by_its_neighbours_does_not_say_that_nothing_fits() {
+    let text =
+        node("a", "") + &pod("one", "a", 1500) + &pod("two", "a", 1400) + &node("b", "") + &bare("half", "b", 2000);
+    assert_eq!(
+        blockers(&text, "a"),
+        ["default/two: finds no room beside the others that would move: 1 node would take it alone"]
+    );
+    assert!(explained(&text, "a").contains("NO NODE TAKES default/two\nNODE  RULE              WHY NOT\nb     NodeResourcesFit  needs 1400m cpu, 500m free"), "{}", explained(&text, "a"));
+}
+
+#[test]
+fn a_pod_does_not_keep_itself_away() {
+    let apart = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: \
+                 topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: x}}}]}}, ";
+    let text = node("a", "")
+        + &pod_with("x", "a", 3000, ", labels: {app: x}", apart)
+        + &node("b", "")
+        + &bare("half", "b", 2000);
+    let said = "default/x: fits no other node that stays; the nearest, b: needs 3 cpu, 2 free";
+    assert_eq!(blockers(&text, "a"), [said]);
+}
+
+#[test]
+fn a_node_that_takes_pods_says_why_they_are_not_elsewhere() {
+    let text = node_of("dear", "a", "") + &pod("p", "a", 500) + &node("b", "") + &pod("q", "b", 3000);
+    assert_eq!(decided(&text).removals, ["a"]);
+    assert_eq!(reason(&text, "b"), "takes 1 pod of a; no other node would be left that takes pods");
+    let with_full = text + &node("c", "") + &bare("full", "c", 3200);
+    let full_first = with_full.replace("cpu: 500m", "cpu: 900m");
+    assert_eq!(decided(&full_first).removals, ["a"]);
+    assert_eq!(reason(&full_first, "b"), "takes 1 pod of a; with its own 1, none finds another place");
+    let own = ["default/q: fits no other node that stays; the nearest, c: needs 3 cpu, 800m free"];
+    assert_eq!(blockers(&full_first, "b"), own);
+    // Its guest could be elsewhere if it came alone.
+    let crowded = full_first.replace("cpu: 3200m", "cpu: 1500m") + &pod("r", "b", 300);
+    assert_eq!(decided(&crowded).removals, ["a"]);
+}
+
+#[test]
+fn nobody_is_sent_to_the_control_plane() {
+    let text = node("cp", CONTROL_PLANE) + &node("w", "") + &pod("p", "w", 500);
+    assert_eq!(decided(&text).removals, Vec::<String>::new());
+    assert_eq!(reason(&text, "w"), "no other node would be left that takes pods");
+    // The only other worker is full.
+    let full = text.clone() + &node("x", "") + &bare("full", "x", 3800);
+    assert_eq!(decided(&full).removals, Vec::<String>::new());
+    assert_eq!(
+        blockers(&full, "w"),
+        ["default/p: fits no other node that stays; the nearest, x: needs 500m cpu, 200m free"]
+    );
+    assert!(explained(&full, "w").contains("Not asked, since they run the control plane: cp"));
+    // A pod whose node is being deleted comes there if it fits nowhere else: the scheduler would send it there.
+    let leaving = full.replacen("name: w, labels", "name: w, deletionTimestamp: '2026-08-01T00:00:00Z', labels", 1);
+    assert_eq!(entry(&decided(&leaving), "w")["pods"][0]["destination"], "cp");
+}
+
+#[test]
+fn the_judge_minds_moves_to_the_control_plane() {
+    let worker = node("cp", "") + &bare("stays", "cp", 1) + &node("w", "") + &pod("p", "w", 500);
+    let good = decided(&worker);
+    assert_eq!(good.removals, ["w"]);
+    let control_plane =
+        worker.replacen("instance-type: cheap", "instance-type: cheap, node-role.kubernetes.io/control-plane: ''", 1);
+    let said = complaints(&good, &snapshot(&control_plane));
+    assert!(said.contains("default/p: moves to cp, of the control plane"), "{said}");
+    assert!(said.contains("removals: leave no node that takes pods"), "{said}");
+}
+
+#[test]
+fn the_nearest_node_is_one_that_could_take_the_pod() {
+    let gpu = |text: &str| text.replace("pods: 20}", "pods: 20, nvidia.com/gpu: 1}");
+    let tainted =
+        |text: &str| text.replace("\nstatus:", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}\nstatus:");
+    let asks = |text: &str| {
+        text.replace("cpu: 500m", "cpu: 500m, nvidia.com/gpu: 1")
+            .replace("requests:", "limits: {nvidia.com/gpu: 1}, requests:")
+    };
+    let cpu_node = node("a", "") + &bare("full", "a", 100);
+    let from = gpu(&node("g1", "")) + &asks(&pod("p", "g1", 500)) + &bare("stays", "b", 1) + &node("b", "");
+    // Free, and tainted: it needs a toleration. The others have no GPU at all.
+    let with_tainted = cpu_node.clone() + &from + &tainted(&gpu(&node("g2", ""))) + &bare("u", "g2", 1);
+    let said = "default/p: fits no other node that stays; the nearest, g2: does not tolerate the taint mine:NoSchedule";
+    assert_eq!(blockers(&with_tainted, "g1"), [said]);
+    // Taken: it needs room.
+    let taken = cpu_node
+        + &from
+        + &gpu(&node("g2", ""))
+        + &asks(&pod("u", "g2", 500)).replace(&owner("ReplicaSet"), "labels: {}");
+    let said = "default/p: fits no other node that stays; the nearest, g2: needs 1 nvidia.com/gpu, 0 free";
+    assert_eq!(blockers(&taken, "g1"), [said]);
+    // Of two that lack the same share of one resource, the one that lacks nothing else.
+    let memory = |text: String| text.replace("cpu: 3800m", "cpu: 3800m, memory: 8Gi");
+    let both = node("a", "")
+        + &memory(bare("u", "a", 3800))
+        + &node("b", "")
+        + &bare("v", "b", 3800)
+        + &node("c", "")
+        + &pod("p", "c", 1000).replace("cpu: 1000m", "cpu: 1000m, memory: 1Gi");
+    assert_eq!(
+        blockers(&both, "c"),
+        ["default/p: fits no other node that stays; the nearest, b: needs 1 cpu, 200m free"]
+    );
+}
+
+/// Six workloads of seven pods that keep apart, one pod of each on three dear nodes and the others on seven cheaper ones: more
+/// ways to place them than can be tried, before it is known that no four nodes can go.
+fn crowded() -> String {
+    let apart = |app: &str| {
+        format!(
+            "affinity: {{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: kubernetes.io/hostname, \
+             labelSelector: {{matchLabels: {{app: {app}}}}}}}]}}}}, "
+        )
+    };
+    let pod = |app: &str, node: &str| {
+        pod_with(&format!("{app}-{node}"), node, 100, &format!(", labels: {{app: {app}}}"), &apart(app))
+    };
+    let apps = ["u", "v", "w", "x", "y", "z"];
+    let cheaper = (0..7).map(|number| {
+        let name = format!("cheaper-{number}");
+        let here = (0..6).filter(|app| (number + 14 - 2 * app) % 7 < 4).map(|app| pod(apps[app], &name));
+        node_of("cheaper", &name, "") + &here.collect::<String>()
+    });
+    let dear = (0..3).map(|number| {
+        let name = format!("dear-{number}");
+        node_of("dear", &name, "") + &apps.map(|app| pod(app, &name)).concat()
+    });
+    cheaper.chain(dear).collect()
+}
+
+#[test]
+fn where_not_every_set_can_be_tried_what_is_found_is_no_worse_than_in_larger_fleets() {
+    assert_eq!(decided(&crowded()).removals, ["dear-0", "dear-1", "dear-2"]);
+}
+
+#[test]
+fn a_pod_with_a_folder_of_its_node_moves_with_a_warning() {
+    let folder = "volumes: [{name: v, hostPath: {path: /var/lib/x}}], ";
+    let text = node("a", "") + &pod_with("p", "a", 500, "", folder) + &node("b", "") + &bare("stays", "b", 100);
+    let decided = decided(&text);
+    assert_eq!(decided.removals, ["a"]);
+    let warnings = &entry(&decided, "a")["pods"][0]["warnings"];
+    assert_eq!(warnings[0], "leaves what is in its hostPath on the node");
+}
