@@ -228,6 +228,19 @@ fn a_pod_whose_room_is_taken_by_its_neighbours_does_not_say_that_nothing_fits() 
 }
 
 #[test]
+fn in_small_clusters_every_place_is_tried_before_a_node_is_said_to_stay() {
+    // The largest of four pods must not take the first place that it fits.
+    let full = (0..10).map(|number| format!("full-{number}")).map(|name| node(&name, "") + &pod(&name, &name, 4000));
+    let rest = [("b", 3500), ("c", 3300)].map(|(name, used)| node(name, "") + &bare(name, name, used));
+    let sizes = [("p", 400), ("q", 300), ("r", 300), ("s", 200)];
+    let text = full.collect::<String>()
+        + &rest.concat()
+        + &node("a", "")
+        + &sizes.map(|(name, size)| pod(name, "a", size)).concat();
+    assert_eq!(decided(&text).removals, ["a"]);
+}
+
+#[test]
 fn a_pod_does_not_keep_itself_away() {
     let apart = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: \
                  topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: x}}}]}}, ";

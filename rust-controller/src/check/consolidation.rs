@@ -218,6 +218,9 @@ impl<'a> Replay<'a> {
             }
         }
         found.extend(self.bring(coming));
+        // What differs only in its name has no place either.
+        let mut asked = BTreeSet::new();
+        homeless.retain(|guest| !guest.pod.volumes.is_empty() || asked.insert(guest.kind));
         found.extend(homeless.into_iter().filter_map(|guest| self.has_room_for(guest)));
         found
     }

@@ -1,11 +1,11 @@
-//! Small fleets: every set of nodes is tried, the heaviest first.
+//! Few candidates: every set of nodes is tried, the heaviest first. Small clusters: every place of the pods of one node.
 
 use std::cmp::Reverse;
 
 use super::first_fit::{is_enough, plus};
 use super::fleet::{Fleet, Passenger};
 use super::joint::Joint;
-use super::replay::{Step, replay, undo};
+use super::replay::{self, Step, replay, undo};
 
 /// Beyond so many candidates there are too many sets of them.
 pub(super) const MOST_CANDIDATES: usize = 10;
@@ -56,6 +56,31 @@ pub(super) fn remove_heaviest(
         undo(fleet, &steps);
     }
     (Vec::new(), is_exact)
+}
+
+/// Beyond so many nodes there are too many places for the pods of one.
+const MOST_NODES: usize = 50;
+
+/// Places that are still to be tried, of all nodes that are emptied one by one.
+pub(super) struct PlacesLeft(u32);
+
+impl PlacesLeft {
+    pub(super) fn new() -> Self {
+        Self(MOST_PLACES)
+    }
+}
+
+/// Empties a node of a small cluster where taking the first place for each pod has led nowhere. On failure nothing is changed.
+pub(super) fn empty(fleet: &mut Fleet<'_>, node: usize, PlacesLeft(left): &mut PlacesLeft) -> Option<Step> {
+    if fleet.stops.len() > MOST_NODES || !may_fit(fleet, &[node]) {
+        return None;
+    }
+    let mut places = MOST_PLACES_OF_SET.min(*left);
+    *left -= places;
+    let mut pack = |ruled_last| pack(fleet, &[node], ruled_last, &Joint::default(), &mut places);
+    let joint = pack(false).or_else(|| pack(true));
+    *left += places;
+    replay::empty(fleet, node, joint?.of(node)).ok()
 }
 
 /// Whether all other nodes together have room for the pods of these.

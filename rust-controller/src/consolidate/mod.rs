@@ -244,12 +244,16 @@ impl Removing<'_> {
     fn remove_more(&mut self, mut candidates: Vec<usize>, guide: &Joint) {
         let mut busy: BTreeSet<usize> = self.steps.iter().flat_map(Step::nodes).collect();
         candidates.retain(|node| !busy.contains(node));
+        let mut places = exact::PlacesLeft::new();
         place_until_nothing_changes(&mut candidates, |node| {
             if busy.contains(node) {
                 return true;
             }
-            let last = self.fleet.are_last(&[*node]);
-            let step = if last { None } else { replay::empty(&mut self.fleet, *node, guide.of(*node)).ok() };
+            if self.fleet.are_last(&[*node]) {
+                return false;
+            }
+            let step = replay::empty(&mut self.fleet, *node, guide.of(*node)).ok();
+            let step = step.or_else(|| exact::empty(&mut self.fleet, *node, &mut places));
             busy.extend(step.iter().flat_map(Step::nodes));
             let goes = step.is_some();
             self.steps.extend(step);

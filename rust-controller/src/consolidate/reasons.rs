@@ -13,17 +13,21 @@ use crate::feasibility::ClassId;
 use crate::provision::place_until_nothing_changes;
 
 /// Nodes are asked about pods so often at most; what is not asked by then is said to be unasked.
-const MOST_ASKED: u64 = 20_000_000;
+const MOST_ASKED: u64 = 8_000_000;
 
 /// Says of each node that stays, where it might go if it were not for its pods, what keeps it. Those that are underutilized
 /// come first, as far as asking goes.
 pub(super) fn explain(fleet: &mut Fleet<'_>, plans: &mut [NodePlan], steps: &[Step]) {
+    explain_within(MOST_ASKED, fleet, plans, steps);
+}
+
+fn explain_within(most_asked: u64, fleet: &mut Fleet<'_>, plans: &mut [NodePlan], steps: &[Step]) {
     let gone: BTreeSet<usize> = steps.iter().map(|step| step.node).collect();
     let coming = Coming::of(fleet, steps);
     let mut order: Vec<usize> =
         (0..plans.len()).filter(|node| !gone.contains(node) && has_a_say(&plans[*node])).collect();
     order.sort_by_key(|node| (!plans[*node].has_suggestion(), *node));
-    let most = fleet.asked + MOST_ASKED;
+    let most = fleet.asked + most_asked;
     let mut refusals = Refusals::default();
     for node in order {
         let guests = coming.to(node);
@@ -159,4 +163,47 @@ fn empty_in_vain(
     }
     blockers.sort_by(|left, right| left.pod.cmp(&right.pod));
     Stuck { guests: waiting.iter().filter(|(seat, _)| seat.is_none()).count(), own: blockers }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog;
+    use crate::consolidate::Options;
+    use crate::consolidate::candidates::survey;
+    use crate::consolidate::evictions::Evictions;
+    use crate::feasibility::Simulation;
+    use crate::lower;
+
+    const TWO_FULL_NODES: &str = "
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: v1, kind: Node, metadata: {name: a}, status: {allocatable: &all {cpu: 2, memory: 1Gi, pods: 9}}}
+- {apiVersion: v1, kind: Node, metadata: {name: b}, status: {allocatable: *all}}
+- {apiVersion: v1, kind: Pod, metadata: &owned {name: p, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: u,
+  controller: true}]}, spec: {nodeName: a, containers: [{name: c, resources: {requests: {cpu: 2}}}]}, status: {phase: Running}}
+- {apiVersion: v1, kind: Pod, metadata: {<<: *owned, name: q}, spec: {nodeName: b, containers: [{name: c, resources: {requests: {cpu: 100m}}}]},
+  status: {phase: Running}}
+";
+
+    /// How many pods block each node, and whether there may be more, where so many nodes are asked at most.
+    fn blockers(most_asked: u64) -> Vec<(usize, bool)> {
+        let snapshot = lower::parse_manifest(TWO_FULL_NODES).unwrap().into_snapshot();
+        let by_node = snapshot.pods_by_node();
+        let catalog = catalog::builtin("generic").unwrap();
+        let mut plans = survey(&snapshot, &by_node, &Evictions::of(&snapshot), &catalog, &Options::default());
+        let pods_on = |node: &str| by_node.get(node).map_or(&[][..], Vec::as_slice);
+        let simulation = Simulation::of(&snapshot);
+        let mut fleet = Fleet::of(simulation, &plans, &pods_on, &snapshot.unreadable_nodes());
+        explain_within(most_asked, &mut fleet, &mut plans, &[]);
+        plans.iter().map(|plan| (plan.blockers.len(), plan.unasked)).collect()
+    }
+
+    #[test]
+    fn where_asking_would_take_too_long_underutilized_nodes_come_first_and_the_others_say_so() {
+        assert_eq!(blockers(MOST_ASKED), [(1, false), (1, false)]);
+        assert_eq!(blockers(1), [(0, true), (1, false)]);
+        assert_eq!(blockers(0), [(0, true), (0, true)]);
+    }
 }
