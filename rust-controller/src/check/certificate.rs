@@ -304,3 +304,31 @@ fn hosts<'a>(apart: impl Iterator<Item = &'a Pod>) -> u64 {
     let mut known = BTreeSet::new();
     apart.filter(|pod| pod.occupied_node().is_none_or(|host| known.insert(host))).count() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{catalog, lower, provision};
+
+    /// Each of these pods asks for a label of its own, and a pool has it; nodes differ in nothing else for them.
+    #[test]
+    fn what_pools_meet_tells_no_pods_apart() {
+        let pod = |at: usize| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{at}}}\nspec: {{nodeSelector: {{team: t-{at}}}, containers: \
+                 [{{name: c}}]}}\nstatus: {{phase: Pending, conditions: [{{type: PodScheduled, status: 'False', reason: \
+                 Unschedulable}}]}}\n"
+            )
+        };
+        let snapshot = lower::parse_manifest(&(0..20).map(pod).collect::<String>()).unwrap().into_snapshot();
+        let (catalog, options) = (catalog::builtin("generic").unwrap(), Options::default());
+        let plan = provision::plan(&snapshot, &catalog, &options);
+        assert_eq!(plan.pools.len(), 20);
+        let (held, defaults) = (Held::planned(&snapshot, &plan), default_requirements(&options, &snapshot));
+        let asked = asked(&catalog, &options, &plan, &[], (&held, &defaults));
+        assert_eq!(
+            asked.into_iter().map(|(labels, all)| (labels, all.len())).collect::<Vec<_>>(),
+            [(Labels::new(), 1)]
+        );
+    }
+}

@@ -33,7 +33,7 @@ pub struct InGuise<'n> {
 }
 
 /// The rules beside room that refuse a class on a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Obstacles {
     /// The first of those that the scheduler asks before it looks at room.
     before_room: Option<Rule>,

@@ -4,8 +4,9 @@
 //! left out says so. Those come first in the next plan, whatever their priority, and the better plan is kept.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::effort::Effort;
 use super::existing::{OnExisting, Waiting, place_urgent_first, take_back, usable_nodes};
@@ -24,8 +25,12 @@ const TRIES: usize = 6;
 /// So many tries in a row that are no better are the last ones.
 const VAIN_TRIES: usize = 2;
 
-/// Where more pods wait than this, the first try that is no better is the last one, and none begins without effort.
+/// Where more pods wait than this, the first try that is no better is the last one, and tries share the effort that the search
+/// for cheaper plans has.
 const FEW_PODS: usize = 500;
+
+/// What tries for fewer pods may take in any case: a hundred times what most of them do.
+const EFFORT_FOR_FEW: Duration = Duration::from_secs(1);
 
 /// So many pods at most come first.
 const MOST_URGENT: usize = 1_000;
@@ -44,6 +49,8 @@ pub(super) struct Attempt<'a> {
     /// Positions of the pods that are left out and that only other pods that wait keep from their place, in the order of
     /// urgency.
     hindered: Vec<usize>,
+    /// Classes of those that a new node would take.
+    on_new: BTreeSet<ClassId>,
 }
 
 /// How bad a plan is: the priorities of those that it leaves out, the highest first; then how many nodes have a price that
@@ -72,28 +79,31 @@ impl<'a> Attempts<'a, '_> {
         self.pack((on_existing, with_fitting), effort, simulation)
     }
 
-    /// The best plan that is found with those first that others keep from their place. Tries are made without effort; what
-    /// there is goes into the one that is kept. The simulation is that without any of the pods.
+    /// The best plan that is found with those first that others keep from their place. Nothing goes into the search for cheaper
+    /// tries; what is left of the effort goes into the one that is kept. The simulation is that without any of the pods.
     pub(super) fn better(&self, first: Attempt<'a>, simulation: &mut Simulation, effort: &Effort) -> Attempt<'a> {
         let few = first.rest.len() <= FEW_PODS;
         let mut urgent: Vec<usize> = Vec::new();
         let mut hindered = first.hindered.clone();
         let most_vain = if few { VAIN_TRIES } else { 1 };
+        let of_few = effort.at_least(EFFORT_FOR_FEW);
+        let for_tries = if few { &of_few } else { effort };
         let (mut best, mut is_first, mut vain) = (first, true, 0);
         for _ in 0..TRIES {
             hindered.truncate(MOST_URGENT);
-            if vain == most_vain || hindered.is_empty() || hindered == urgent || (!few && effort.is_spent()) {
+            if vain == most_vain || hindered.is_empty() || hindered == urgent || for_tries.is_spent() {
                 break;
             }
             urgent.retain(|position| !hindered.contains(position));
             urgent.splice(0..0, hindered.drain(..));
-            let next = self.attempt(&urgent, simulation);
+            let next = self.attempt(&urgent, for_tries, simulation);
             hindered.clone_from(&next.hindered);
             vain += 1;
             if next.badness() < best.badness() {
                 (best, is_first, vain) = (next, false, 0);
             }
         }
+        effort.is_cut_short_with(&of_few);
         if is_first { best } else { self.longer(best, simulation, effort) }
     }
 
@@ -107,10 +117,14 @@ impl<'a> Attempts<'a, '_> {
     }
 
     /// A plan in which some pods, by their position in the snapshot, come first.
-    fn attempt(&self, urgent: &[usize], simulation: &mut Simulation) -> Attempt<'a> {
+    fn attempt(&self, urgent: &[usize], effort: &Effort, simulation: &mut Simulation) -> Attempt<'a> {
         let reserve = |pods: &[Waiting<'a>], simulation: &mut Simulation| self.reserve(pods, simulation);
         let on_existing = place_urgent_first(self.snapshot, urgent, simulation, reserve);
-        self.first(on_existing, &Effort::none(), simulation)
+        let own = Effort::none();
+        let attempt = self.first(on_existing, &own, simulation);
+        let reserved = urgent.len() * self.launches.series().len();
+        effort.spend(own.spent().saturating_add(reserved as u64));
+        attempt
     }
 
     fn pack(
@@ -130,6 +144,7 @@ impl<'a> Attempts<'a, '_> {
             on_existing: with_fitting,
             simulation: with_all,
             hindered: Vec::new(),
+            on_new: BTreeSet::new(),
         };
         attempt.hindered = self.hindered(&mut attempt, simulation);
         attempt
@@ -158,30 +173,29 @@ impl<'a> Attempts<'a, '_> {
     }
 
     /// Positions of the pods that are left out and that only other pods that wait keep from their place, in the order of
-    /// urgency; the plan says so of them from then on. The simulation is that without any of them.
+    /// urgency. The simulation is that without any of them.
     fn hindered(&self, attempt: &mut Attempt<'a>, simulation: &Simulation) -> Vec<usize> {
-        let Attempt { fitting, rest, packed, .. } = attempt;
-        if packed.unplaceable.is_empty() {
+        let Attempt { fitting, rest, packed, on_new, .. } = attempt;
+        if packed.left_out.is_empty() {
             return Vec::new();
         }
         let usable = usable_nodes(self.snapshot, simulation);
         let may_be_on_existing = |class: ClassId| {
             simulation.unchecked_rules(class).is_empty() && usable.iter().any(|node| simulation.may_run(class, *node))
         };
-        let mut of_class: BTreeMap<ClassId, (bool, bool)> = BTreeMap::new();
+        let classes: BTreeSet<ClassId> =
+            fitting.iter().map(|(waiting, _)| waiting).chain(&*rest).map(|waiting| waiting.class).collect();
+        let mut of_class: BTreeMap<ClassId, bool> = BTreeMap::new();
         let mut hindered = Vec::new();
-        for (pod, why) in &mut packed.unplaceable {
-            let waiting = &rest[*pod];
-            let others = || fitting.iter().map(|(waiting, _)| waiting).chain(&*rest).map(|waiting| waiting.class);
-            let (on_new, on_existing) = *of_class.entry(waiting.class).or_insert_with(|| {
-                (self.may_be_on_new(waiting, others(), simulation), may_be_on_existing(waiting.class))
+        for waiting in packed.left_out.iter().map(|pod| &rest[*pod]) {
+            let is_hindered = *of_class.entry(waiting.class).or_insert_with(|| {
+                let may_be_on_new = self.may_be_on_new(waiting, &classes, simulation);
+                if may_be_on_new {
+                    on_new.insert(waiting.class);
+                }
+                may_be_on_new || may_be_on_existing(waiting.class)
             });
-            if let Unplaceable::NoType(miss) = &**why
-                && on_new
-            {
-                *why = Arc::new(Unplaceable::Hindered(miss.clone()));
-            }
-            if on_new || on_existing {
+            if is_hindered {
                 hindered.push(waiting.position);
             }
         }
@@ -189,16 +203,11 @@ impl<'a> Attempts<'a, '_> {
     }
 
     /// Whether some new node would take the pod, if no other waited, or only those waited that it must be near.
-    fn may_be_on_new(
-        &self,
-        waiting: &Waiting<'_>,
-        mut others: impl Iterator<Item = ClassId>,
-        simulation: &Simulation,
-    ) -> bool {
+    fn may_be_on_new(&self, waiting: &Waiting<'_>, others: &BTreeSet<ClassId>, simulation: &Simulation) -> bool {
         let ranking = if waiting.pod.claims_devices { None } else { self.ranking(waiting, simulation) };
         ranking.is_some_and(|ranking| {
             ranking.admits(simulation)
-                || ranking.suits(simulation) && others.any(|other| simulation.awaits(waiting.class, other))
+                || ranking.suits(simulation) && others.iter().any(|other| simulation.awaits(waiting.class, *other))
         })
     }
 }
@@ -207,6 +216,20 @@ impl<'a> Attempt<'a> {
     /// Whether a pod is left out for the sake of others that wait.
     pub(super) fn hinders_somebody(&self) -> bool {
         !self.hindered.is_empty()
+    }
+
+    /// Why each pod is left out that is, by position among the rest.
+    pub(super) fn why(&self) -> Vec<(usize, Arc<Unplaceable>)> {
+        let left_out = &self.packed.left_out;
+        let mut of_class = self.packed.singles.why(left_out.iter().map(|pod| self.rest[*pod].class), &self.simulation);
+        for (class, why) in &mut of_class {
+            if let Unplaceable::NoType(miss) = &**why
+                && self.on_new.contains(class)
+            {
+                *why = Arc::new(Unplaceable::Hindered(miss.clone()));
+            }
+        }
+        left_out.iter().filter_map(|pod| Some((*pod, Arc::clone(of_class.get(&self.rest[*pod].class)?)))).collect()
     }
 
     /// All that need a node.
@@ -221,10 +244,56 @@ impl<'a> Attempt<'a> {
     }
 
     fn badness(&self) -> Badness {
-        let left_out = self.packed.unplaceable.iter().map(|(pod, _)| self.rest[*pod].pod.priority);
+        let left_out = self.packed.left_out.iter().map(|pod| self.rest[*pod].pod.priority);
         let mut left_out: Vec<i32> = left_out.collect();
         left_out.sort_unstable_by_key(|priority| Reverse(*priority));
         let prices = || self.packed.bins.iter().map(|bin| bin.launch.offering.price_per_hour);
         (left_out, prices().filter(Option::is_none).count(), prices().flatten().sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::existing::place_on_existing;
+    use super::super::{Shaper, default_requirements, demands};
+    use super::*;
+    use crate::{catalog, lower};
+
+    /// So many pods of a workload may be in each zone as there are zones, and none more: most are left out for the sake of others.
+    fn crowd(pods: usize) -> Snapshot {
+        let pod = |at: usize| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{at}, labels: {{app: a}}}}\nspec: {{topologySpreadConstraints: \
+                 [{{maxSkew: 1, minDomains: 9, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, \
+                 labelSelector: {{matchLabels: {{app: a}}}}}}], containers: [{{name: c}}]}}\nstatus: {{phase: Pending, \
+                 conditions: [{{type: PodScheduled, status: 'False', reason: Unschedulable}}]}}\n"
+            )
+        };
+        lower::parse_manifest(&(0..pods).map(pod).collect::<String>()).unwrap().into_snapshot()
+    }
+
+    /// How much tries have spent of an effort beside what the first plan has, and whether somebody had more to try.
+    fn spent_on_tries(pods: usize, effort: &Effort) -> (u64, bool) {
+        let (snapshot, options) = (crowd(pods), Options::default());
+        let catalog = catalog::builtin("generic").unwrap();
+        let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
+        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
+        let on_existing = place_on_existing(&snapshot, &mut simulation);
+        let pods = snapshot.pods().iter().map(|pod| &**pod);
+        let launches = demands.launches(pods, (&catalog, &options), &mut simulation);
+        let attempts = Attempts { snapshot: &snapshot, launches: &launches, options: &options };
+        let first = attempts.first(on_existing, effort, &mut simulation);
+        assert!(first.hinders_somebody());
+        let before = effort.spent();
+        attempts.better(first, &mut simulation, effort);
+        (effort.spent() - before, effort.was_cut_short())
+    }
+
+    #[test]
+    fn tries_take_their_share_of_the_effort() {
+        let (spent, cut_short) = spent_on_tries(FEW_PODS + 1, &Effort::of(Duration::from_secs(9)));
+        assert!(spent > FEW_PODS as u64 && !cut_short, "{spent} steps");
+        assert_eq!(spent_on_tries(FEW_PODS + 1, &Effort::none()), (0, true), "nothing is tried without any");
+        assert_eq!(spent_on_tries(20, &Effort::of(Duration::from_secs(9))), (0, false), "few pods have their own");
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Bins<'a> {
     refused: BTreeMap<ClassId, (u64, usize)>,
     /// By class that nothing but room can refuse, the nodes that will never take it.
     full: BTreeMap<ClassId, usize>,
+    /// How often some node has been asked whether it takes a pod, as [`Effort`](super::effort::Effort) counts it.
+    pub(super) asked: usize,
 }
 
 impl<'a> Bins<'a> {
@@ -81,8 +83,9 @@ impl<'a> Bins<'a> {
         let from = self.full.get(&class).copied().unwrap_or(0);
         let found = (from..self.all.len()).find(|bin| {
             let Bin { launch, node, .. } = &self.all[*bin];
-            market.makes(*launch, class) && takes(class, *node, simulation)
+            market.makes(launch.series, class) && takes(class, *node, simulation)
         });
+        self.asked += found.map_or(self.all.len(), |bin| bin + 1) - from;
         if !simulation.depends_on_others(class) {
             self.full.insert(class, found.unwrap_or(self.all.len()));
         }
@@ -214,7 +217,9 @@ impl Slots {
             return None;
         }
         let slots = &mut self.of_lot[number];
-        let Some(at) = slots.iter().position(|(bin, _)| takes(class, bins.all[*bin].node, simulation)) else {
+        let found = slots.iter().position(|(bin, _)| takes(class, bins.all[*bin].node, simulation));
+        bins.asked += found.map_or(slots.len(), |at| at + 1);
+        let Some(at) = found else {
             self.refused.insert((class, number), now);
             return None;
         };

@@ -16,6 +16,10 @@ const PARTS: i64 = 12;
 /// With more lots than this, lots of almost the same size are looked at together.
 const MANY_LOTS: usize = 256;
 
+/// With more sizes than this, the seats that lots take make no size of their own any more: thousands of workloads may each
+/// keep their pods apart.
+const MOST_SIZES: usize = 1024;
+
 /// How many lots of one size are tried for a pod that fits.
 const TRIES: usize = 4;
 
@@ -132,15 +136,19 @@ fn sizes(lots: &[Lot], requests: &[f64], resources: usize) -> Vec<usize> {
     let quarter = |amount: &f64| (amount.max(1.0).log2() * 4.0) as i32;
     let mut wanted_by: BTreeMap<usize, usize> = BTreeMap::new();
     lots.iter().flat_map(|lot| &lot.seats).for_each(|seat| *wanted_by.entry(*seat).or_default() += 1);
-    let mut numbers = BTreeMap::new();
-    let mut of_lot = Vec::with_capacity(lots.len());
-    for (lot, requests) in lots.iter().zip(requests.chunks_exact(resources)) {
-        let size: Vec<i32> = requests.iter().map(quarter).collect();
-        let shared: Vec<usize> = lot.seats.iter().copied().filter(|seat| wanted_by[seat] > 1).collect();
-        let next = numbers.len();
-        of_lot.push(*numbers.entry((&lot.needs, shared, lot.area, size)).or_insert(next));
-    }
-    of_lot
+    let shared = |lot: &Lot| lot.seats.iter().copied().filter(|seat| wanted_by[seat] > 1).collect::<Vec<usize>>();
+    let numbered = |seats: &dyn Fn(&Lot) -> Vec<usize>| {
+        let mut numbers = BTreeMap::new();
+        let mut of_lot: Vec<usize> = Vec::with_capacity(lots.len());
+        for (lot, requests) in lots.iter().zip(requests.chunks_exact(resources)) {
+            let size: Vec<i32> = requests.iter().map(quarter).collect();
+            let next = numbers.len();
+            of_lot.push(*numbers.entry((&lot.needs, seats(lot), lot.area, size)).or_insert(next));
+        }
+        (of_lot, numbers.len())
+    };
+    let (of_lot, sizes) = numbered(&shared);
+    if sizes > MOST_SIZES { numbered(&|_| Vec::new()).0 } else { of_lot }
 }
 
 impl Node {
@@ -179,5 +187,30 @@ impl Node {
             Some((_, placed)) => *placed += count,
             None => self.filling.push((lot, count)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A filling costs as many steps as there are sizes, so they must not grow with the workloads.
+    #[test]
+    fn many_workloads_that_keep_apart_are_of_few_sizes() {
+        let lot = |workload: usize, cpu: i64| Lot {
+            requests: vec![cpu],
+            needs: vec![0],
+            seats: vec![workload],
+            area: None,
+            pods: vec![0],
+        };
+        let sizes_of = |workloads: usize| {
+            let lots: Vec<Lot> =
+                (0..workloads).flat_map(|workload| [100, 500, 1000].map(|cpu| lot(workload, cpu))).collect();
+            let requests = vec![1.0; lots.len()];
+            sizes(&lots, &requests, 1).into_iter().max().unwrap() + 1
+        };
+        assert_eq!(sizes_of(200), 200, "few are told apart by what they keep apart from");
+        assert_eq!(sizes_of(2_000), 1);
     }
 }

@@ -363,3 +363,37 @@ impl<'a> Launch<'a> {
         simulation.join(self.offered.new_node(&self.series.template_labels), self.node())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Shaper, default_requirements, demands};
+    use super::*;
+    use crate::{catalog, lower};
+
+    const WORKLOADS: usize = 40;
+
+    /// However many labels pods ask for, rules see of hundreds of types no more than zones and architectures.
+    #[test]
+    fn one_node_stands_for_all_launches_that_rules_do_not_tell_apart() {
+        let pod = |at: usize| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{at}}}\nspec: {{nodeSelector: {{team: t-{at}}}, containers: \
+                 [{{name: c}}]}}\nstatus: {{phase: Pending, conditions: [{{type: PodScheduled, status: 'False', reason: \
+                 Unschedulable}}]}}\n"
+            )
+        };
+        let manifest = lower::parse_manifest(&(0..WORKLOADS).map(pod).collect::<String>()).unwrap();
+        let (snapshot, options) = (manifest.into_snapshot(), Options::default());
+        let catalog = catalog::builtin("aws").unwrap();
+        let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
+        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
+        let pods = snapshot.pods().iter().map(|pod| &**pod);
+        let launches = demands.launches(pods, (&catalog, &options), &mut simulation);
+        let zones: BTreeSet<&str> = launches.all().map(|launch| &*launch.offering.zone).collect();
+        let architectures = 2;
+        assert_eq!(launches.nodes().count(), (WORKLOADS + 1) * zones.len() * architectures);
+        assert!(launches.all().count() > 50 * launches.nodes().count(), "hundreds of types in each zone");
+        let room = |launch: Launch<'_>| simulation.amounts(&launch.kind.allocatable);
+        assert!(launches.all().all(|launch| launch.room() == room(launch)), "each has its own room");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::demands::ShapeClass;
 use super::launch::{Launch, Launches, Series};
 use super::shape::Shape;
-use crate::feasibility::{ClassId, Miss, NodeId, Refusal, Rule, Simulation};
+use crate::feasibility::{ClassId, Miss, Obstacles, Refusal, Rule, Simulation};
 use crate::model::{Offering, PodName, Resources};
 use crate::units::Money;
 
@@ -112,16 +112,26 @@ struct Candidate<'a> {
 struct Missed<'a> {
     miss: Miss,
     launch: Launch<'a>,
-    shape: &'a ShapeClass,
+    /// Number of the way that leads there.
+    way: usize,
 }
 
 /// How the node types stand to a class, beside the pods that are there.
+#[derive(Clone)]
 struct Standing<'a> {
     fitting_types: usize,
     refused_types: BTreeMap<Rule, usize>,
     /// The launch that comes nearest among those of refused types.
     nearest: Option<Missed<'a>>,
 }
+
+/// What a class requests, and by series and shape that it asks for, what stands in its way there; none where nodes are not of
+/// the shape. Classes with the same stand alike to all types.
+type Position = (Vec<(usize, i64)>, Vec<(usize, Option<Obstacles>)>);
+
+/// Standings that are known.
+#[derive(Default)]
+pub(super) struct Standings<'a>(BTreeMap<Position, Standing<'a>>);
 
 impl<'a> Missed<'a> {
     /// Among launches of one type, the smallest is the nearest.
@@ -153,21 +163,30 @@ impl<'a> Ranking<'a> {
         Self { class, requests: requests.clone(), launches, suiting, unsuited }
     }
 
-    /// The launches that admit a pod of the class now.
-    fn admitting(&self, simulation: &Simulation) -> Vec<(Launch<'a>, &'a ShapeClass)> {
-        let is_open = |way: &&Way<'a>| simulation.is_open_beside_held(self.class, way.series.node);
-        self.suiting.iter().filter(is_open).flat_map(|way| self.fitting(*way, simulation)).collect()
+    /// The series that admit a pod of the class now, if there is room.
+    fn open(&self, simulation: &Simulation) -> impl Iterator<Item = Way<'a>> {
+        self.suiting.iter().copied().filter(|way| simulation.is_open_beside_held(self.class, way.series.node))
     }
 
-    /// The launches with room for a pod of the class.
+    /// The launches of a series that no other beats, with room for a pod of the class.
     fn fitting(
         &self,
         Way { series, shape }: Way<'a>,
         simulation: &Simulation,
     ) -> impl Iterator<Item = (Launch<'a>, &'a ShapeClass)> {
         let requests = simulation.requests(self.class);
-        let launches = self.launches.of_series(series).filter(|launch| launch.fits(requests));
+        let launches = self.launches.worthwhile(series).filter(|launch| launch.fits(requests));
         launches.map(move |launch| (launch, shape))
+    }
+
+    /// All launches that admit a pod of the class now, the best first.
+    fn ranked(&self, simulation: &Simulation) -> Vec<Candidate<'a>> {
+        let requests = simulation.requests(self.class);
+        let of_series = |Way { series, shape }: Way<'a>| {
+            let launches = self.launches.of_series(series).filter(|launch| launch.fits(requests));
+            launches.map(move |launch| (launch, shape))
+        };
+        ranked(&self.requests, self.open(simulation).flat_map(of_series))
     }
 
     /// Whether some launch suits the class, whatever the pods elsewhere.
@@ -177,15 +196,15 @@ impl<'a> Ranking<'a> {
 
     /// Whether some launch admits a pod of the class now.
     pub(super) fn admits(&self, simulation: &Simulation) -> bool {
-        let is_open = |way: &&Way<'a>| simulation.is_open_beside_held(self.class, way.series.node);
-        self.suiting.iter().filter(is_open).any(|way| self.fitting(*way, simulation).next().is_some())
+        self.open(simulation).any(|way| self.fitting(way, simulation).next().is_some())
     }
 
     /// The launches that admit a pod of the class now, the cheapest first; among those that cost the same, the one with the
-    /// least waste.
+    /// least waste. Those that another of their series beats are left out.
     pub(super) fn cheapest_admitting(&self, simulation: &Simulation) -> impl Iterator<Item = Launch<'a>> + use<'a> {
         let price = |(launch, _): &(Launch<'a>, &'a ShapeClass)| Price::of(launch.offering);
-        let mut admitting = self.admitting(simulation);
+        let mut admitting: Vec<(Launch<'a>, &'a ShapeClass)> =
+            self.open(simulation).flat_map(|way| self.fitting(way, simulation)).collect();
         admitting.sort_by_key(price);
         let alike = admitting.chunk_by(|one, other| price(one) == price(other));
         let alike: Vec<Vec<(Launch<'a>, &'a ShapeClass)>> = alike.map(<[_]>::to_vec).collect();
@@ -196,19 +215,19 @@ impl<'a> Ranking<'a> {
 
     /// The best launch, with the next best types beside it.
     pub(super) fn best(&self, simulation: &Simulation) -> Option<Choice> {
-        let ranked = ranked(&self.requests, self.admitting(simulation));
+        let ranked = self.ranked(simulation);
         let best = ranked.first()?;
         let mut types = BTreeSet::from([best.launch.kind.name.as_str()]);
         let next_types = ranked.iter().filter(|candidate| types.insert(&candidate.launch.kind.name));
         let runners_up = next_types.take(RUNNERS_UP).map(|candidate| candidate.fit(self.launches)).collect();
-        let Standing { fitting_types, refused_types, .. } = self.standing(simulation);
+        let Standing { fitting_types, refused_types, .. } = self.standing(&mut Standings::default(), simulation);
         Some(Choice { best: best.fit(self.launches), runners_up, fitting_types, refused_types })
     }
 
     /// The best type, or the one that comes nearest.
     pub(super) fn nearest_type(&self, simulation: &Simulation) -> Option<String> {
-        let best = ranked(&self.requests, self.admitting(simulation)).first().map(|candidate| candidate.launch);
-        let nearest = || self.standing(simulation).nearest.map(|missed| missed.launch);
+        let best = self.ranked(simulation).first().map(|candidate| candidate.launch);
+        let nearest = || self.standing(&mut Standings::default(), simulation).nearest.map(|missed| missed.launch);
         best.or_else(nearest).map(|launch| launch.kind.name.clone())
     }
 
@@ -217,17 +236,18 @@ impl<'a> Ranking<'a> {
     pub(super) fn nearest_miss(
         &self,
         closed: Option<(Launch<'a>, Refusal)>,
+        known: &mut Standings<'a>,
         simulation: &Simulation,
     ) -> Option<NearestMiss> {
-        let Standing { fitting_types, mut refused_types, nearest } = self.standing(simulation);
+        let Standing { fitting_types, mut refused_types, nearest } = self.standing(known, simulation);
         let (launch, refusal) = match (closed, nearest) {
             (Some((launch, refusal)), _) => {
                 *refused_types.entry(refusal.rule()).or_default() += fitting_types;
                 (launch, refusal)
             }
-            (None, Some(Missed { launch, shape, .. })) => {
+            (None, Some(Missed { launch, way, .. })) => {
                 let room = launch.room();
-                let of_shape = shape.refusal(simulation, launch.in_guise(&room));
+                let of_shape = self.ways().nth(way)?.shape.refusal(simulation, launch.in_guise(&room));
                 (launch, of_shape.or_else(|| simulation.refusal_in(self.class, launch.in_guise(&room)))?)
             }
             (None, None) => return None,
@@ -236,18 +256,33 @@ impl<'a> Ranking<'a> {
         Some(NearestMiss { instance_type, zone, refusal, refused_types })
     }
 
-    /// Asks every launch once more, now that pods have come: O(series) questions to rules, and O(launches) about room.
-    fn standing(&self, simulation: &Simulation) -> Standing<'a> {
+    /// In both kinds of ways.
+    fn ways(&self) -> impl Iterator<Item = &Way<'a>> {
+        self.unsuited.iter().chain(&self.suiting)
+    }
+
+    /// Asks every series once more, now that pods have come, and every launch about room, unless that is known of a class
+    /// which stands alike: O(series), and O(launches) where it is not.
+    fn standing(&self, known: &mut Standings<'a>, simulation: &Simulation) -> Standing<'a> {
+        let obstacles = |Way { series, shape }: &Way<'a>| {
+            let is_of_shape = shape.is_of(simulation, series.node);
+            (series.number, is_of_shape.then(|| simulation.obstacles(self.class, series.node)))
+        };
+        let position: Position = (simulation.requests(self.class).to_vec(), self.ways().map(obstacles).collect());
+        let find = |(_, obstacles): &Position| self.standing_with(obstacles, simulation);
+        known.0.entry(position).or_insert_with_key(find).clone()
+    }
+
+    fn standing_with(&self, obstacles: &[(usize, Option<Obstacles>)], simulation: &Simulation) -> Standing<'a> {
         let types = self.launches.type_count();
         let mut fits = vec![false; types];
         let mut refused: Vec<Option<Missed<'a>>> = vec![None; types];
-        for Way { series, shape } in self.unsuited.iter().chain(&self.suiting) {
-            let miss = misses(self.class, shape, series.node, simulation);
+        for (way, (Way { series, .. }, (_, obstacles))) in self.ways().zip(obstacles).enumerate() {
             for launch in self.launches.of_series(series) {
                 let number = launch.number_of_type();
-                match miss(&launch.room()) {
+                match miss(self.class, *obstacles, &launch.room(), simulation) {
                     None => fits[number] = true,
-                    Some(miss) => keep_nearest(&mut refused[number], Missed { miss, launch, shape }),
+                    Some(miss) => keep_nearest(&mut refused[number], Missed { miss, launch, way }),
                 }
             }
         }
@@ -263,7 +298,10 @@ impl<'a> Ranking<'a> {
 }
 
 /// As candidates, the best first.
-fn ranked<'a>(requests: &Resources, launches: Vec<(Launch<'a>, &'a ShapeClass)>) -> Vec<Candidate<'a>> {
+fn ranked<'a>(
+    requests: &Resources,
+    launches: impl IntoIterator<Item = (Launch<'a>, &'a ShapeClass)>,
+) -> Vec<Candidate<'a>> {
     let scored = |(launch, shape)| Candidate { score: score(requests, launch), launch, shape };
     let mut ranked: Vec<Candidate<'a>> = launches.into_iter().map(scored).collect();
     ranked.sort_by(|left, right| left.order().cmp(&right.order()));
@@ -276,15 +314,9 @@ fn keep_nearest<'a>(nearest: &mut Option<Missed<'a>>, here: Missed<'a>) {
     }
 }
 
-/// How far launches of a series with so much room are from taking a pod of the class on a node of the shape.
-fn misses(
-    class: ClassId,
-    shape: &ShapeClass,
-    node: NodeId,
-    simulation: &Simulation,
-) -> impl Fn(&[i64]) -> Option<Miss> {
-    let obstacles = shape.is_of(simulation, node).then(|| simulation.obstacles(class, node));
-    move |room| match obstacles {
+/// How far a launch with so much room is from taking a pod of the class.
+fn miss(class: ClassId, obstacles: Option<Obstacles>, room: &[i64], simulation: &Simulation) -> Option<Miss> {
+    match obstacles {
         Some(obstacles) => simulation.miss_in(class, obstacles, room),
         None => Some(Miss::beyond_room(Rule::NodeAffinity, simulation.short_millionths(class, room))),
     }

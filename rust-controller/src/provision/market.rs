@@ -124,9 +124,9 @@ impl<'a> Market<'a> {
         }
     }
 
-    /// Whether a launch makes what a pod of the class asks for, and what is asked for it where it says nothing of that.
-    pub(super) fn makes(&self, launch: Launch<'_>, class: ClassId) -> bool {
-        self.needs(class).is_some_and(|needs| self.met[launch.series.number].labels.contains(needs))
+    /// Whether a series makes what a pod of the class asks for, and what is asked for it where it says nothing of that.
+    pub(super) fn makes(&self, series: &Series, class: ClassId) -> bool {
+        self.needs(class).is_some_and(|needs| self.met[series.number].labels.contains(needs))
     }
 
     /// Numbers of what pods of these classes need together of one node. Where they need different things, the node may have

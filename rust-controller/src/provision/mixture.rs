@@ -217,7 +217,7 @@ fn mixture(mut rest: Remainder<'_, '_>, manner: Manner, effort: &Effort) -> Vec<
             batches.push(batch);
         }
     }
-    effort.spend(rest.steps);
+    effort.spend(rest.steps as u64);
     batches
 }
 

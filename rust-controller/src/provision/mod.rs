@@ -216,6 +216,7 @@ fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: 
         wider = demands.launches(all_pods, from, &mut simulation);
         best = Attempts { launches: &wider, ..attempts }.better(best, &mut simulation, effort);
     }
+    let why = best.why();
     let Attempt { fitting, rest, mut packed, launches, on_existing, mut simulation, .. } = best;
     let mut drafts = Drafts::of(snapshot, &rest, &on_existing);
     let unmet =
@@ -235,7 +236,7 @@ fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: 
             drafts.decide(&rest[*pod], Verdict::Planned { node: node.name.clone(), pool: node.pool.clone() });
         }
     }
-    for (pod, why) in packed.unplaceable {
+    for (pod, why) in why {
         drafts.decide(&rest[pod], Verdict::Unplaceable(why));
     }
     let (pods, place_of) = drafts.finish(snapshot);

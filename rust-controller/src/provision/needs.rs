@@ -60,8 +60,12 @@ impl<'p> Needs<'p> {
     fn add(&mut self, pod: &'p Pod, labels: &[usize], all: &[usize]) -> usize {
         let number = self.examples.len();
         self.examples.push(pod);
-        labels.iter().for_each(|series| self.met[*series].labels.insert(number));
-        all.iter().for_each(|series| Arc::make_mut(&mut self.met[*series].all).insert(number));
+        for series in labels {
+            self.met[*series].labels.insert(number);
+        }
+        for series in all {
+            Arc::make_mut(&mut self.met[*series].all).insert(number);
+        }
         number
     }
 }
@@ -77,4 +81,47 @@ fn answer(class: ClassId, pod: &Pod, launches: &Launches<'_>, simulation: &Simul
     let meets = |number: &&usize| simulation.meets_needs(class, launches.series()[**number].node);
     let all = labels.iter().filter(meets).copied().collect();
     (labels, all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, Shaper, default_requirements, demands};
+    use super::*;
+    use crate::{catalog, lower};
+
+    const PODS: usize = 300;
+    const ZONES: [&str; 3] = ["us-east-1a", "us-east-1b", "us-east-1c"];
+
+    /// A pod with a volume of its own that is meant for its claim, in one of the zones.
+    fn pod_with_volume(at: usize) -> String {
+        let zone = ZONES[at % ZONES.len()];
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{at}}}\nspec: {{containers: [{{name: c}}], volumes: [{{name: v, \
+             persistentVolumeClaim: {{claimName: c{at}}}}}]}}\nstatus: {{phase: Pending, conditions: [{{type: PodScheduled, \
+             status: 'False', reason: Unschedulable}}]}}\n---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: \
+             c{at}}}\nspec: {{storageClassName: s, accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}\n---\n\
+             apiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: v{at}}}\nspec: {{storageClassName: s, accessModes: \
+             [ReadWriteOnce], capacity: {{storage: 1Gi}}, claimRef: {{namespace: default, name: c{at}}}, nodeAffinity: {{required: \
+             {{nodeSelectorTerms: [{{matchExpressions: [{{key: topology.kubernetes.io/zone, operator: In, values: [{zone}]}}]}}]}}}}}}\n\
+             status: {{phase: Available}}\n"
+        )
+    }
+
+    #[test]
+    fn pods_with_a_volume_each_need_no_more_than_its_zone() {
+        let class = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: s}\nprovisioner: \
+                     kubernetes.io/no-provisioner\nvolumeBindingMode: WaitForFirstConsumer\n";
+        let manifest = (0..PODS).map(pod_with_volume).fold(class.to_owned(), |all, pod| all + &pod);
+        let snapshot = lower::parse_manifest(&manifest).unwrap().into_snapshot();
+        let (catalog, options) = (catalog::builtin("aws").unwrap(), Options::default());
+        let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
+        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
+        let pods = || snapshot.pods().iter().map(|pod| &**pod);
+        let launches = demands.launches(pods(), (&catalog, &options), &mut simulation);
+        let classes: BTreeMap<ClassId, &Pod> =
+            pods().filter_map(|pod| Some((simulation.class_of(&pod.name)?, pod))).collect();
+        assert_eq!(classes.len(), PODS, "each volume is another to the rules");
+        let needs = Needs::of(&classes, &launches, &simulation);
+        assert_eq!(needs.examples.len(), ZONES.len());
+    }
 }

@@ -1,7 +1,6 @@
 //! All pods that fit no existing node, onto new nodes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::areas::{Settled, settle};
 use super::bins::{Bin, Bins, Slots};
@@ -15,7 +14,7 @@ use super::mixture::{Batch, Terms, cheapest_mixture};
 use super::repack::{MOST_PODS, Repacked, repack};
 use super::singles::Singles;
 use super::zones::fill_up;
-use super::{LowerBound, Options, Unplaceable};
+use super::{LowerBound, Options};
 use crate::feasibility::{ClassId, Simulation};
 use crate::model::{Pod, key};
 
@@ -28,8 +27,10 @@ pub(super) struct Packed<'a> {
     pub(super) bins: Vec<Bin<'a>>,
     /// Those that were placed, in that order.
     pub(super) order: Vec<usize>,
-    /// Why the others were not.
-    pub(super) unplaceable: Vec<(usize, Arc<Unplaceable>)>,
+    /// The others.
+    pub(super) left_out: Vec<usize>,
+    /// What knows why.
+    pub(super) singles: Singles<'a>,
     /// Launches that no other beats.
     pub(super) unbeaten: Vec<Launch<'a>>,
     /// The least that any nodes for those that were placed would cost.
@@ -71,20 +72,24 @@ pub(super) fn pack<'a>(
             break;
         }
     }
-    let mut singles = Singles::new(launches, &market);
-    place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], &mut bins, simulation));
+    let mut singles = Singles::new(launches);
+    place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], (&mut bins, &market), simulation));
     let all_domains_counted = waiting.iter().all(|pod| pods[*pod].pod.neighbours.spread.is_empty());
     if !all_domains_counted {
         simulation.expect_known_domains_only(launches.nodes());
         singles.open_no_domain();
-        place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], &mut bins, simulation));
+        place_until_nothing_changes(&mut waiting, |pod| {
+            singles.place(*pod, &pods[*pod], (&mut bins, &market), simulation)
+        });
     }
     let is_over_hosts = |pod: &usize| is_spread_over_hosts(pods[*pod].pod);
     let before = waiting.len();
     if waiting.iter().any(is_over_hosts) {
         simulation.expect_no_new_nodes(launches.nodes());
         singles.open_no_host();
-        place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], &mut bins, simulation));
+        place_until_nothing_changes(&mut waiting, |pod| {
+            singles.place(*pod, &pods[*pod], (&mut bins, &market), simulation)
+        });
     }
     let hosts_are_final = waiting.len() < before;
     let nodes_per_zone = options.min_nodes_per_zone;
@@ -97,8 +102,7 @@ pub(super) fn pack<'a>(
     // A cheaper type may have more room, of what nobody asked for.
     bins.forget_refusals();
     place_until_nothing_changes(&mut waiting, |pod| bins.place_anywhere(*pod, pods[*pod].class, &market, simulation));
-    let why = singles.why(waiting.iter().map(|pod| pods[*pod].class), simulation);
-    let with_why = |pod: usize| Some((pod, Arc::clone(why.get(&pods[pod].class)?)));
+    effort.spend((pods.len() + bins.asked) as u64);
     let placed: Vec<&Waiting<'_>> = bins.order.iter().map(|pod| &pods[*pod]).collect();
     Packed {
         bound: LowerBound::of(&placed, &market, simulation),
@@ -108,7 +112,8 @@ pub(super) fn pack<'a>(
         zones_are_full,
         bins: bins.all,
         order: bins.order,
-        unplaceable: waiting.into_iter().filter_map(with_why).collect(),
+        left_out: waiting,
+        singles,
     }
 }
 

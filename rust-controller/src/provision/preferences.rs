@@ -70,10 +70,10 @@ pub(super) fn on_planned<'a>(
     simulation: &mut Simulation,
 ) -> Unmet {
     let may_change = packed.zones_are_full && !packed.hosts_are_final;
-    let before = (may_change && !packed.unplaceable.is_empty()).then(|| (packed.bins.clone(), simulation.clone()));
+    let before = (may_change && !packed.left_out.is_empty()).then(|| (packed.bins.clone(), simulation.clone()));
     let unmet = change_places(snapshot, fitting, pods, (packed, may_change), (launches, within), simulation);
     let Some((bins, unchanged)) = before else { return unmet };
-    let mut left_out = packed.unplaceable.iter().map(|(pod, _)| &pods[*pod]);
+    let mut left_out = packed.left_out.iter().map(|pod| &pods[*pod]);
     if !left_out.any(|waiting| may_be_placed(waiting, &packed.bins, launches, simulation)) {
         return unmet;
     }

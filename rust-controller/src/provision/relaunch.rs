@@ -12,7 +12,7 @@ use super::exchange::{Exchange, Likeness, PlannedSpot};
 use super::existing::Waiting;
 use super::launch::{Launch, Launches};
 use crate::feasibility::{ClassId, NodeId, Noticed, Simulation, Watchers};
-use crate::model::{Labels, Pod};
+use crate::model::Pod;
 use crate::units::Money;
 
 /// How often all nodes are looked at, as long as that helps.
@@ -66,8 +66,8 @@ struct Relaunching<'r, 'e, 'a> {
     exchange: &'r mut Exchange<'e, 'a>,
     launches: &'a Launches<'a>,
     limits: Limits,
-    /// By labels of the `NodePool` and price.
-    priced: BTreeMap<(&'a Labels, Money), Vec<Launch<'a>>>,
+    /// By number of the labels of the `NodePool`, and price, as planned nodes have them.
+    priced: BTreeMap<(usize, Money), Vec<Launch<'a>>>,
     watchers: Watchers,
     /// The planned nodes, then the existing ones.
     places: Vec<Place<'a>>,
@@ -93,9 +93,11 @@ pub(super) fn relaunch<'a>(
     if !(0..relaunching.bins.len()).any(|at| relaunching.is_unmet_on(at)) {
         return false;
     }
+    let key = |launch: Launch<'a>| Some((launches.number_of_labels(launch.series), launch.offering.price_per_hour?));
+    relaunching.priced = relaunching.bins.iter().filter_map(|bin| Some((key(bin.launch)?, Vec::new()))).collect();
     for launch in launches.all() {
-        if let Some(price) = launch.offering.price_per_hour {
-            relaunching.priced.entry((launch.template_labels(), price)).or_default().push(launch);
+        if let Some(priced) = key(launch).and_then(|key| relaunching.priced.get_mut(&key)) {
+            priced.push(launch);
         }
     }
     let rounds = (0..ROUNDS).take_while(|_| relaunching.round());
@@ -162,7 +164,8 @@ impl<'r, 'e, 'a> Relaunching<'r, 'e, 'a> {
     /// The launch at the node's price by which most is won, if anything is.
     fn best(&mut self, at: usize) -> Option<Launch<'a>> {
         let now = self.bins[at].launch;
-        let same_price = self.priced.get(&(now.template_labels(), now.offering.price_per_hour?))?;
+        let labels = self.launches.number_of_labels(now.series);
+        let same_price = self.priced.get(&(labels, now.offering.price_per_hour?))?;
         let possible: Vec<Launch<'a>> =
             same_price.iter().copied().filter(|launch| self.may_be_launched(at, *launch)).collect();
         let mut best: Option<(Rank<'a>, Launch<'a>)> = None;

@@ -29,7 +29,7 @@ const STEPS_AT_ONCE: u32 = 10_000;
 const MOST_STEPS: u32 = 100_000;
 
 /// What one of them is counted for: some offers are looked at each time.
-const STEPS_OF_PLACE: usize = 50;
+const STEPS_OF_PLACE: u64 = 50;
 
 /// What saves less saves nothing.
 const LEAST_SAVING: f64 = 1e-9;
@@ -188,7 +188,7 @@ impl<'s, 'l, 'a> Search<'s, 'l, 'a> {
             self.steps = allowed;
             let improved = self.place_anew(&set);
             steps -= allowed - self.steps;
-            effort.spend((allowed - self.steps) as usize * STEPS_OF_PLACE);
+            effort.spend(u64::from(allowed - self.steps) * STEPS_OF_PLACE);
             if improved {
                 sets = self.sets_of_groups().into_iter();
             }

@@ -7,15 +7,14 @@ use super::Unplaceable;
 use super::bins::Bins;
 use super::existing::Waiting;
 use super::launch::{Launch, Launches};
-use super::least_waste::Ranking;
+use super::least_waste::{Ranking, Standings};
 use super::market::Market;
 use crate::feasibility::{ClassId, NodeId, Refusal, Simulation};
 use crate::model::Pod;
 
 /// What is known of the classes whose pods are placed one by one.
-pub(super) struct Singles<'a, 'm> {
+pub(super) struct Singles<'a> {
     launches: &'a Launches<'a>,
-    market: &'m Market<'a>,
     rankings: BTreeMap<ClassId, Result<Ranking<'a>, Arc<Unplaceable>>>,
     /// When a class was refused everywhere, and the new node that its own daemon pods close again, if there is one.
     refused: BTreeMap<ClassId, (u64, Option<Closed<'a>>)>,
@@ -35,9 +34,9 @@ enum Opens {
     TheFirst,
 }
 
-impl<'a, 'm> Singles<'a, 'm> {
-    pub(super) fn new(launches: &'a Launches<'a>, market: &'m Market<'a>) -> Self {
-        Self { launches, market, rankings: BTreeMap::new(), refused: BTreeMap::new(), opens: Opens::Any }
+impl<'a> Singles<'a> {
+    pub(super) fn new(launches: &'a Launches<'a>) -> Self {
+        Self { launches, rankings: BTreeMap::new(), refused: BTreeMap::new(), opens: Opens::Any }
     }
 
     /// From now on no node opens a domain that pods are spread over.
@@ -52,18 +51,20 @@ impl<'a, 'm> Singles<'a, 'm> {
         self.refused.clear();
     }
 
-    /// Why no pod of these classes can be placed: O(launches) for each, so asked when all others have their places.
+    /// Why no pod of these classes can be placed. It is asked in the end, when all others have their places: O(series) for each,
+    /// and O(launches) for each that stands to them as no other does.
     pub(super) fn why(
         &self,
         classes: impl IntoIterator<Item = ClassId>,
         simulation: &Simulation,
     ) -> BTreeMap<ClassId, Arc<Unplaceable>> {
+        let mut known = Standings::default();
         let of_class = |class: ClassId| {
             let (_, closed) = self.refused.get(&class)?;
             let why = match self.rankings.get(&class)? {
                 Err(why) => Arc::clone(why),
                 Ok(ranking) => {
-                    let miss = ranking.nearest_miss(closed.clone(), simulation);
+                    let miss = ranking.nearest_miss(closed.clone(), &mut known, simulation);
                     Arc::new(miss.map_or(Unplaceable::NoTypes, Unplaceable::NoType))
                 }
             };
@@ -78,7 +79,7 @@ impl<'a, 'm> Singles<'a, 'm> {
         &mut self,
         position: usize,
         waiting: &Waiting<'_>,
-        bins: &mut Bins<'a>,
+        (bins, market): (&mut Bins<'a>, &Market<'a>),
         simulation: &mut Simulation,
     ) -> bool {
         let Waiting { pod, class, .. } = *waiting;
@@ -86,7 +87,7 @@ impl<'a, 'm> Singles<'a, 'm> {
         if self.refused.get(&class).is_some_and(|(then, _)| *then == now) {
             return false;
         }
-        if bins.place_anywhere(position, class, self.market, simulation) {
+        if bins.place_anywhere(position, class, market, simulation) {
             return true;
         }
         let ranking = self.rankings.remove(&class).unwrap_or_else(|| self.ranking(class, pod, simulation));
@@ -128,6 +129,7 @@ impl<'a, 'm> Singles<'a, 'm> {
         bins: &mut Bins<'a>,
         simulation: &mut Simulation,
     ) -> Result<(), Option<Closed<'a>>> {
+        bins.asked += self.launches.series().len();
         let mut closed = None;
         for launch in ranking.cheapest_admitting(simulation) {
             let may_open = match self.opens {

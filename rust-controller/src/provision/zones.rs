@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::bins::Bins;
 use super::existing::Waiting;
-use super::launch::{Launch, Launches};
+use super::launch::{Launch, Launches, Series};
 use super::market::Market;
 use crate::feasibility::{ClassId, Simulation};
 
@@ -54,16 +54,18 @@ fn next<'a>(
         if !asked.insert(class) || !simulation.minds_nobody(class) {
             continue;
         }
-        let suits = |launch: &Launch<'_>| {
-            launch.offering.zone == zone
-                && market.makes(*launch, class)
-                && launch.fits(simulation.requests(class))
-                && simulation.meets_needs(class, launch.node())
-                && !simulation.opens_domain(launch.node())
+        let suits = |series: &&Series| {
+            market.makes(series, class)
+                && simulation.meets_needs(class, series.node)
+                && !simulation.opens_domain(series.node)
         };
+        let suiting = launches.series().iter().filter(suits).flat_map(|series| launches.worthwhile(series));
+        let here = suiting.filter(|launch| launch.offering.zone == zone && launch.fits(simulation.requests(class)));
         // A price that is not known comes last.
-        let price = |launch: &Launch<'_>| (launch.offering.price_per_hour.is_none(), launch.offering.price_per_hour);
-        if let Some(launch) = launches.all().filter(suits).min_by_key(price) {
+        let price = |Launch { offering, position, .. }: &Launch<'_>| {
+            (offering.price_per_hour.is_none(), offering.price_per_hour, *position)
+        };
+        if let Some(launch) = here.min_by_key(price) {
             return Some((bin, pod, launch));
         }
     }
