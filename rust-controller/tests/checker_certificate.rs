@@ -253,6 +253,21 @@ fn where_a_price_is_unknown_nodes_count_by_their_size() {
 }
 
 #[test]
+fn the_labels_of_a_pool_count_where_daemon_sets_select_by_them() {
+    let daemon = "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d}\nspec: {selector: {matchLabels: {app: d}}, template: \
+                  {metadata: {labels: {app: d}}, spec: {affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: \
+                  {nodeSelectorTerms: [{matchExpressions: [{key: team, operator: DoesNotExist}]}]}}}, \
+                  containers: [{name: c, resources: {requests: {cpu: 1500m}}}]}}}\n";
+    let of_team = node("n", "node.kubernetes.io/instance-type: large, team: a, tier: x", "");
+    let (least, _) =
+        bound_of(&(of_team + &pod("web", "n", "cpu: 600m", "nodeSelector: {team: a, tier: x}, ") + daemon));
+    assert!(is_near(least, 0.1), "{least}");
+    // Beside the daemon pod a small node has no room for the pod. The large one that is there has none, and room for 13.
+    let (least, _) = bound_of(&(large("n") + &pod("web", "n", "cpu: 600m", "") + daemon));
+    assert!(is_near(least, 0.1 + 0.31 / 13.0), "{least}");
+}
+
+#[test]
 fn a_cheap_node_that_is_there_once_counts_once() {
     // Ten cores: eight on the spot node for 0.1, and two for what they cost at least elsewhere.
     let catalog = CATALOG.replace("{on-demand: 0.41}", "{on-demand: 0.41, spot: 0.1}");
