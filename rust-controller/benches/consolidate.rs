@@ -19,8 +19,8 @@ use mini_karpenter::consolidate::{
     Before, Consolidation, Options, consolidate, consolidate_after, lower_bound, replace,
 };
 use mini_karpenter::model::{
-    Catalog, Eviction, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName, Preferences,
-    Requirement, Resources, SchedulingState, SpreadConstraint, key,
+    AffinityTerm, Catalog, Eviction, LabelSelector, Labels, Neighbours, Node, Owner, Phase, Placement, Pod, PodName,
+    Preferences, Requirement, Resources, SchedulingState, SpreadConstraint, key,
 };
 use mini_karpenter::provision;
 use mini_karpenter::snapshot::Snapshot;
@@ -39,21 +39,43 @@ struct Fleet {
     pods: usize,
     /// In turn.
     millicores: &'static [u64],
+    /// No two pods of a workload share a host.
+    apart: bool,
 }
 
 /// 275m on average, as in what was measured of Karpenter.
 const SMALL: [u64; 10] = [50, 100, 150, 200, 250, 300, 350, 400, 450, 500];
 
-const FLEETS: [Fleet; 3] = [
-    Fleet { nodes: 100, node_type: "c-4x-amd64-linux", busy_of_ten: 10, pods: 150, millicores: &SMALL },
-    Fleet { nodes: 1_000, node_type: "c-4x-amd64-linux", busy_of_ten: 10, pods: 1_500, millicores: &SMALL },
+const LARGE: Fleet = Fleet {
+    nodes: 5_000,
+    node_type: "s-8x-amd64-linux",
+    busy_of_ten: 6,
+    pods: 100_000,
+    millicores: &[50, 100, 200, 250, 400],
+    apart: false,
+};
+
+const FLEETS: [Fleet; 5] = [
+    Fleet { nodes: 100, node_type: "c-4x-amd64-linux", busy_of_ten: 10, pods: 150, millicores: &SMALL, apart: false },
     Fleet {
-        nodes: 5_000,
-        node_type: "s-8x-amd64-linux",
-        busy_of_ten: 6,
-        pods: 100_000,
-        millicores: &[50, 100, 200, 250, 400],
+        nodes: 1_000,
+        node_type: "c-4x-amd64-linux",
+        busy_of_ten: 10,
+        pods: 1_500,
+        millicores: &SMALL,
+        apart: false,
     },
+    Fleet {
+        nodes: 1_000,
+        node_type: "m-4x-amd64-linux",
+        busy_of_ten: 10,
+        pods: 1_500,
+        millicores: &SMALL,
+        apart: true,
+    },
+    LARGE,
+    // With four times the memory that the pods need.
+    Fleet { node_type: "m-8x-amd64-linux", ..LARGE },
 ];
 
 fn main() {
@@ -204,6 +226,13 @@ impl Fleet {
             honors_node_affinity: true,
             honors_node_taints: false,
         };
+        let term = AffinityTerm {
+            topology_key: key::HOSTNAME.to_owned(),
+            selector: LabelSelector::Matching(vec![Requirement::equals("app", &app)]),
+            namespaces: BTreeSet::from(["default".to_owned()]),
+            namespace_selector: LabelSelector::Nothing,
+        };
+        let anti_affinity = if self.apart { vec![term] } else { Vec::new() };
         Pod {
             name: PodName { namespace: "default".to_owned(), name: format!("{app}-{number:06}") },
             labels,
@@ -216,7 +245,7 @@ impl Fleet {
             },
             priority: 0,
             placement: Placement::default(),
-            neighbours: Neighbours::default(),
+            neighbours: Neighbours { anti_affinity, ..Neighbours::default() },
             preferences: Some(Arc::new(Preferences { spread: vec![spread], ..Preferences::default() })),
             host_ports: Vec::new(),
             volumes: Vec::new(),

@@ -47,6 +47,7 @@ pub(super) fn keep_room(fleet: &mut Fleet<'_>, plans: &mut [NodePlan]) -> Vec<St
     for node in leaving {
         plans[node].stranded.sort_by(|left, right| left.pod.cmp(&right.pod));
     }
+    fleet.send_by_preference();
     fleet.close_control_plane();
     let steps: Vec<Step> = moves.into_iter().map(|(node, moves)| Step { node, moves }).collect();
     for (pod, to) in

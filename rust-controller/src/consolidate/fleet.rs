@@ -74,10 +74,15 @@ impl<'a> Fleet<'a> {
         let count = stops.len();
         let fit = FirstFit::new(&vec![CLOSED; count]);
         let mut fleet = Self { simulation, stops, order: Vec::new(), place_of: Vec::new(), fit, asked: 0 };
-        let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by_key(|node| (fleet.preference(*node), *node));
-        fleet.send_in_order(order);
+        fleet.send_by_preference();
         fleet
+    }
+
+    /// From now on pods are sent to nodes by preference.
+    pub(super) fn send_by_preference(&mut self) {
+        let mut order: Vec<usize> = (0..self.stops.len()).collect();
+        order.sort_by_key(|node| (self.preference(*node), *node));
+        self.send_in_order(order);
     }
 
     /// Which node pods are sent to first, where nothing else matters: the smallest. Fuller nodes come first, so that room

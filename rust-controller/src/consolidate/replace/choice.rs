@@ -14,13 +14,15 @@ use super::super::{NodePlan, Verdict};
 use super::hypothesis::Hypothesis;
 use super::worth::{Worth, share_of};
 use super::{Inputs, may_go};
-use crate::model::{Pod, PodName, key};
+use crate::model::{Neighbours, Pod, PodName, key};
 use crate::provision::{self, Plan, PlannedNode};
 use crate::units::{FastMap, Money};
 
 /// How much may be tried, in pods looked at: of each trial all pods of the cluster, several times those that wait, still more for
-/// each launch of the catalog, and something for the trial itself.
+/// each launch of the catalog, and something for the trial itself. A pod that waits and has rules about others is held against
+/// every node, some of which count as much as a pod that is looked at.
 const EFFORT: u64 = 250_000;
+const NODES_OF_EFFORT: u64 = 2;
 const EFFORT_OF_WAITING: u64 = 4;
 const EFFORT_OF_LAUNCH: u64 = 12;
 const EFFORT_OF_TRIAL: u64 = 4_000;
@@ -33,7 +35,7 @@ const MOST_FOR_ALL_SETS: usize = 5;
 const MOST_FOR_EACH_NODE: usize = 24;
 
 /// A trial that drops nodes is tried again without them, so many times.
-const MOST_DESCENTS: usize = 6;
+const MOST_DESCENTS: u64 = 6;
 
 /// Savings within this share of the most, in percent, are as good; then fewer pods disturbed are better.
 const NEARLY_ALL: u128 = 99;
@@ -115,7 +117,11 @@ impl<'a> Choice<'a> {
         let paying: Vec<usize> = others.into_iter().filter(|number| self.may_pay(*number)).collect();
         let mut count = paying.len();
         while count > 0 && self.has_effort() {
-            self.descend(leaving.iter().chain(&paying[..count]).copied().collect());
+            let gone: Set = leaving.iter().chain(&paying[..count]).copied().collect();
+            // Of what rules make dear, several sets had better be tried.
+            if count == 1 || self.effort_of_rules(&gone) < EFFORT / MOST_DESCENTS {
+                self.descend(gone);
+            }
             count /= 2;
         }
         if self.candidates.len() <= MOST_FOR_EACH_NODE {
@@ -230,11 +236,9 @@ impl<'a> Choice<'a> {
             return None;
         }
         let names = self.names(gone);
-        let moving = || gone.iter().flat_map(|number| &self.candidates[*number].pods);
-        let waits = |pod: &&&Arc<Pod>| self.hypothesis.destination(&pod.name, &names).is_none();
-        let (waiting, disturbed) = (moving().filter(waits).count(), moving().count());
-        let looked_at = self.inputs.snapshot.pods().len() as u64 + EFFORT_OF_WAITING * waiting as u64;
-        let effort = looked_at + EFFORT_OF_LAUNCH * self.launches + EFFORT_OF_TRIAL;
+        let looked_at =
+            self.inputs.snapshot.pods().len() as u64 + EFFORT_OF_WAITING * self.waiting(gone).count() as u64;
+        let effort = looked_at + EFFORT_OF_LAUNCH * self.launches + EFFORT_OF_TRIAL + self.effort_of_rules(gone);
         self.effort_left = self.effort_left.saturating_sub(effort);
 
         let plan = self.hypothesis.plan(&names);
@@ -244,9 +248,23 @@ impl<'a> Choice<'a> {
         let is_sound = dropped.is_empty() && !plan.nodes.is_empty();
         dropped.extend(self.not_paying(gone, &plan));
         if let Some((replaced, further_savings)) = self.savings(gone, &plan).filter(|_| is_sound) {
+            let disturbed = gone.iter().map(|number| self.candidates[*number].pods.len()).sum();
             self.trials.push(Trial { gone: gone.clone(), plan, replaced, further_savings, disturbed });
         }
         Some(dropped)
+    }
+
+    /// Pods of a set that would wait for a node.
+    fn waiting<'s>(&'s self, gone: &'s Set) -> impl Iterator<Item = &'a Arc<Pod>> + use<'s, 'a> {
+        let names = self.names(gone);
+        let moving = gone.iter().flat_map(|number| self.candidates[*number].pods.iter().copied());
+        moving.filter(move |pod| self.hypothesis.destination(&pod.name, &names).is_none())
+    }
+
+    /// What the rules of these pods about others add to a trial.
+    fn effort_of_rules(&self, gone: &Set) -> u64 {
+        let ruled = self.waiting(gone).filter(|pod| pod.neighbours != Neighbours::default()).count();
+        (ruled * self.inputs.snapshot.nodes().len()) as u64 / NODES_OF_EFFORT
     }
 
     /// Nodes with a pod for which there is no place.
