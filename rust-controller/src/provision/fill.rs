@@ -68,6 +68,9 @@ impl<'m> Filler<'m> {
     ///
     /// O(pods × lots), and O(pods × sizes) where there are many lots.
     pub(super) fn fill(&self, room: &[f64], lots: &[usize], left: &[u32], first: Option<usize>) -> Filling {
+        if let Some(all) = self.all(room, lots, left) {
+            return all;
+        }
         let mut node = Node::new(room, self.seats);
         let mut left = left.to_vec();
         if let Some(first) = first {
@@ -82,6 +85,21 @@ impl<'m> Filler<'m> {
         }
         node.filling.sort_unstable();
         node.filling
+    }
+
+    /// All pods of these lots, if a node has room for all of them and none takes a seat: there is nothing to choose then.
+    fn all(&self, room: &[f64], lots: &[usize], left: &[u32]) -> Option<Filling> {
+        let mut free = room.to_vec();
+        for lot in lots {
+            let count = f64::from(left[*lot]);
+            free.iter_mut().zip(self.requests(*lot)).for_each(|(free, asked)| *free -= count * asked);
+            if !self.lots[*lot].seats.is_empty() || free.iter().any(|free| *free < 0.0) {
+                return None;
+            }
+        }
+        let mut all: Filling = lots.iter().map(|lot| (*lot, left[*lot])).filter(|(_, left)| *left > 0).collect();
+        all.sort_unstable();
+        Some(all)
     }
 
     /// How many lots were tried for the places of a filling, at most.

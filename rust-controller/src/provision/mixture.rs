@@ -106,7 +106,7 @@ struct Remainder<'m, 'a> {
     /// By offer, the lots that it may hold and that are left.
     lots_of: Vec<Vec<usize>>,
     /// By offer, what it has of each priced resource, and one seat.
-    offered: Vec<Vec<f64>>,
+    offered: Arc<[Vec<f64>]>,
     /// By offer and first pod, the filling, while its pods are left.
     fillings: Vec<BTreeMap<Option<usize>, Filling>>,
     /// What is left to place, by priced resource.
