@@ -373,3 +373,19 @@ fn a_pod_with_a_folder_of_its_node_moves_with_a_warning() {
     let warnings = &entry(&decided, "a")["pods"][0]["warnings"];
     assert_eq!(warnings[0], "leaves what is in its hostPath on the node");
 }
+
+/// Of two pods that leave a node one is spread, and the other is counted and minds nobody: the judge must not have it come first.
+#[test]
+fn pods_of_deleting_nodes_that_mind_others_come_first() {
+    let spread = "topologySpreadConstraints: [{maxSkew: 2, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, \
+                  labelSelector: {matchLabels: {app: a}}}], ";
+    let app = ", labels: {app: a}";
+    let text = node("empty", "")
+        + &node("n", "")
+        + &node("x", DELETED)
+        + &pod_with("p", "n", 300, app, "")
+        + &pod_with("plain", "x", 50, app, "")
+        + &pod_with("spread", "x", 50, app, spread);
+    let mut consolidation = decided(&text);
+    assert_eq!(plan(&mut consolidation, "x").moves.len(), 2);
+}

@@ -214,3 +214,14 @@ fn of_pods_that_cannot_all_be_placed_those_of_the_highest_priority_are() {
         assert_eq!(left_out(&plan), ["y"]);
     }
 }
+
+#[test]
+fn pods_that_differ_in_size_and_must_share_a_host_share_one_that_is_large_enough() {
+    let group = |app: &str, sizes: &[&str]| -> String {
+        let member = |(at, size): (usize, &&str)| pod(&format!("{app}-{at}"), app, size, &near(HOST, app));
+        sizes.iter().enumerate().map(member).collect()
+    };
+    all_get_nodes(&group("a", &["1", "1", "500m"]));
+    all_get_nodes(&group("a", &["1", "1", "1", "1", "1"]));
+    all_get_nodes(&(group("a", &["1", "500m", "1", "250m"]) + &group("b", &["1500m", "1500m", "100m"])));
+}

@@ -1,5 +1,6 @@
 //! Plans of nodes to remove, replayed step by step.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::budgets::Budgets;
@@ -8,7 +9,7 @@ use super::kinds::{Guest, Kinds};
 use super::site::Site;
 use super::{Unchecked, Violation, needs_node, violations};
 use crate::consolidate::{Consolidation, Destination, Move, NodePlan, Objective, Verdict};
-use crate::model::{Catalog, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, key};
+use crate::model::{Catalog, Neighbours, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, key};
 use crate::snapshot::{Extras, Snapshot};
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
@@ -225,8 +226,10 @@ impl<'a> Replay<'a> {
         found
     }
 
-    /// Pods come to their places, each as soon as nothing is against it; the rest come all the same.
+    /// Pods come to their places, each as soon as nothing is against it; the rest come all the same. The more urgent ones and those
+    /// with rules about others come first: others mind nobody, and could spoil their places.
     fn bring(&mut self, mut coming: Vec<(Guest<'a>, &Move)>) -> Vec<Violation> {
+        coming.sort_by_key(|(guest, _)| (Reverse(guest.pod.priority), guest.pod.neighbours == Neighbours::default()));
         let mut found = Vec::new();
         loop {
             let before = coming.len();

@@ -84,7 +84,12 @@ impl<'a> Fleet<'a> {
         let namespaces = snapshot.extras().namespaces.as_ref();
         let placements = placements(&pods);
         let open = uncounted.iter().filter(|station| {
-            station.node.ready && !station.node.deleting && !station.unreadable && station.may_take(&placements)
+            // No removal sends a pod to the control plane.
+            !station.node.labels.contains_key(key::CONTROL_PLANE)
+                && station.node.ready
+                && !station.node.deleting
+                && !station.unreadable
+                && station.may_take(&placements)
         });
         let elsewhere = open.map(|station| station.room().less(&station.others)).collect();
         Self { consolidation, counted, held: Held { pods, namespaces, elsewhere } }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Consolidation, Keep, NodePlan, Objective, Verdict};
 use crate::feasibility::{Target, placement_admits};
-use crate::model::{Catalog, Node, Placement, Resources};
+use crate::model::{Catalog, Node, Placement, Resources, key};
 use crate::provision::{self, Certificate, Holders, There};
 use crate::snapshot::Snapshot;
 use crate::units::FastMap;
@@ -89,7 +89,10 @@ fn holders(snapshot: &Snapshot, consolidation: &Consolidation) -> Holders {
 impl NodePlan {
     /// Whether pods may be sent there.
     fn takes_pods(&self) -> bool {
-        self.node.ready && !self.node.deleting && self.verdict != Verdict::Keep(Keep::UnreadablePod)
+        !self.node.labels.contains_key(key::CONTROL_PLANE)
+            && self.node.ready
+            && !self.node.deleting
+            && self.verdict != Verdict::Keep(Keep::UnreadablePod)
     }
 }
 

@@ -360,7 +360,10 @@ fn awaited(pending: &[PodName], displaced: &[PodName]) -> String {
         1 => format!("the unschedulable pod {pods} fits it as it is"),
         _ => format!("unschedulable pods fit it as it is: {pods}"),
     });
-    let displaced = first_of(displaced).map(|pods| format!("room is kept for {pods}, whose node is being deleted"));
+    let displaced = first_of(displaced).map(|pods| {
+        let whose = if displaced.len() == 1 { "whose node is" } else { "whose nodes are" };
+        format!("room is kept for {pods}, {whose} being deleted")
+    });
     pending.into_iter().chain(displaced).collect::<Vec<_>>().join("; ")
 }
 

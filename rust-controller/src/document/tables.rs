@@ -62,7 +62,7 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
         let currency = &outcome.catalog.currency;
         let _ = writeln!(
             text,
-            "No nodes for the planned pods cost less than {:.4} {currency} per hour; these are {gap:.1} % above",
+            "No nodes that the options allow cost less for the planned pods than {:.4} {currency} per hour; these are {gap:.1} % above",
             prices::rounded_down(bound.per_hour, 4),
         );
     }
@@ -244,7 +244,7 @@ fn bound_of_fleet(consolidation: &Consolidation, unknown: usize, currency: &str)
     let _ = match consolidation.fewest_nodes() {
         None => writeln!(
             text,
-            "No nodes for the pods of these nodes cost less than {:.4} {currency} per hour; those that stay are {gap:.1} % above",
+            "No nodes that are there or that the options allow cost less for these pods than {:.4} {currency} per hour; those that stay are {gap:.1} % above",
             prices::rounded_down(least, 4)
         ),
         Some(fewest) => writeln!(

@@ -45,9 +45,9 @@ impl Bundles {
             }
             for line in lines {
                 // Of pods that are all near their own kind, the first leads the others.
-                let may_lead =
-                    |leader: usize| if own { leader == line.pods[0] && leader < *pod } else { leader != *pod };
-                if bundles.join_one_of(&mut line.full, line.pods, (*pod, &may_lead), pods, market, simulation) {
+                let leaders = if own { &line.pods[..1] } else { line.pods };
+                let may_lead = |leader: usize| if own { leader < *pod } else { leader != *pod };
+                if bundles.join_one_of(&mut line.full, leaders, (*pod, &may_lead), pods, market, simulation) {
                     break;
                 }
             }
@@ -65,8 +65,14 @@ impl Bundles {
         market: &Market<'_>,
         simulation: &Simulation,
     ) -> bool {
+        let mut all_full = true;
         for leader in &leaders[*full..] {
-            if may_lead(*leader) && !self.follows[*leader] {
+            if !may_lead(*leader) {
+                // Others may ask it still.
+                all_full = false;
+                continue;
+            }
+            if !self.follows[*leader] {
                 let leads = self.by_leader.contains_key(leader);
                 if self.join(*leader, pod, pods, market, simulation) {
                     return true;
@@ -75,7 +81,7 @@ impl Bundles {
                     return false;
                 }
             }
-            *full += 1;
+            *full += usize::from(all_full);
         }
         false
     }
