@@ -20,7 +20,7 @@ pub struct NodePlan {
     /// Whether the shares of CPU and of memory that are requested are below the threshold.
     pub underutilized: bool,
     /// The share from which on it has no suggestion, where it is at or above the threshold, was below it, and is not clearly
-    /// above it yet: see [`Options::leaving`].
+    /// above it yet: see [`Options::leaving`](super::Options::leaving).
     pub held_until: Option<Millionths>,
     /// Since when it has had a suggestion without a break, as far as that is known.
     pub underutilized_since: Option<Timestamp>,
