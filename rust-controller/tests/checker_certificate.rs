@@ -209,20 +209,27 @@ fn what_runs_against_the_rules_may_stay_as_it_is() {
 
 #[test]
 fn free_room_that_costs_nothing_counts_where_some_pod_may_take_it() {
-    let control_plane = |more: &str| {
-        node("cp", "node.kubernetes.io/instance-type: large, node-role.kubernetes.io/control-plane: ''", more)
+    let control_plane =
+        node("cp", "node.kubernetes.io/instance-type: large, node-role.kubernetes.io/control-plane: ''", "");
+    // It stays whatever becomes of the others, and nobody knows what it costs.
+    let undisturbed = |more: &str| {
+        let node = node("own", "node.kubernetes.io/instance-type: own", more);
+        node.replacen("labels: {", "annotations: {karpenter.sh/do-not-disrupt: 'true'}, labels: {", 1)
     };
     let pods: String =
         (0..2).map(|number| pod(&format!("web-{number}"), &format!("n{number}"), "cpu: 2", APART)).collect();
     let nodes = large("n0") + &large("n1") + &pods;
     let tainted = "taints: [{key: node-role.kubernetes.io/control-plane, effect: NoSchedule}]";
-    let (least, _) = bound_of(&(nodes.clone() + &control_plane(tainted)));
+    let (least, _) = bound_of(&(nodes.clone() + &undisturbed(tainted)));
     assert!(is_near(least, 0.2), "{least}");
-    let (least, _) = bound_of(&(nodes.clone() + &control_plane("")));
+    let (least, _) = bound_of(&(nodes.clone() + &undisturbed("")));
     assert!(is_near(least, 0.1), "{least}");
+    // No removal sends a pod to the control plane.
+    let (least, _) = bound_of(&(nodes.clone() + &control_plane));
+    assert!(is_near(least, 0.2), "{least}");
     // All of it has room there.
     let one = large("n0") + &pod("web", "n0", "cpu: 2", "");
-    assert_eq!(bound_of(&(one + &control_plane(""))), (0.0, 0));
+    assert_eq!(bound_of(&(one + &undisturbed(""))), (0.0, 0));
 }
 
 #[test]
