@@ -170,7 +170,7 @@ fn asked(
 }
 
 /// Label keys that a placement looks at.
-fn keys(placement: &Placement) -> impl Iterator<Item = &str> {
+pub(super) fn keys(placement: &Placement) -> impl Iterator<Item = &str> {
     let in_terms = placement.node_affinity.iter().flatten().flat_map(|term| &term.labels);
     placement.node_selector.keys().chain(in_terms.map(|requirement| &requirement.key)).map(String::as_str)
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
-use super::certificate::{Held, Offer, type_keys, with_defaults};
+use super::certificate::{Held, Offer, keys, type_keys, with_defaults};
 use super::daemons::{self, daemon_pods};
 use crate::consolidate::{Consolidation, FleetBound, Objective};
 use crate::feasibility::{Target, placement_admits};
@@ -161,7 +161,7 @@ fn is_removable(node: &Node) -> bool {
 /// pods run there.
 fn for_sale(snapshot: &Snapshot, (catalog, options): (&Catalog, &Options), pods: &[&Pod]) -> Vec<Offer> {
     let daemons = daemon_pods(snapshot);
-    let watched: BTreeSet<&str> = daemons.iter().flat_map(|daemon| asked_keys(&daemon.placement)).collect();
+    let watched: BTreeSet<&str> = daemons.iter().flat_map(|daemon| keys(&daemon.placement)).collect();
     let known = type_keys(catalog, options);
     let defaults = default_requirements(options, snapshot);
     let mut asked: BTreeMap<Labels, Vec<(Labels, Placement)>> = BTreeMap::new();
@@ -184,13 +184,6 @@ fn for_sale(snapshot: &Snapshot, (catalog, options): (&Catalog, &Options), pods:
         }
     }
     offers
-}
-
-/// Keys of the labels that a placement looks at.
-fn asked_keys(placement: &Placement) -> impl Iterator<Item = &str> {
-    let terms = placement.node_affinity.iter().flatten();
-    let required = terms.flat_map(|term| &term.labels).map(|requirement| &requirement.key);
-    required.chain(placement.node_selector.keys()).map(String::as_str)
 }
 
 /// Labels that a pool may add beyond doubt, of those that a pod asks for: on keys without a domain that no node type has.
