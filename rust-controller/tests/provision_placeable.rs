@@ -46,6 +46,38 @@ fn in_zone(zone: &str) -> String {
     format!("nodeSelector: {{{ZONE}: {zone}}},")
 }
 
+/// A pod of half a core with a volume that is in one zone.
+fn with_volume(name: &str, app: &str, zone: &str, spec: &str) -> String {
+    let volume = format!(
+        "---
+kind: PersistentVolume
+apiVersion: v1
+metadata: {{name: pv-{name}}}
+spec:
+  claimRef: {{name: data-{name}, namespace: default}}
+  capacity: {{storage: 1Gi}}
+  csi: {{driver: d, volumeHandle: {name}}}
+  nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: {ZONE}, operator: In, values: [{zone}]}}]}}]}}}}
+---
+kind: PersistentVolumeClaim
+apiVersion: v1
+metadata: {{name: data-{name}, namespace: default, annotations: {{pv.kubernetes.io/bind-completed: 'yes'}}}}
+spec: {{volumeName: pv-{name}, resources: {{requests: {{storage: 1Gi}}}}}}
+status: {{phase: Bound}}
+"
+    );
+    let mounted = format!("{spec} volumes: [{{name: d, persistentVolumeClaim: {{claimName: data-{name}}}}}],");
+    volume + &pod(name, app, "500m", &mounted)
+}
+
+/// Spread with a skew of 1.
+fn spread(topology: &str, app: &str) -> String {
+    format!(
+        "topologySpreadConstraints: [{{topologyKey: {topology}, maxSkew: 1, whenUnsatisfiable: DoNotSchedule, labelSelector: \
+         {{matchLabels: {{app: {app}}}}}}}],"
+    )
+}
+
 fn types() -> Catalog {
     catalog::parse("test", TYPES).unwrap()
 }
@@ -92,24 +124,8 @@ fn a_free_pod_goes_to_the_zone_of_the_pod_that_must_be_near_it() {
 #[test]
 fn pods_that_must_be_together_go_to_the_zone_where_all_of_them_may_be() {
     let together = near(ZONE, "g");
-    let volume = "kind: PersistentVolume
-apiVersion: v1
-metadata: {name: pv}
-spec:
-  claimRef: {name: data, namespace: default}
-  capacity: {storage: 1Gi}
-  csi: {driver: d, volumeHandle: v}
-  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: topology.kubernetes.io/zone, operator: In, values: [c]}]}]}}
----
-kind: PersistentVolumeClaim
-apiVersion: v1
-metadata: {name: data, namespace: default, annotations: {pv.kubernetes.io/bind-completed: 'yes'}}
-spec: {volumeName: pv, resources: {requests: {storage: 1Gi}}}
-status: {phase: Bound}
-";
     let members: String = (0..3).map(|number| pod(&format!("g{number}"), "g", "1", &together)).collect();
-    let pinned = format!("{together} volumes: [{{name: d, persistentVolumeClaim: {{claimName: data}}}}],");
-    all_get_nodes(&(volume.to_owned() + &members + &pod("pinned", "g", "500m", &pinned)));
+    all_get_nodes(&(members + &with_volume("pinned", "g", "c", &together)));
 }
 
 #[test]
@@ -162,12 +178,6 @@ status: {phase: Running}
 
 #[test]
 fn hosts_that_are_never_empty_are_no_better_than_the_one_that_is_there() {
-    let spread = |app: &str| {
-        format!(
-            "topologySpreadConstraints: [{{topologyKey: {HOST}, maxSkew: 1, whenUnsatisfiable: DoNotSchedule, labelSelector: \
-             {{matchLabels: {{app: {app}}}}}}}],"
-        )
-    };
     // A daemon pod is among those that are counted, on every new node.
     let daemon = "apiVersion: v1
 kind: Pod
@@ -175,10 +185,10 @@ metadata: {name: agent-x, labels: {app: a}, ownerReferences: [{apiVersion: apps/
 spec: {nodeName: gone, containers: [{name: c, resources: {requests: {cpu: 50m}}}]}
 status: {phase: Running}
 ";
-    all_get_nodes(&(daemon.to_owned() + &pod("p", "a", "500m", &spread("a"))));
-    all_get_nodes(&(daemon.to_owned() + &pod("p", "a", "500m", &spread("a")) + &pod("q", "q", "500m", "")));
+    all_get_nodes(&(daemon.to_owned() + &pod("p", "a", "500m", &spread(HOST, "a"))));
+    all_get_nodes(&(daemon.to_owned() + &pod("p", "a", "500m", &spread(HOST, "a")) + &pod("q", "q", "500m", "")));
     // All must be on one host, and would be spread over another if there were one.
-    let together = near(HOST, "t") + &spread("t");
+    let together = near(HOST, "t") + &spread(HOST, "t");
     all_get_nodes(&(0..3).map(|number| pod(&format!("t{number}"), "t", "500m", &together)).collect::<String>());
 }
 
@@ -224,4 +234,26 @@ fn pods_that_differ_in_size_and_must_share_a_host_share_one_that_is_large_enough
     all_get_nodes(&group("a", &["1", "1", "500m"]));
     all_get_nodes(&group("a", &["1", "1", "1", "1", "1"]));
     all_get_nodes(&(group("a", &["1", "500m", "1", "250m"]) + &group("b", &["1500m", "1500m", "100m"])));
+}
+
+#[test]
+fn a_zone_without_any_node_keeps_no_pod_with_a_volume_waiting() {
+    let in_zone = |zone: &str, pods: usize| -> String {
+        let name = |at: usize| format!("db-{zone}-{at}");
+        (0..pods).map(|at| with_volume(&name(at), "db", zone, &spread(ZONE, "db"))).collect()
+    };
+    let free: String = (0..6).map(|at| pod(&format!("free-{at}"), "free", "500m", "")).collect();
+    // The others need zones as well, but may be where the volumes are, or must be in one more.
+    all_get_nodes(&(in_zone("c", 3) + &free));
+    all_get_nodes(&(in_zone("b", 3) + &in_zone("c", 4) + &free));
+    all_get_nodes(
+        &(in_zone("b", 1) + &free + &pod("pinned", "x", "500m", "nodeSelector: {topology.kubernetes.io/zone: a},")),
+    );
+    // Twelve in two zones need as many cores in each.
+    for plan in plans(&(in_zone("a", 12) + &in_zone("b", 12))) {
+        assert_eq!(
+            (left_out(&plan), plan.cost_per_hour().map(|cost| cost.to_string())),
+            (Vec::new(), Some("0.60".to_owned()))
+        );
+    }
 }

@@ -25,7 +25,7 @@ pub fn alone<'p>(
     let (mut simulation, demands) = simulate(snapshot, &shaper);
     place_on_existing(snapshot, &mut simulation);
     let pods: Vec<&Pod> = pods.into_iter().collect();
-    let launches = demands.launches(pods.iter().copied(), (catalog, options), &mut simulation);
+    let launches = demands.launches(pods.iter().copied(), (catalog, options, None), &mut simulation);
     let mut of_class: BTreeMap<ClassId, Option<Arc<Choice>>> = BTreeMap::new();
     let mut choices = BTreeMap::new();
     for pod in pods {

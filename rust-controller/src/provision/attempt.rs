@@ -12,10 +12,12 @@ use super::effort::Effort;
 use super::existing::{OnExisting, Waiting, place_urgent_first, take_back, usable_nodes};
 use super::launch::Launches;
 use super::least_waste::Ranking;
+use super::market::Market;
 use super::pack::{Packed, pack};
 use super::singles::join;
-use super::{Options, Unplaceable};
+use super::{LowerBound, Options, Unplaceable};
 use crate::feasibility::{ClassId, NodeId, Simulation};
+use crate::model::{Pod, key};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
 
@@ -99,7 +101,7 @@ impl<'a> Attempts<'a, '_> {
             let next = self.attempt(&urgent, for_tries, simulation);
             hindered.clone_from(&next.hindered);
             vain += 1;
-            if next.badness() < best.badness() {
+            if next.is_better_than(&best) {
                 (best, is_first, vain) = (next, false, 0);
             }
         }
@@ -218,6 +220,28 @@ impl<'a> Attempt<'a> {
         !self.hindered.is_empty()
     }
 
+    /// Zones that would do for all pods, if some that are spread over zones find no place as long as every zone counts where a
+    /// node could come. Zones of nodes that are there count in any case.
+    pub(super) fn fewer_zones(&self, snapshot: &'a Snapshot) -> Option<BTreeSet<&'a str>> {
+        let mut zones = self.packed.fewer_zones.clone()?;
+        zones.extend(snapshot.nodes().iter().filter_map(|node| node.labels.get(key::ZONE)).map(String::as_str));
+        Some(zones)
+    }
+
+    /// Whether it leaves out fewer pods, or less urgent ones, or costs less.
+    pub(super) fn is_better_than(&self, other: &Self) -> bool {
+        self.badness() < other.badness()
+    }
+
+    /// The bound is that of all these launches, of which the plan has used only some.
+    pub(super) fn bound_by(&mut self, launches: &Launches<'_>, simulation: &Simulation) {
+        let classes: BTreeMap<ClassId, &Pod> =
+            self.rest.iter().map(|waiting| (waiting.class, &**waiting.pod)).collect();
+        let market = Market::of(&classes, launches, simulation);
+        let placed: Vec<&Waiting<'_>> = self.packed.order.iter().map(|pod| &self.rest[*pod]).collect();
+        self.packed.bound = LowerBound::of(&placed, &market, simulation);
+    }
+
     /// Why each pod is left out that is, by position among the rest.
     pub(super) fn why(&self) -> Vec<(usize, Arc<Unplaceable>)> {
         let left_out = &self.packed.left_out;
@@ -280,7 +304,7 @@ mod tests {
         let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
         let on_existing = place_on_existing(&snapshot, &mut simulation);
         let pods = snapshot.pods().iter().map(|pod| &**pod);
-        let launches = demands.launches(pods, (&catalog, &options), &mut simulation);
+        let launches = demands.launches(pods, (&catalog, &options, None), &mut simulation);
         let attempts = Attempts { snapshot: &snapshot, launches: &launches, options: &options };
         let first = attempts.first(on_existing, effort, &mut simulation);
         assert!(first.hinders_somebody());

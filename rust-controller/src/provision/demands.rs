@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::daemons::daemon_pods;
-use super::launch::Launches;
+use super::launch::{Launches, Source};
 use super::pending::{Need, need};
-use super::{Options, Shape, ShapeError, Shaper};
+use super::{Shape, ShapeError, Shaper};
 use crate::feasibility::{ClassId, InGuise, NodeId, Refusal, Simulation};
-use crate::model::{Catalog, Eviction, Labels, Neighbours, Phase, Placement, Pod, PodName, Resources, SchedulingState};
+use crate::model::{Eviction, Labels, Neighbours, Phase, Placement, Pod, PodName, Resources, SchedulingState};
 use crate::snapshot::Snapshot;
 
 /// What the pods that need a node ask of new ones.
@@ -75,7 +75,7 @@ impl<'a> Demands<'a> {
     pub(super) fn launches<'p>(
         &'a self,
         pods: impl IntoIterator<Item = &'p Pod>,
-        (catalog, options): (&'a Catalog, &Options),
+        from: Source<'a, '_>,
         simulation: &mut Simulation,
     ) -> Launches<'a> {
         let placements: BTreeSet<&Placement> = pods.into_iter().map(|pod| &pod.placement).collect();
@@ -83,7 +83,7 @@ impl<'a> Demands<'a> {
             placements.into_iter().filter_map(|placement| self.of_placement.get(placement)).flatten().flatten();
         let labels: BTreeSet<Labels> =
             shapes.map(|class| class.shape.template_labels.clone()).chain([Labels::new()]).collect();
-        Launches::of(labels, (catalog, options), self, simulation)
+        Launches::of(labels, from, self, simulation)
     }
 }
 

@@ -50,7 +50,7 @@ impl Holders {
         let shaper = Shaper::new(catalog, default_requirements(options, snapshot)).telling_apart(daemon_keys(snapshot));
         let pods: Vec<&Arc<Pod>> = self.pods.iter().map(|position| &snapshot.pods()[*position]).collect();
         let (mut simulation, demands) = simulate_for(&pods, snapshot, &shaper);
-        let launches = demands.launches(pods.iter().map(|pod| &***pod), (catalog, options), &mut simulation);
+        let launches = demands.launches(pods.iter().map(|pod| &***pod), (catalog, options, None), &mut simulation);
         let waiting = |(position, pod): (&usize, _)| {
             Some(Waiting { position: *position, pod, class: simulation.class_at(*position)?, urgent: false })
         };

@@ -74,16 +74,20 @@ pub(super) struct Launches<'a> {
     demands: &'a Demands<'a>,
 }
 
+/// What launches are made of: a catalog, the options that allow them, and the zones, if they are not to be in all.
+pub(super) type Source<'a, 'o> = (&'a Catalog, &'o Options, Option<&'o BTreeSet<&'o str>>);
+
 impl<'a> Launches<'a> {
-    /// Each type in each offering with each of these sets of labels.
+    /// Each type in each offering, or each in certain zones, with each of these sets of labels.
     pub(super) fn of(
         labels: BTreeSet<Labels>,
-        (catalog, options): (&'a Catalog, &Options),
+        (catalog, options, zones): Source<'a, '_>,
         demands: &'a Demands<'a>,
         simulation: &mut Simulation,
     ) -> Self {
         let mut offered: Vec<Offered<'a>> = Vec::new();
-        for (kind, offering) in options.allowed(catalog) {
+        let is_in_zones = |offering: &Offering| zones.is_none_or(|zones| zones.contains(offering.zone.as_str()));
+        for (kind, offering) in options.allowed(catalog).filter(|(_, offering)| is_in_zones(offering)) {
             let number_of_type =
                 offered.last().map_or(0, |last| last.number_of_type + usize::from(last.kind.name != kind.name));
             let allocatable = Arc::new(options.usable(&kind.allocatable));
@@ -388,7 +392,7 @@ mod tests {
         let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
         let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
         let pods = snapshot.pods().iter().map(|pod| &**pod);
-        let launches = demands.launches(pods, (&catalog, &options), &mut simulation);
+        let launches = demands.launches(pods, (&catalog, &options, None), &mut simulation);
         let zones: BTreeSet<&str> = launches.all().map(|launch| &*launch.offering.zone).collect();
         let architectures = 2;
         assert_eq!(launches.nodes().count(), (WORKLOADS + 1) * zones.len() * architectures);

@@ -223,6 +223,12 @@ impl<'a> Market<'a> {
 }
 
 impl<'a> Market<'a> {
+    /// The zones where some node would suit a class.
+    pub(super) fn zones_suiting(&self, class: ClassId, simulation: &Simulation) -> BTreeSet<&'a str> {
+        let by_area = self.suiting_by_area(class, simulation);
+        self.areas.iter().zip(by_area).filter(|(_, suiting)| suiting.is_some()).map(|((_, zone), _)| *zone).collect()
+    }
+
     /// The cheapest launch of a node's area that is cheaper than the node, and holds its pods.
     pub(super) fn cheaper(&self, bin: &Bin<'a>, pods: &[Waiting<'_>], simulation: &Simulation) -> Option<Launch<'a>> {
         let area = self.area_of[bin.launch.series.number];

@@ -201,20 +201,39 @@ pub fn plan_within_budget(snapshot: &Snapshot, catalog: &Catalog, options: &Opti
     plan_with(snapshot, catalog, options, &Effort::of(options.budget))
 }
 
+fn pods<'p>(waiting: impl Iterator<Item = &'p Waiting<'p>>) -> impl Iterator<Item = &'p Pod> {
+    waiting.map(|waiting| &**waiting.pod)
+}
+
 fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: &Effort) -> Plan {
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
-    let from = (catalog, options);
     let (mut simulation, demands) = demands::simulate(snapshot, &shaper);
     let on_existing = place_on_existing(snapshot, &mut simulation);
-    let launches = demands.launches(on_existing.rest.iter().map(|waiting| &**waiting.pod), from, &mut simulation);
-    let wider;
-    let attempts = Attempts { snapshot, launches: &launches, options };
+    let (everywhere, in_zones, wider);
+    everywhere = demands.launches(pods(on_existing.rest.iter()), (catalog, options, None), &mut simulation);
+    let attempts = Attempts { snapshot, launches: &everywhere, options };
     let mut best = attempts.first(on_existing, effort, &mut simulation);
+    let mut zones = None;
+    if let Some(fewer) = best.fewer_zones(snapshot) {
+        let on_existing = place_on_existing(snapshot, &mut simulation);
+        let from = (catalog, options, Some(&fewer));
+        in_zones = demands.launches(pods(on_existing.rest.iter()), from, &mut simulation);
+        let there = Attempts { launches: &in_zones, ..attempts }.first(on_existing, effort, &mut simulation);
+        if there.is_better_than(&best) {
+            (best, zones) = (there, Some(fewer));
+        }
+    }
     if best.hinders_somebody() {
         // Others may be left over for new nodes.
-        let all_pods = best.pods().map(|waiting| &**waiting.pod);
-        wider = demands.launches(all_pods, from, &mut simulation);
+        wider = demands.launches(pods(best.pods()), (catalog, options, zones.as_ref()), &mut simulation);
         best = Attempts { launches: &wider, ..attempts }.better(best, &mut simulation, effort);
+    }
+    if zones.is_some() {
+        let mut simulation = best.simulation.clone();
+        best.bound_by(
+            &demands.launches(pods(best.rest.iter()), (catalog, options, None), &mut simulation),
+            &simulation,
+        );
     }
     let why = best.why();
     let Attempt { fitting, rest, mut packed, launches, on_existing, mut simulation, .. } = best;

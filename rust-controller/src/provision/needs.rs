@@ -117,7 +117,7 @@ mod tests {
         let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
         let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
         let pods = || snapshot.pods().iter().map(|pod| &**pod);
-        let launches = demands.launches(pods(), (&catalog, &options), &mut simulation);
+        let launches = demands.launches(pods(), (&catalog, &options, None), &mut simulation);
         let classes: BTreeMap<ClassId, &Pod> =
             pods().filter_map(|pod| Some((simulation.class_of(&pod.name)?, pod))).collect();
         assert_eq!(classes.len(), PODS, "each volume is another to the rules");

@@ -1,6 +1,6 @@
 //! All pods that fit no existing node, onto new nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::areas::{Settled, settle};
 use super::bins::{Bin, Bins, Slots};
@@ -37,6 +37,8 @@ pub(super) struct Packed<'a> {
     pub(super) bound: Option<LowerBound>,
     /// Whether the domains of all nodes that could join counted as long as pods were placed.
     pub(super) all_domains_counted: bool,
+    /// Where they did not: zones that would do, if there are others.
+    pub(super) fewer_zones: Option<BTreeSet<&'a str>>,
     /// Whether some pods are where they are because no other node comes and none of these is empty.
     pub(super) hosts_are_final: bool,
     /// Whether every zone has as many nodes as the options ask for.
@@ -75,7 +77,10 @@ pub(super) fn pack<'a>(
     let mut singles = Singles::new(launches);
     place_until_nothing_changes(&mut waiting, |pod| singles.place(*pod, &pods[*pod], (&mut bins, &market), simulation));
     let all_domains_counted = waiting.iter().all(|pod| pods[*pod].pod.neighbours.spread.is_empty());
+    let mut zones = None;
     if !all_domains_counted {
+        let spread = waiting.iter().map(|pod| &pods[*pod]).filter(|waiting| is_spread_wider(waiting.pod));
+        zones = fewer_zones(spread.map(|waiting| waiting.class).collect(), classes.keys(), &market, simulation);
         simulation.expect_known_domains_only(launches.nodes());
         singles.open_no_domain();
         place_until_nothing_changes(&mut waiting, |pod| {
@@ -108,6 +113,7 @@ pub(super) fn pack<'a>(
         bound: LowerBound::of(&placed, &market, simulation),
         unbeaten: market.of_types.iter().map(|offer| offer.launch).collect(),
         all_domains_counted,
+        fewer_zones: zones.filter(|_| nodes_per_zone == 0),
         hosts_are_final,
         zones_are_full,
         bins: bins.all,
@@ -119,6 +125,33 @@ pub(super) fn pack<'a>(
 
 fn is_spread_over_hosts(pod: &Pod) -> bool {
     pod.neighbours.spread.iter().any(|constraint| constraint.topology_key == key::HOSTNAME)
+}
+
+/// Whether over zones, or anything else that is wider than a host.
+fn is_spread_wider(pod: &Pod) -> bool {
+    pod.neighbours.spread.iter().any(|constraint| constraint.topology_key != key::HOSTNAME)
+}
+
+/// The zones where pods that are spread can be, and where those can be that can be in none of these: a zone that nobody opens is
+/// none that is empty. `None` where that is all of them.
+fn fewer_zones<'a, 'c>(
+    spread: BTreeSet<ClassId>,
+    all: impl Iterator<Item = &'c ClassId>,
+    market: &Market<'a>,
+    simulation: &Simulation,
+) -> Option<BTreeSet<&'a str>> {
+    let mut zones: BTreeSet<&str> = BTreeSet::new();
+    spread.into_iter().for_each(|class| zones.extend(market.zones_suiting(class, simulation)));
+    if zones.is_empty() {
+        return None;
+    }
+    for class in all {
+        let own = market.zones_suiting(*class, simulation);
+        if own.is_disjoint(&zones) {
+            zones.extend(own);
+        }
+    }
+    (zones.len() < market.zone_count).then_some(zones)
 }
 
 /// Nodes for pods, and the order in which pods come to areas.
