@@ -39,6 +39,8 @@ struct Fleet {
     pods: usize,
     /// In turn.
     millicores: &'static [u64],
+    /// In turn, each for as many pods as there are sizes of CPU.
+    mebibytes: &'static [u64],
     /// No two pods of a workload share a host.
     apart: bool,
 }
@@ -52,39 +54,40 @@ const LARGE: Fleet = Fleet {
     busy_of_ten: 6,
     pods: 100_000,
     millicores: &[50, 100, 200, 250, 400],
+    mebibytes: &[128],
     apart: false,
 };
 
-const FLEETS: [Fleet; 5] = [
-    Fleet { nodes: 100, node_type: "c-4x-amd64-linux", busy_of_ten: 10, pods: 150, millicores: &SMALL, apart: false },
-    Fleet {
-        nodes: 1_000,
-        node_type: "c-4x-amd64-linux",
-        busy_of_ten: 10,
-        pods: 1_500,
-        millicores: &SMALL,
-        apart: false,
-    },
-    Fleet {
-        nodes: 1_000,
-        node_type: "m-4x-amd64-linux",
-        busy_of_ten: 10,
-        pods: 1_500,
-        millicores: &SMALL,
-        apart: true,
-    },
+const IDLE: Fleet = Fleet {
+    nodes: 1_000,
+    node_type: "c-4x-amd64-linux",
+    busy_of_ten: 10,
+    pods: 1_500,
+    millicores: &SMALL,
+    mebibytes: &[128],
+    apart: false,
+};
+
+const FLEETS: [Fleet; 6] = [
+    Fleet { nodes: 100, pods: 150, ..IDLE },
+    IDLE,
+    Fleet { node_type: "m-4x-amd64-linux", apart: true, ..IDLE },
     LARGE,
     // With four times the memory that the pods need.
     Fleet { node_type: "m-8x-amd64-linux", ..LARGE },
+    // On larger nodes, where now CPU and now the number of pods runs out.
+    Fleet { node_type: "s-16x-amd64-linux", millicores: &[50, 100, 200, 500], mebibytes: &[128, 256, 512], ..LARGE },
 ];
 
 fn main() {
+    // Cargo itself adds `--bench`; else which of the fleets, from 0 on.
+    let chosen: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     println!(
         "| nodes | pods | | decide s | check s | MiB | after | $/h before | $/h after | bound $/h | gap | moved | changed | wrong |"
     );
     println!("| --: | --: | -- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
     let catalog = catalog::builtin("generic").unwrap();
-    for fleet in FLEETS {
+    for (_, fleet) in FLEETS.iter().enumerate().filter(|(at, _)| chosen.is_empty() || chosen.contains(at)) {
         fleet.measure(&catalog);
     }
 }
@@ -239,7 +242,7 @@ impl Fleet {
             owner: Some(Owner { kind: "ReplicaSet".to_owned(), name: app }),
             requests: Resources {
                 cpu: Cpu::millicores(self.millicores[number % self.millicores.len()]),
-                memory: Memory::bytes(128 * MIB),
+                memory: Memory::bytes(self.mebibytes[number / self.millicores.len() % self.mebibytes.len()] * MIB),
                 pods: 1,
                 ..Resources::default()
             },
