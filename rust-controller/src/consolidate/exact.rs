@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::first_fit::{is_enough, plus};
+use super::first_fit::{NOTHING, is_enough, plus};
 use super::fleet::{Fleet, Passenger};
 use super::joint::Joint;
 use super::replay::{self, Step, replay, undo};
@@ -86,8 +86,8 @@ pub(super) fn empty(fleet: &mut Fleet<'_>, node: usize, PlacesLeft(left): &mut P
 /// Whether all other nodes together have room for the pods of these.
 fn may_fit(fleet: &Fleet<'_>, nodes: &[usize]) -> bool {
     let others = (0..fleet.stops.len()).filter(|node| fleet.takes_pods(*node) && !nodes.contains(node));
-    let room = others.map(|node| fleet.room(node)).fold([0; 2], plus);
-    is_enough(room, nodes.iter().map(|node| fleet.load(*node)).fold([0; 2], plus))
+    let room = others.map(|node| fleet.room(node)).fold(NOTHING, plus);
+    is_enough(room, nodes.iter().map(|node| fleet.load(*node)).fold(NOTHING, plus))
 }
 
 /// Where the pods of these nodes could be once they are gone; those with rules about others come first, or last. The fleet is

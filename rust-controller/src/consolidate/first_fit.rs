@@ -1,16 +1,27 @@
 //! The first of many places that has room, without asking each.
 
-/// Room of one place: CPU and memory, in the simulation's units.
-pub(super) type Room = [i64; 2];
+/// How many resources every node has: CPU, memory, storage and places for pods, which are the first of the simulation's.
+const RESOURCES: usize = 4;
+
+/// Room of one place: how much there is of each of these, in the simulation's units.
+pub(super) type Room = [i64; RESOURCES];
+
+/// None of anything.
+pub(super) const NOTHING: Room = [0; RESOURCES];
 
 /// Both together.
 pub(super) fn plus(one: Room, other: Room) -> Room {
-    [one[0] + other[0], one[1] + other[1]]
+    std::array::from_fn(|of| one[of] + other[of])
 }
 
 /// What is left of the one without the other.
 pub(super) fn minus(one: Room, other: Room) -> Room {
-    [one[0] - other[0], one[1] - other[1]]
+    std::array::from_fn(|of| one[of] - other[of])
+}
+
+/// The larger amount of each.
+pub(super) fn larger(one: Room, other: Room) -> Room {
+    std::array::from_fn(|of| one[of].max(other[of]))
 }
 
 /// Whether there is so much of each.
@@ -19,12 +30,12 @@ pub(super) fn is_enough(room: Room, asked: Room) -> bool {
 }
 
 /// A place that takes nothing.
-pub(super) const CLOSED: Room = [-1; 2];
+pub(super) const CLOSED: Room = [-1; RESOURCES];
 
 /// Rooms by position, with the largest of each subtree.
 ///
 /// A change takes O(log places), and so does the search for a place, as long as few places have room of one kind and lack
-/// it of the other.
+/// it of another.
 #[derive(Clone, Debug)]
 pub(super) struct FirstFit {
     places: usize,
@@ -54,8 +65,7 @@ impl FirstFit {
     }
 
     fn renew(&mut self, at: usize) {
-        let [left, right] = [self.largest[2 * at], self.largest[2 * at + 1]];
-        self.largest[at] = [left[0].max(right[0]), left[1].max(right[1])];
+        self.largest[at] = larger(self.largest[2 * at], self.largest[2 * at + 1]);
     }
 
     /// The first place from this position on that has so much room.
@@ -86,16 +96,23 @@ mod tests {
 
     #[test]
     fn it_finds_what_asking_each_place_finds() {
-        let rooms: Vec<Room> = (0..37_i64).map(|at| [at * 7 % 11, at * 5 % 13]).collect();
+        let rooms: Vec<Room> = (0..37_i64).map(|at| [at * 7 % 11, at * 5 % 13, 1, at * 3 % 7]).collect();
         let mut fit = FirstFit::new(&rooms);
         let mut expected = rooms;
         for step in 0..400_i64 {
             let place = usize::try_from(step * 17 % 37).unwrap();
-            let room = if step % 5 == 0 { CLOSED } else { [step * 3 % 11, step * 2 % 13] };
+            let room = if step % 5 == 0 { CLOSED } else { [step * 3 % 11, step * 2 % 13, 1, step % 7] };
             fit.set(place, room);
             expected[place] = room;
-            for (from, asked) in [(0, [0, 0]), (place, [5, 6]), (place / 2, [10, 1]), (36, [2, 2]), (37, [0, 0])] {
-                let found = (from..37).find(|at| expected[*at][0] >= asked[0] && expected[*at][1] >= asked[1]);
+            for (from, asked) in [
+                (0, NOTHING),
+                (place, [5, 6, 0, 1]),
+                (place / 2, [10, 1, 1, 0]),
+                (9, [1, 1, 0, 5]),
+                (36, [2, 2, 0, 0]),
+                (37, NOTHING),
+            ] {
+                let found = (from..37).find(|at| (0..RESOURCES).all(|of| expected[*at][of] >= asked[of]));
                 assert_eq!(fit.first(from, asked), found);
             }
         }

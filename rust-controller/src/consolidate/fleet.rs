@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::NodePlan;
-use super::first_fit::{CLOSED, FirstFit, Room, plus};
+use super::first_fit::{CLOSED, FirstFit, NOTHING, Room, plus};
 use crate::feasibility::{ClassId, NodeId, Simulation};
 use crate::model::{Node, Pod, key};
 
@@ -114,16 +114,16 @@ impl<'a> Fleet<'a> {
     /// What is free on a node.
     pub(super) fn room(&self, node: usize) -> Room {
         let room = self.simulation.room(self.stops[node].id);
-        [room[0].max(0), room[1].max(0)]
+        std::array::from_fn(|of| room[of].max(0))
     }
 
     fn renew(&mut self, node: usize) {
         self.fit.set(self.place_of[node], self.open_room(node));
     }
 
-    /// CPU and memory that a class requests.
+    /// What a class requests of what every node has.
     pub(super) fn requests(&self, class: ClassId) -> Room {
-        let mut asked = [0; 2];
+        let mut asked = NOTHING;
         for (resource, amount) in self.simulation.requests(class) {
             if let Some(asked) = asked.get_mut(*resource) {
                 *asked = *amount;
@@ -135,7 +135,7 @@ impl<'a> Fleet<'a> {
     /// What the passengers of a node request.
     pub(super) fn load(&self, node: usize) -> Room {
         let requests = self.stops[node].passengers.iter().map(|passenger| self.requests(passenger.class));
-        requests.fold([0; 2], plus)
+        requests.fold(NOTHING, plus)
     }
 
     pub(super) fn takes_pods(&self, node: usize) -> bool {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::first_fit::{Room, is_enough, minus, plus};
+use super::first_fit::{NOTHING, Room, is_enough, larger, minus, plus};
 use super::fleet::{Fleet, Passenger};
 use crate::provision::{dual_prices, place_until_nothing_changes};
 
@@ -119,7 +119,7 @@ impl Packing<'_, '_> {
     /// The node of least weight that has room for all that wait; else the one that is best to keep.
     fn best_to_restore(&self, going: &mut Vec<usize>) -> Option<usize> {
         let waiting = self.waiting.iter().map(|seat| self.fleet.requests(self.passenger(*seat).class));
-        let asked = waiting.fold([0; 2], plus);
+        let asked = waiting.fold(NOTHING, plus);
         let holds = |node: &usize| is_enough(minus(self.fleet.room(*node), self.fleet.load(*node)), asked);
         let enough = (0..going.len()).filter(|at| holds(&going[*at])).min_by_key(|at| self.weights[going[*at]]);
         let at = enough.or_else(|| going.len().checked_sub(1))?;
@@ -210,15 +210,14 @@ impl Keeping {
     fn of(fleet: &Fleet<'_>, candidates: &[usize], weights: &[u64]) -> Self {
         let loads: BTreeMap<usize, Room> = candidates.iter().map(|node| (*node, fleet.load(*node))).collect();
         let others = (0..fleet.stops.len()).filter(|node| !loads.contains_key(node) && fleet.takes_pods(*node));
-        let elsewhere = others.map(|node| fleet.room(node)).fold([0; 2], plus);
-        let mut needed = minus(loads.values().copied().fold([0; 2], plus), elsewhere);
+        let elsewhere = others.map(|node| fleet.room(node)).fold(NOTHING, plus);
+        let mut needed = minus(loads.values().copied().fold(NOTHING, plus), elsewhere);
         let offered = |node: usize| plus(fleet.room(node), loads[&node]);
         let by_worth = by_worth(candidates, &offered, needed, weights, &loads);
-        let larger = |one: Room, other: Room| [0, 1].map(|of| one[of].max(other[of]));
-        let largest = candidates.iter().map(|node| offered(*node)).fold([0; 2], larger);
+        let largest = candidates.iter().map(|node| offered(*node)).fold(NOTHING, larger);
         let mut going = Vec::new();
         for (at, node) in by_worth.iter().enumerate() {
-            if is_enough([0; 2], needed) {
+            if is_enough(NOTHING, needed) {
                 going.push(*node);
                 continue;
             }
@@ -275,10 +274,10 @@ fn by_worth(
     let real = |room: Room| room.map(|amount| amount.max(0) as f64);
     #[expect(clippy::cast_precision_loss, reason = "a guide")]
     let weight = |node: usize| weights[node].max(1) as f64;
-    let rooms: Vec<[f64; 2]> = candidates.iter().map(|node| real(offered(*node))).collect();
+    let rooms: Vec<_> = candidates.iter().map(|node| real(offered(*node))).collect();
     let limits = rooms.iter().zip(candidates).map(|(room, node)| (room.as_slice(), weight(*node)));
     let prices = dual_prices(limits, &real(needed));
-    let worth = |(node, room): (&usize, &[f64; 2])| {
+    let worth = |(node, room): (&usize, &[f64; NOTHING.len()])| {
         let value: f64 = room.iter().zip(&prices).map(|(room, price)| room * price).sum();
         (value / weight(*node), *node)
     };
