@@ -116,6 +116,44 @@ fn a_type_that_may_hold_a_pod_and_is_left_out_is_noticed() {
     is_noticed("leaves out small", |certificate| certificate.node_types = ["large".to_owned()].into());
 }
 
+#[test]
+fn each_value_that_pods_ask_for_of_a_label_needs_a_node() {
+    let workload = |name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec: {{replicas: 2, selector: {{matchLabels: \
+             {{app: {name}}}}}, template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{{spec}, containers: [{{name: c, \
+             resources: {{requests: {{cpu: 100m, memory: 1Gi}}}}}}]}}}}}}\n"
+        )
+    };
+    let required = |expression: &str| {
+        format!(
+            "affinity: {{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{nodeSelectorTerms: [{{matchExpressions: \
+             [{{{expression}}}]}}]}}}}}}"
+        )
+    };
+    let text = workload("x", "nodeSelector: {team: x}")
+        + &workload("y", "nodeSelector: {team: y, kubernetes.io/arch: amd64}")
+        + &workload("z", &required("key: team, operator: In, values: [z]"))
+        + &workload("any", &required("key: team, operator: In, values: [v, w]"));
+    let snapshot = lower::parse_manifest(&text).unwrap().into_snapshot();
+    let (catalog, options) = (priced(), Options::default());
+    let plan = plan(&snapshot, &catalog, &options);
+    let bound = plan.bound.clone().unwrap();
+    let Certificate { fewest_nodes, apart_by, apart_like, .. } = bound.certificate;
+    assert_eq!((fewest_nodes, apart_by.as_deref(), apart_like), (3, Some("team"), None));
+    assert!(is_near(bound.per_hour, 0.3), "three small nodes: {}", bound.per_hour);
+    let said = |spoil: &dyn Fn(&mut Certificate)| {
+        let mut spoilt = plan.clone();
+        spoil(&mut spoilt.bound.as_mut().unwrap().certificate);
+        check_plan(&snapshot, &catalog, &options, &spoilt).iter().map(ToString::to_string).collect::<String>()
+    };
+    assert_eq!(said(&|_| {}), "");
+    assert!(said(&|certificate| certificate.fewest_nodes = 4).contains("says that 4 nodes are needed; 3 are"));
+    let by_arch = |certificate: &mut Certificate| certificate.apart_by = Some("kubernetes.io/arch".to_owned());
+    assert!(said(&by_arch).contains("says that 3 nodes are needed; 1 are"));
+    assert!(said(&|certificate| certificate.apart_by = None).contains("says that 3 nodes are needed; 1 are"));
+}
+
 /// A node of 8 cores and 17 GiB.
 fn node(name: &str, labels: &str, more: &str) -> String {
     format!(
@@ -162,6 +200,23 @@ fn bound_of(text: &str) -> (f64, u64) {
 
 fn is_near(value: f64, expected: f64) -> bool {
     (value - expected).abs() <= expected * 1e-6
+}
+
+#[test]
+fn pods_that_are_where_their_labels_forbid_it_need_no_node_of_their_own() {
+    let tiny = "cpu: 100m, memory: 64Mi";
+    let fleet = |label: &str| {
+        let pod = |name: &str, node: &str| pod(name, node, tiny, &format!("nodeSelector: {{team: {name}}}, "));
+        node("a", "node.kubernetes.io/instance-type: large, team: x", "")
+            + &node("b", &format!("node.kubernetes.io/instance-type: large, team: {label}"), "")
+            + &pod("x", "a")
+            + &pod("y", "b")
+    };
+    let (two, nodes) = bound_of(&fleet("y"));
+    assert!(is_near(two, 0.2) && nodes == 2, "{two} for {nodes} nodes");
+    // The label has changed since the pod came.
+    let (one, nodes) = bound_of(&fleet("z"));
+    assert!(is_near(one, 0.1) && nodes == 1, "{one} for {nodes} nodes");
 }
 
 #[test]

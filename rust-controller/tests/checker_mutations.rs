@@ -261,6 +261,7 @@ fn a_spoilt_lower_bound() {
             let nobody = PodName { namespace: "default".to_owned(), name: "nobody".to_owned() };
             if certificate.fewest_nodes > 1 {
                 spoil("apart like nobody".to_owned(), &|bound| bound.certificate.apart_like = Some(nobody.clone()));
+                spoil("apart by nothing".to_owned(), &|bound| bound.certificate.apart_by = Some("nothing".to_owned()));
             }
         }
         for at in 0..certificate.surcharges.len() {

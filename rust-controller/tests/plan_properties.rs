@@ -500,14 +500,21 @@ fn the_lower_bound_is_below_the_cost_and_its_certificate_verifies() {
             }
         }
         let planned = document["pods"].as_array().unwrap().iter().filter(|pod| pod["verdict"] == "planned");
+        let pod = |entry: &Value| case.pods.iter().find(|pod| entry["pod"] == pod.name.to_string()).unwrap();
+        let planned: Vec<&Arc<Pod>> = planned.map(pod).collect();
         let mut demand = Amounts::new();
-        for entry in planned {
-            let pod = case.pods.iter().find(|pod| entry["pod"] == pod.name.to_string()).unwrap();
-            for (name, amount) in amounts_of(&pod.requests) {
-                *demand.entry(name).or_default() += amount;
-            }
+        for (name, amount) in planned.iter().flat_map(|pod| amounts_of(&pod.requests)) {
+            *demand.entry(name).or_default() += amount;
         }
-        let fewest_nodes = if demand.is_empty() { 0.0 } else { 1.0 };
+        let fewest_nodes = match certificate["apartBy"].as_str() {
+            Some(label) => values_asked_for(&planned, label),
+            None if demand.is_empty() => 0,
+            None => 1,
+        };
+        if certificate["fewestNodes"] != fewest_nodes {
+            complaints.push(format!("{fewest_nodes} nodes are needed, and its certificate says {certificate}"));
+        }
+        let fewest_nodes = f64::from(fewest_nodes);
         let of_large = |surcharge: &&Value| surcharge["perPod"].as_f64().unwrap() * surcharge["pods"].as_f64().unwrap();
         let dual = value_of(&demand) + per_node * fewest_nodes + surcharges.iter().map(of_large).sum::<f64>();
         if lower > dual + 1e-12 || lower < dual * (1.0 - 1e-6) {
@@ -516,6 +523,23 @@ fn the_lower_bound_is_below_the_cost_and_its_certificate_verifies() {
         complaints
     });
     assert!(bounds > 100, "the cases say little: {bounds} bounds");
+}
+
+/// How many values pods ask for of a node label.
+fn values_asked_for(pods: &[&Arc<Pod>], label: &str) -> u32 {
+    let of_term = |pod: &Pod| match pod.placement.node_affinity.as_deref() {
+        Some([term]) => {
+            let asked = term
+                .labels
+                .iter()
+                .find(|asked| asked.key == label && asked.operator == Operator::In && asked.values.len() == 1);
+            asked.map(|asked| asked.values[0].clone())
+        }
+        _ => None,
+    };
+    let value = |pod: &&Arc<Pod>| pod.placement.node_selector.get(label).cloned().or_else(|| of_term(pod));
+    let values: BTreeSet<String> = pods.iter().filter_map(value).collect();
+    u32::try_from(values.len()).unwrap()
 }
 
 /// What a node with this room offers of large pods, at their price.

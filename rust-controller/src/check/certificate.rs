@@ -8,12 +8,12 @@ use super::cluster::meet;
 use super::daemons;
 use crate::feasibility::{Target, placement_admits};
 use crate::model::{
-    Catalog, Labels, NodeSelectorTerm, NodeType, Offering, Placement, Pod, PodName, Requirement, Resources, in_units,
-    key, normalized_key,
+    Catalog, Labels, Node, NodeSelectorTerm, NodeType, Offering, Operator, Placement, Pod, PodName, Requirement,
+    Resources, in_units, key, normalized_key,
 };
 use crate::provision::{Certificate, LowerBound, Options, Plan, Surcharge, Verdict, default_requirements};
 use crate::snapshot::Snapshot;
-use crate::units::Money;
+use crate::units::{FastMap, Money};
 
 /// Pods that need a place, as the snapshot has them.
 pub(super) struct Held<'a> {
@@ -21,6 +21,8 @@ pub(super) struct Held<'a> {
     pub(super) namespaces: Namespaces<'a>,
     /// What is free on each of the nodes that cost nothing.
     pub(super) elsewhere: Vec<Resources>,
+    /// By name, the nodes where they are now.
+    pub(super) hosts: FastMap<&'a str, &'a Node>,
 }
 
 /// A node that could be bought for some of them.
@@ -207,7 +209,12 @@ impl<'a> Held<'a> {
             .map(|planned| &planned.pod.name)
             .collect();
         let pods = snapshot.pods().iter().map(|pod| &**pod).filter(|pod| planned.contains(&pod.name)).collect();
-        Self { pods, namespaces: snapshot.extras().namespaces.as_ref(), elsewhere: Vec::new() }
+        Self {
+            pods,
+            namespaces: snapshot.extras().namespaces.as_ref(),
+            elsewhere: Vec::new(),
+            hosts: FastMap::default(),
+        }
     }
 
     /// What is wrong with a bound on the cost of nodes for these pods, of which any number may be of each offer, and some may be
@@ -262,9 +269,11 @@ impl<'a> Held<'a> {
             }
         };
         let mut problems = Vec::new();
-        let apart = all(&certificate.apart_like, &|_| true).saturating_sub(self.elsewhere.len() as u64);
+        let by_host = certificate.apart_like.is_some().then(|| all(&certificate.apart_like, &|_| true));
+        let by_label = certificate.apart_by.as_ref().map(|key| self.values_of(key));
+        let apart = by_host.into_iter().chain(by_label).min();
         let any = u64::from(self.demand().amounts().any(|(_, amount)| amount > 0));
-        let nodes = if certificate.apart_like.is_some() { apart } else { any };
+        let nodes = apart.map_or(any, |nodes| nodes.saturating_sub(self.elsewhere.len() as u64));
         if certificate.fewest_nodes > nodes.max(any) {
             problems.push(format!("says that {} nodes are needed; {nodes} are", certificate.fewest_nodes));
         }
@@ -280,6 +289,30 @@ impl<'a> Held<'a> {
             }
         }
         problems
+    }
+
+    /// How many values of a node label the pods ask for, those aside that are where they may not be: a node has one.
+    fn values_of(&self, label: &str) -> u64 {
+        let mut values: BTreeSet<&str> = BTreeSet::new();
+        for pod in &self.pods {
+            let Placement { node_selector, node_affinity, .. } = &pod.placement;
+            let selected = node_selector.get(label);
+            let required = node_affinity.as_deref().and_then(|terms| match terms {
+                [term] => {
+                    let mut only = term.labels.iter().filter(|asked| {
+                        asked.key == label && asked.operator == Operator::In && asked.values.len() == 1
+                    });
+                    only.next()?.values.first()
+                }
+                _ => None,
+            });
+            let Some(value) = selected.or(required) else { continue };
+            let host = pod.occupied_node().map(|host| self.hosts.get(host));
+            if host.is_none_or(|host| host.is_some_and(|host| host.labels.get(label) == Some(value))) {
+                values.insert(value);
+            }
+        }
+        values.len() as u64
     }
 
     /// For each reason for which a pod keeps others of its kind off its host, those that keep each other off for it.

@@ -82,6 +82,7 @@ impl<'a> Fleet<'a> {
         let in_order = snapshot.nodes().iter().filter_map(|node| stations.remove(node.name.as_str()));
         let (counted, uncounted): (Vec<Station<'a>>, Vec<Station<'a>>) = in_order.partition(counts);
         let namespaces = snapshot.extras().namespaces.as_ref();
+        let hosts = snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect();
         let placements = placements(&pods);
         let open = uncounted.iter().filter(|station| {
             // No removal sends a pod to the control plane.
@@ -92,7 +93,7 @@ impl<'a> Fleet<'a> {
                 && station.may_take(&placements)
         });
         let elsewhere = open.map(|station| station.room().less(&station.others)).collect();
-        Self { consolidation, counted, held: Held { pods, namespaces, elsewhere } }
+        Self { consolidation, counted, held: Held { pods, namespaces, elsewhere, hosts } }
     }
 
     /// Room and price of the nodes that count and may hold some of the pods.

@@ -165,6 +165,8 @@ pub(super) struct CertificateEntry {
     fewest_nodes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     apart_like: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apart_by: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     surcharges: Vec<SurchargeEntry>,
     node_types: Vec<String>,
@@ -172,12 +174,14 @@ pub(super) struct CertificateEntry {
 
 impl CertificateEntry {
     pub(super) fn of(certificate: &Certificate) -> Self {
-        let Certificate { node_types, per_resource, per_node, fewest_nodes, apart_like, surcharges } = certificate;
+        let Certificate { node_types, per_resource, per_node, fewest_nodes, apart_like, apart_by, surcharges } =
+            certificate;
         Self {
             per_resource: per_resource.clone(),
             per_node: *per_node,
             fewest_nodes: *fewest_nodes,
             apart_like: apart_like.as_ref().map(PodName::to_string),
+            apart_by: apart_by.clone(),
             surcharges: surcharges.iter().map(surcharge_entry).collect(),
             node_types: node_types.iter().cloned().collect(),
         }

@@ -16,10 +16,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::apart::{Apart, WhyApart, most_values};
 use super::existing::Waiting;
 use super::market::{Market, Offer};
 use super::prices::{Limit, safe_prices};
-use crate::feasibility::{ClassId, Seat, Simulation};
+use crate::feasibility::{ClassId, Simulation};
 use crate::model::PodName;
 
 /// A lower bound on the cost per hour of nodes for the planned pods.
@@ -42,10 +43,19 @@ pub struct Certificate {
     pub per_node: f64,
     /// How many nodes any plan needs at least; 1 where nothing keeps pods apart, 0 where nodes that cost nothing may hold all.
     pub fewest_nodes: u64,
-    /// Why: one of the pods that keep each other off their host, of which there are so many.
+    /// Why, where pods keep each other off their host, of which there are so many: one of them.
     pub apart_like: Option<PodName>,
+    /// Why, where pods ask for so many values of one node label: its key.
+    pub apart_by: Option<String>,
     /// On top of the resources that the pods request.
     pub surcharges: Vec<Surcharge>,
+}
+
+impl Certificate {
+    /// How many nodes pods need that keep off each other's host; 1 where none do.
+    pub(super) fn fewest_hosts(&self) -> u64 {
+        if self.apart_like.is_some() { self.fewest_nodes } else { 1 }
+    }
 }
 
 /// Pods of which a node holds few.
@@ -66,7 +76,7 @@ pub struct Surcharge {
 const SIZES: usize = 12;
 
 /// Pods that need a place, by class.
-type Held<'p> = BTreeMap<ClassId, Vec<&'p Waiting<'p>>>;
+pub(super) type Held<'p> = BTreeMap<ClassId, Vec<&'p Waiting<'p>>>;
 
 /// Nodes that may hold some of the pods.
 pub(super) struct Offered<'r> {
@@ -93,8 +103,8 @@ struct Row {
 enum Counted {
     /// A resource, by number.
     Resource(usize),
-    /// Nodes, for pods that keep apart like this one.
-    Nodes { like: Option<PodName> },
+    /// Nodes, for pods that need so many.
+    Nodes { why: Option<WhyApart> },
     /// Pods that request at least so much of some resources, by number.
     Large { at_least: Vec<(usize, i64)>, apart: Option<PodName> },
 }
@@ -149,53 +159,17 @@ fn rows(held: &Held<'_>, free: &[Vec<i64>], simulation: &Simulation) -> Vec<Row>
         rows.extend(large(held, resource, None, free, simulation));
     }
     let apart = Apart::most(held, simulation);
-    let hosts = apart.as_ref().and_then(|Apart { like, nodes, .. }| {
-        Row::of(Counted::Nodes { like: Some((*like).clone()) }, *nodes, free)
-            .filter(|row| row.demand > u64::from(one_is_needed))
-    });
-    let one = || one_is_needed.then_some(Row { what: Counted::Nodes { like: None }, demand: 1 });
-    rows.extend(hosts.or_else(one));
+    let by_host = apart.as_ref().map(|Apart { like, nodes, .. }| (WhyApart::Like((*like).clone()), *nodes));
+    let by_label = most_values(held, simulation).map(|(key, values)| (WhyApart::By(key), values));
+    let most = by_host.into_iter().chain(by_label).reduce(|most, other| if other.1 > most.1 { other } else { most });
+    let several = most.and_then(|(why, nodes)| Row::of(Counted::Nodes { why: Some(why) }, nodes, free));
+    let one = || one_is_needed.then_some(Row { what: Counted::Nodes { why: None }, demand: 1 });
+    rows.extend(several.filter(|row| row.demand > u64::from(one_is_needed)).or_else(one));
     if let Some(Apart { held, like, .. }) = &apart {
         let resources = 0..simulation.resources().len();
         rows.extend(resources.flat_map(|resource| large(held, resource, Some(like), free, simulation)));
     }
     rows
-}
-
-/// Pods that need a host each: all of a group, but one of those that share a host already, whatever the rules say now.
-struct Apart<'p> {
-    held: Held<'p>,
-    nodes: u64,
-    /// One of them.
-    like: &'p PodName,
-}
-
-impl<'p> Apart<'p> {
-    /// Those that need the most nodes; `None` where no rule asks for more than one.
-    fn most(held: &Held<'p>, simulation: &Simulation) -> Option<Self> {
-        let mut groups: BTreeMap<Seat, Vec<ClassId>> = BTreeMap::new();
-        for class in held.keys() {
-            // Pods that spread over hosts may share one where no other host counts.
-            for (seat, _) in simulation.seats(*class).into_iter().filter(|(seat, _)| !matches!(seat, Seat::Spread(_))) {
-                groups.entry(seat).or_default().push(*class);
-            }
-        }
-        let groups = groups.into_values().filter_map(|classes| Self::of(&classes, held));
-        groups.filter(|group| group.nodes > 1).reduce(|most, group| if group.nodes > most.nodes { group } else { most })
-    }
-
-    fn of(classes: &[ClassId], all: &Held<'p>) -> Option<Self> {
-        let mut hosts = BTreeSet::new();
-        let mut held = Held::new();
-        for class in classes {
-            let pods = all.get(class).into_iter().flatten().copied();
-            let apart = pods.filter(|waiting| waiting.pod.occupied_node().is_none_or(|host| hosts.insert(host)));
-            held.insert(*class, apart.collect());
-        }
-        let like = held.values().flatten().map(|waiting| &waiting.pod.name).min()?;
-        let nodes = held.values().map(|pods| pods.len() as u64).sum();
-        Some(Self { held, nodes, like })
-    }
 }
 
 /// A row for each of the largest sizes of a resource: the pods of at least this size, and the least that any of them requests
@@ -294,10 +268,14 @@ fn certificate(rows: Vec<Row>, prices: &[f64], simulation: &Simulation) -> Certi
                 let unit = if name(resource) == "cpu" { 1000.0 } else { 1.0 };
                 certificate.per_resource.insert(name(resource), price * unit);
             }
-            Counted::Nodes { like } => {
+            Counted::Nodes { why } => {
                 certificate.per_node = price;
                 certificate.fewest_nodes = row.demand;
-                certificate.apart_like = like;
+                match why {
+                    Some(WhyApart::Like(pod)) => certificate.apart_like = Some(pod),
+                    Some(WhyApart::By(key)) => certificate.apart_by = Some(key),
+                    None => {}
+                }
             }
             Counted::Large { at_least, apart } => certificate.surcharges.push(Surcharge {
                 at_least: at_least.into_iter().map(|(each, least)| (name(each), least.unsigned_abs())).collect(),

@@ -7,6 +7,7 @@
 //! first (`attempt`). Soft rules come last, where they cost nothing (`preferences`).
 
 mod alone;
+mod apart;
 mod areas;
 mod attempt;
 mod bins;
@@ -240,9 +241,9 @@ fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: 
     let mut drafts = Drafts::of(snapshot, &rest, &on_existing);
     let unmet =
         preferences::on_planned(snapshot, &fitting, &rest, &mut packed, (launches, (options, effort)), &mut simulation);
-    let fewest_nodes = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_nodes);
+    let fewest_hosts = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_hosts());
     let (pools, pool_of) =
-        pool::pools(&packed.bins, &packed.unbeaten, fewest_nodes, (snapshot, catalog, options.pool_prefix));
+        pool::pools(&packed.bins, &packed.unbeaten, fewest_hosts, (snapshot, catalog, options.pool_prefix));
     let nodes = nodes(&packed.bins, pool_of, &rest, launches);
 
     let on_planned = packed.order.iter().map(|pod| rest[*pod].position);

@@ -60,7 +60,7 @@ struct Group<'a> {
 pub(super) fn pools<'a>(
     bins: &[Bin<'a>],
     unbeaten: &[Launch<'a>],
-    fewest_nodes: u64,
+    fewest_hosts: u64,
     (snapshot, catalog, prefix): (&Snapshot, &Catalog, &str),
 ) -> (BTreeMap<String, Pool>, Vec<String>) {
     let mut groups: BTreeMap<Kind<'a>, Group<'a>> = BTreeMap::new();
@@ -78,7 +78,7 @@ pub(super) fn pools<'a>(
         let others = others.map(|launch| (launch.kind.name.as_str(), cores(launch.kind)));
         let types: BTreeMap<&str, u64> =
             group.planned.iter().map(|(name, (cores, _))| (*name, *cores)).chain(others).collect();
-        let largest = group.largest(&types, fewest_nodes);
+        let largest = group.largest(&types, fewest_hosts);
         largest_of.insert(kind.clone(), largest);
         for oversized in [false, true] {
             let of_size = |cores: u64| (cores > largest) == oversized;
@@ -180,9 +180,9 @@ impl Group<'_> {
     /// The most cores that a type should have: that of the largest planned one; but where so many nodes are needed in any
     /// case, as much as each of them has on average, since Karpenter would fill a few large ones first and then launch as many
     /// again for pods that keep apart.
-    fn largest(&self, types: &BTreeMap<&str, u64>, fewest_nodes: u64) -> u64 {
+    fn largest(&self, types: &BTreeMap<&str, u64>, fewest_hosts: u64) -> u64 {
         let largest = self.planned.values().map(|(cores, _)| *cores).max().unwrap_or(0);
-        let on_average = self.cores().div_ceil(fewest_nodes.max(1));
+        let on_average = self.cores().div_ceil(fewest_hosts.max(1));
         types.values().copied().filter(|cores| *cores >= on_average).min().map_or(largest, |least| least.min(largest))
     }
 }
