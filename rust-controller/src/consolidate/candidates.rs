@@ -84,8 +84,13 @@ fn blockers(pods: &[&Arc<Pod>], evictions: &Evictions<'_>) -> Vec<Blocker> {
 /// Those of a node's pods that need another place if it goes: larger ones first, since they fit fewer holes.
 pub(super) fn movable<'a>(pods: &[&'a Arc<Pod>]) -> Vec<&'a Arc<Pod>> {
     let mut pods: Vec<_> = pods.iter().copied().filter(|pod| must_move(pod)).collect();
-    pods.sort_by_key(|pod| (Reverse((pod.requests.cpu, pod.requests.memory)), &pod.name));
+    pods.sort_by_key(|pod| larger_first(pod, &pod.name));
     pods
+}
+
+/// Larger pods come first, equal ones by name, or by a position in its order.
+pub(super) fn larger_first<Name: Ord>(pod: &Pod, name: Name) -> impl Ord + use<Name> {
+    (Reverse((pod.requests.cpu, pod.requests.memory)), name)
 }
 
 /// Whether a pod needs another place if its node goes.

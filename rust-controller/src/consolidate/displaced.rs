@@ -91,7 +91,7 @@ fn waiting(fleet: &Fleet<'_>, leaving: &[usize], plans: &mut [NodePlan]) -> Vec<
     }
     waiting.sort_by_cached_key(|(node, seat)| {
         let passenger = fleet.stops[*node].passengers[*seat];
-        (Reverse(passenger.pod.priority), fleet.size(passenger.class), passenger.pod.name.clone())
+        (Reverse(passenger.pod.priority), fleet.size(passenger.class), passenger.position)
     });
     waiting
 }

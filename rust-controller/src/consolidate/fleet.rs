@@ -1,19 +1,23 @@
 //! The nodes with their pods, of which some are emptied and others take what comes.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::NodePlan;
+use super::candidates::{larger_first, must_move};
 use super::first_fit::{CLOSED, FirstFit, NOTHING, Room, plus};
 use crate::feasibility::{ClassId, NodeId, Simulation};
 use crate::model::{Node, Pod, key};
+use crate::snapshot::Snapshot;
+use crate::units::FastMap;
 
 /// A pod that needs another place if its node goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Passenger<'a> {
     pub(super) pod: &'a Arc<Pod>,
     pub(super) class: ClassId,
+    /// Its position in the snapshot, which is in the order of names.
+    pub(super) position: usize,
 }
 
 /// A node of the fleet.
@@ -46,23 +50,26 @@ pub(super) struct Fleet<'a> {
     pub(super) asked: u64,
 }
 
+impl<'a> Stop<'a> {
+    /// A pod that runs there.
+    fn take_aboard(&mut self, passenger: Passenger<'a>) {
+        self.all.push(passenger.class);
+        if must_move(passenger.pod) {
+            self.passengers.push(passenger);
+        }
+    }
+}
+
 impl<'a> Fleet<'a> {
     /// Nodes with a pod that could not be read take no pods, nor do those that are going or out of reach. O(nodes + pods).
-    pub(super) fn of(
-        simulation: Simulation,
-        plans: &[NodePlan],
-        pods_on: &dyn Fn(&str) -> &'a [&'a Arc<Pod>],
-        unreadable: &BTreeSet<&str>,
-    ) -> Self {
+    pub(super) fn of(simulation: Simulation, plans: &[NodePlan], snapshot: &'a Snapshot) -> Self {
+        let unreadable = snapshot.unreadable_nodes();
         let stop = |(id, plan): (NodeId, &NodePlan)| {
             let Node { name, labels, ready, deleting, unschedulable, .. } = &*plan.node;
-            let pods = pods_on(name);
-            let class = |pod: &&'a Arc<Pod>| simulation.class_of(&pod.name);
-            let passenger = |pod: &'a Arc<Pod>| Some(Passenger { pod, class: simulation.class_of(&pod.name)? });
             Stop {
                 id,
-                all: pods.iter().filter_map(class).collect(),
-                passengers: super::candidates::movable(pods).into_iter().filter_map(passenger).collect(),
+                all: Vec::new(),
+                passengers: Vec::new(),
                 takes_pods: *ready && !deleting && !unreadable.contains(name.as_str()),
                 cordoned: *unschedulable,
                 is_last_resort: labels.contains_key(key::CONTROL_PLANE),
@@ -70,7 +77,17 @@ impl<'a> Fleet<'a> {
                 removed: false,
             }
         };
-        let stops: Vec<Stop<'a>> = simulation.existing_nodes().zip(plans).map(stop).collect();
+        let mut stops: Vec<Stop<'a>> = simulation.existing_nodes().zip(plans).map(stop).collect();
+        let number: FastMap<&str, usize> = plans.iter().map(|plan| plan.node.name.as_str()).zip(0..).collect();
+        for (position, pod) in snapshot.pods().iter().enumerate() {
+            let node = pod.occupied_node().and_then(|name| number.get(name));
+            if let Some((node, class)) = node.zip(simulation.class_at(position)) {
+                stops[*node].take_aboard(Passenger { pod, class, position });
+            }
+        }
+        for stop in &mut stops {
+            stop.passengers.sort_by_key(|passenger| larger_first(passenger.pod, passenger.position));
+        }
         let count = stops.len();
         let fit = FirstFit::new(&vec![CLOSED; count]);
         let mut fleet = Self { simulation, stops, order: Vec::new(), place_of: Vec::new(), fit, asked: 0 };

@@ -91,8 +91,8 @@ impl Packing<'_, '_> {
     fn sort_waiting(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.sort_by_cached_key(|seat| {
-            let Passenger { pod, class } = self.passenger(*seat);
-            (self.fleet.size(class), pod.name.clone())
+            let Passenger { class, position, .. } = self.passenger(*seat);
+            (self.fleet.size(class), position)
         });
         self.waiting = waiting;
     }

@@ -161,7 +161,7 @@ pub fn consolidate_after(before: &Before, snapshot: &Snapshot, catalog: &Catalog
     let reserved = reserve(snapshot, &mut simulation, &mut plans);
     let pods_on = |node: &str| pods_by_node.get(node).map_or(&[][..], Vec::as_slice);
     let requested_of = |node: &str| Resources::sum(pods_on(node).iter().map(|pod| &pod.requests));
-    let mut fleet = Fleet::of(simulation, &plans, &pods_on, &snapshot.unreadable_nodes());
+    let mut fleet = Fleet::of(simulation, &plans, snapshot);
     let displaced = displaced::keep_room(&mut fleet, &mut plans);
     let objective = Objective::among(&plans);
     let weights = plans.iter().map(|plan| objective.weight(plan)).collect();
@@ -272,7 +272,8 @@ impl Removing<'_> {
         let removals = self.steps.iter().map(|step| self.plans[step.node].node.name.clone()).collect();
         let Self { fleet, plans, steps, .. } = self;
         let expected = reserved.iter().map(|(pod, node)| (&**pod, node.as_str()));
-        let mut writer = Writer::new(&fleet, plans, evictions, Requested::new(expected, requested_of));
+        let requested = Requested::new(expected, requested_of, &plans);
+        let mut writer = Writer::new(&fleet, plans, evictions, requested);
         writer.write_displaced(displaced);
         writer.write_removals(&steps);
         Consolidation { nodes: writer.plans, removals, reserved, ..Consolidation::default() }

@@ -148,7 +148,7 @@ fn empty_in_vain(
     }
     let mut blockers = Vec::new();
     for (seat, beside) in ruled.into_iter().zip(reasons) {
-        let Passenger { pod, class } = fleet.stops[node].passengers[seat];
+        let Passenger { pod, class, .. } = fleet.stops[node].passengers[seat];
         let alone = Refused::of(fleet, class);
         let reason = if alone.has_takers() { alone.reason(fleet, class) } else { beside };
         blockers.push(Blocker { pod: pod.name.clone(), reason });
@@ -193,9 +193,8 @@ items:
         let by_node = snapshot.pods_by_node();
         let catalog = catalog::builtin("generic").unwrap();
         let mut plans = survey(&snapshot, &by_node, &Evictions::of(&snapshot), &catalog, &Options::default());
-        let pods_on = |node: &str| by_node.get(node).map_or(&[][..], Vec::as_slice);
         let simulation = Simulation::of(&snapshot);
-        let mut fleet = Fleet::of(simulation, &plans, &pods_on, &snapshot.unreadable_nodes());
+        let mut fleet = Fleet::of(simulation, &plans, &snapshot);
         explain_within(most_asked, &mut fleet, &mut plans, &[]);
         plans.iter().map(|plan| (plan.blockers.len(), plan.unasked)).collect()
     }

@@ -15,7 +15,7 @@ pub(super) struct Refusals {
 impl Refusals {
     /// Why a pod of a node finds no place on any other. O(nodes) for the first pod of a class.
     pub(super) fn blocker(&mut self, fleet: &mut Fleet<'_>, node: usize, passenger: Passenger<'_>) -> Blocker {
-        let Passenger { pod, class } = passenger;
+        let Passenger { pod, class, .. } = passenger;
         let refused = self.of_class.entry(class).or_insert_with(|| Refused::of(fleet, class));
         Blocker { pod: pod.name.clone(), reason: refused.without(fleet, class, node) }
     }

@@ -3,44 +3,52 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Destination, Move, NodePlan};
+use super::{Destination, NodePlan};
 use crate::model::{Pod, Resources};
 
-/// By node, on top of what its own pods request.
+/// By position of the node, as far as anybody has asked.
 pub(super) struct Requested<'a> {
-    on_top: BTreeMap<String, Resources>,
-    pods_on: &'a dyn Fn(&str) -> Resources,
+    now: BTreeMap<usize, Resources>,
+    /// What a node's own pods request, by its name.
+    by_own_pods: &'a dyn Fn(&str) -> Resources,
 }
 
 impl<'a> Requested<'a> {
-    /// With the room that is kept for pods that are to come.
+    /// With the room that is kept for pods that are to come, each with its node.
     pub(super) fn new<'p>(
         expected: impl Iterator<Item = (&'p Pod, &'p str)>,
-        pods_on: &'a dyn Fn(&str) -> Resources,
+        by_own_pods: &'a dyn Fn(&str) -> Resources,
+        plans: &[NodePlan],
     ) -> Self {
-        let mut on_top: BTreeMap<String, Resources> = BTreeMap::new();
+        let mut requested = Self { now: BTreeMap::new(), by_own_pods };
         for (pod, node) in expected {
-            on_top.entry(node.to_owned()).or_default().add(&pod.requests);
+            if let Ok(at) = plans.binary_search_by(|plan| plan.node.name.as_str().cmp(node)) {
+                requested.of(at, plans).add(&pod.requests);
+            }
         }
-        Self { on_top, pods_on }
+        requested
+    }
+
+    fn of(&mut self, node: usize, plans: &[NodePlan]) -> &mut Resources {
+        self.now.entry(node).or_insert_with(|| (self.by_own_pods)(&plans[node].node.name))
     }
 
     /// Pods come to their destinations, all at once.
-    pub(super) fn come(&mut self, moves: &[Move], plans: &[NodePlan]) -> Vec<Destination> {
-        let mut coming: BTreeMap<&str, Resources> = BTreeMap::new();
-        for each in moves {
-            coming.entry(&each.destination).or_default().add(&each.pod.requests);
+    pub(super) fn come<'p>(
+        &mut self,
+        moves: impl Iterator<Item = (&'p Pod, usize)>,
+        plans: &[NodePlan],
+    ) -> Vec<Destination> {
+        let mut coming: BTreeMap<usize, Resources> = BTreeMap::new();
+        for (pod, node) in moves {
+            coming.entry(node).or_default().add(&pod.requests);
         }
-        let destination = |(name, more): (&str, Resources)| {
-            let at = plans.binary_search_by(|plan| plan.node.name.as_str().cmp(name)).ok()?;
-            let on_top = self.on_top.entry(name.to_owned()).or_default();
-            let mut before = (self.pods_on)(name);
-            before.add(on_top);
-            on_top.add(&more);
-            let mut after = before.clone();
-            after.add(&more);
-            Some(Destination { node: Arc::clone(&plans[at].node), before, after })
+        let destination = |(node, more): (usize, Resources)| {
+            let requested = self.of(node, plans);
+            let before = requested.clone();
+            requested.add(&more);
+            Destination { node: Arc::clone(&plans[node].node), before, after: requested.clone() }
         };
-        coming.into_iter().filter_map(destination).collect()
+        coming.into_iter().map(destination).collect()
     }
 }

@@ -47,15 +47,17 @@ impl<'f> Writer<'f> {
 
     fn write_moves(&mut self, Step { node, moves }: &Step) {
         let place = |(seat, to): &(usize, usize)| {
-            let Passenger { pod, class } = self.fleet.stops[*node].passengers[*seat];
+            let Passenger { pod, class, .. } = self.fleet.stops[*node].passengers[*seat];
             let unchecked_rules = self.fleet.simulation.unchecked_rules(class);
             let warnings = self.evictions.warnings(pod);
             Move { pod: Arc::clone(pod), destination: self.plans[*to].node.name.clone(), unchecked_rules, warnings }
         };
-        let moves: Vec<Move> = moves.iter().map(place).collect();
-        let destinations = self.requested.come(&moves, &self.plans);
+        let placed = moves.iter().map(place).collect();
+        let passengers = &self.fleet.stops[*node].passengers;
+        let coming = moves.iter().map(|(seat, to)| (&**passengers[*seat].pod, *to));
+        let destinations = self.requested.come(coming, &self.plans);
         let plan = &mut self.plans[*node];
         plan.destinations = destinations;
-        plan.moves = moves;
+        plan.moves = placed;
     }
 }

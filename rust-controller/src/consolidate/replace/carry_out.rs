@@ -38,7 +38,7 @@ pub(super) fn carry_out(
     let plans = survey(&snapshot, &pods_by_node, &evictions, catalog, options);
     let pods_on = |node: &str| pods_by_node.get(node).map_or(&[][..], Vec::as_slice);
     let simulation = simulation(inputs, &snapshot, &trial.plan);
-    let mut fleet = Fleet::of(simulation, &plans, &pods_on, &snapshot.unreadable_nodes());
+    let mut fleet = Fleet::of(simulation, &plans, &snapshot);
     let number = |name: &str| plans.binary_search_by(|plan| plan.node.name.as_str().cmp(name)).ok();
     displaced::redo(&mut fleet, consolidation, &number);
     let mut order: Vec<usize> = gone.iter().filter_map(|name| number(name)).collect();
@@ -57,7 +57,8 @@ pub(super) fn carry_out(
         Resources::sum(pods_on(name).iter().map(|pod| &pod.requests).chain(daemons))
     };
     let expected = consolidation.expected().map(|(pod, node)| (&**pod, node));
-    let mut writer = Writer::new(&fleet, plans, &evictions, Requested::new(expected, &requested_of));
+    let requested = Requested::new(expected, &requested_of, &plans);
+    let mut writer = Writer::new(&fleet, plans, &evictions, requested);
     writer.write_removals(&steps);
     let removals: Vec<NodePlan> = steps.iter().map(|step| writer.plans[step.node].clone()).collect();
     replacement(inputs, trial, removals, gone).ok_or_else(BTreeSet::new)
