@@ -14,7 +14,7 @@ use mini_karpenter::consolidate::{BlockReason, Consolidation, NodePlan, Options,
 use mini_karpenter::document::{
     ConsolidationDocument, ConsolidationOutcome, config_maps_yaml, consolidation_config_maps, consolidation_table, json,
 };
-use mini_karpenter::model::{Node, Owner, Phase, Placement, Pod, PodName, SchedulingState, key};
+use mini_karpenter::model::{Node, Owner, Phase, Placement, Pod, PodName, SchedulingState, TaintEffect, key};
 use mini_karpenter::provision;
 use mini_karpenter::snapshot::MeasuredUsage;
 use mini_karpenter::units::{Cpu, Memory};
@@ -122,12 +122,18 @@ fn rooms(case: &Case, removed: &BTreeSet<&str>) -> BTreeMap<String, Amounts> {
 }
 
 /// Whether some node is left that takes pods of any kind.
+/// Of the nodes that take pods one, and of those that take pods without tolerations one, if there are any.
 fn some_node_stays(case: &Case, removed: &BTreeSet<&str>) -> bool {
     let takes_pods = |node: &&Arc<Node>| {
         let is_open = node.ready && !node.deleting && !node.unschedulable;
-        is_open && !node.labels.contains_key(key::CONTROL_PLANE) && !removed.contains(node.name.as_str())
+        is_open && !node.labels.contains_key(key::CONTROL_PLANE)
     };
-    case.nodes.iter().any(|node| takes_pods(&node))
+    let is_hard = |effect: TaintEffect| effect == TaintEffect::NoSchedule || effect == TaintEffect::NoExecute;
+    let takes_any = |node: &&Arc<Node>| !node.taints.iter().any(|taint| is_hard(taint.effect));
+    let stays = |node: &&Arc<Node>| !removed.contains(node.name.as_str());
+    let taking: Vec<&Arc<Node>> = case.nodes.iter().filter(takes_pods).collect();
+    let taking_any: Vec<&Arc<Node>> = taking.iter().copied().filter(takes_any).collect();
+    taking.iter().any(stays) && (taking_any.is_empty() || taking_any.iter().any(stays))
 }
 
 #[test]

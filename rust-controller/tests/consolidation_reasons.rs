@@ -298,11 +298,40 @@ fn the_judge_minds_moves_to_the_control_plane() {
     assert!(said.contains("removals: leave no node that takes pods"), "{said}");
 }
 
+fn tainted(text: &str) -> String {
+    text.replace("\nstatus:", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}\nstatus:")
+}
+
+/// `mine` has a taint and takes pods that tolerate it.
+#[test]
+fn a_node_for_pods_without_tolerations_stays() {
+    let mine = tainted(&node("mine", "")) + &bare("u", "mine", 100);
+    let dear = node_of("dear", "a", "");
+    let tolerates = "tolerations: [{key: mine, operator: Exists}], ";
+    let text = mine.clone() + &dear + &node("b", "") + &pod_with("p", "b", 500, "", tolerates);
+    assert_eq!(decided(&text).removals, ["a"]);
+    assert_eq!(reason(&text, "b"), "no other node would be left that takes pods without tolerations");
+    // Where two remain one may go, and where each has a taint the others do.
+    assert_eq!(decided(&(text.clone() + &node("c", "") + &bare("v", "c", 100))).removals, ["a", "b"]);
+    let all_tainted = mine + &tainted(&(dear + &node("b", ""))) + &pod_with("p", "b", 500, "", tolerates);
+    assert_eq!(decided(&all_tainted).removals, ["a", "b"]);
+}
+
+#[test]
+fn the_judge_minds_that_only_tainted_nodes_are_left() {
+    let plain = node("mine", "") + &bare("u", "mine", 100) + &node("b", "");
+    let good = decided(&plain);
+    assert_eq!(good.removals, ["b"]);
+    let said = complaints(
+        &good,
+        &snapshot(&plain.replacen("\nstatus:", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}\nstatus:", 1)),
+    );
+    assert_eq!(said, "removals: leave no node that takes pods without tolerations");
+}
+
 #[test]
 fn the_nearest_node_is_one_that_could_take_the_pod() {
     let gpu = |text: &str| text.replace("pods: 20}", "pods: 20, nvidia.com/gpu: 1}");
-    let tainted =
-        |text: &str| text.replace("\nstatus:", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}\nstatus:");
     let asks = |text: &str| {
         text.replace("cpu: 500m", "cpu: 500m, nvidia.com/gpu: 1")
             .replace("requests:", "limits: {nvidia.com/gpu: 1}, requests:")

@@ -85,8 +85,8 @@ pub enum Keep {
         /// Pods of nodes that are being deleted.
         displaced: Vec<PodName>,
     },
-    /// No other node would be left that takes pods.
-    LastNode,
+    /// No other node would be left that takes whatever pods may come.
+    LastNode(Last),
     /// Some of its pods cannot move; see the blockers.
     Blocked,
     /// Pods of removed nodes move here.
@@ -109,14 +109,23 @@ pub struct Receives {
 /// Why the pods that a node has, and those that it gets, are not all somewhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyKept {
-    /// No other node would be left that takes pods.
-    LastNode,
+    /// No other node would be left that takes whatever pods may come.
+    LastNode(Last),
     /// So many of them find no place on the others.
     WithoutPlace(usize),
     /// All of them would have a place, but no plan that leads there was found.
     NoPlanFound,
     /// The nodes were not asked, since that would have taken too long.
     Unasked,
+}
+
+/// What a node is the last of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// Of all nodes that take pods.
+    TakingPods,
+    /// Of those that take pods without tolerations: the others have taints.
+    Untainted,
 }
 
 /// A pod that keeps its node.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::fleet::{Fleet, Passenger};
 use super::refused::{Refusals, Refused};
 use super::replay::Step;
-use super::{BlockReason, Blocker, Keep, NodePlan, Receives, Verdict, WhyKept, is_candidate};
+use super::{BlockReason, Blocker, Keep, Last, NodePlan, Receives, Verdict, WhyKept, is_candidate};
 use crate::feasibility::ClassId;
 use crate::provision::place_until_nothing_changes;
 
@@ -32,30 +32,34 @@ fn explain_within(most_asked: u64, fleet: &mut Fleet<'_>, plans: &mut [NodePlan]
     for node in order {
         let guests = coming.to(node);
         let is_candidate = is_candidate(&plans[node]);
-        let is_last = is_candidate && fleet.are_last(&[node]);
-        let stuck = (!is_last && fleet.asked < most).then(|| {
+        let last = (is_candidate && fleet.are_last(&[node])).then(|| last_of(fleet, node));
+        let stuck = (last.is_none() && fleet.asked < most).then(|| {
             let own = passengers_to_ask(fleet, node, &plans[node].blockers);
             empty_in_vain(fleet, node, (guests, &own), &mut refusals)
         });
-        let why = match &stuck {
-            _ if is_last => WhyKept::LastNode,
-            None => WhyKept::Unasked,
-            Some(stuck) => match stuck.guests + stuck.own.len() {
+        let why = match (&stuck, last) {
+            (_, Some(last)) => WhyKept::LastNode(last),
+            (None, None) => WhyKept::Unasked,
+            (Some(stuck), None) => match stuck.guests + stuck.own.len() {
                 0 => WhyKept::NoPlanFound,
                 count => WhyKept::WithoutPlace(count),
             },
         };
         let plan = &mut plans[node];
-        plan.unasked = !is_last && stuck.is_none();
+        plan.unasked = last.is_none() && stuck.is_none();
         plan.blockers.extend(stuck.into_iter().flat_map(|stuck| stuck.own));
         if is_candidate && !guests.is_empty() {
             let from = coming.senders(node).map(|sender| plans[sender].node.name.clone()).collect();
             let own = fleet.stops[node].passengers.len();
             plans[node].verdict = Verdict::Keep(Keep::ReceivesPods(Receives { from, pods: guests.len(), own, why }));
-        } else if is_last {
-            plan.verdict = Verdict::Keep(Keep::LastNode);
+        } else if let Some(last) = last {
+            plan.verdict = Verdict::Keep(Keep::LastNode(last));
         }
     }
+}
+
+fn last_of(fleet: &Fleet<'_>, node: usize) -> Last {
+    if fleet.others_take_pods(node) { Last::Untainted } else { Last::TakingPods }
 }
 
 /// Whether its pods have a say in what becomes of a node.
@@ -70,7 +74,7 @@ pub(super) fn has_a_say(plan: &NodePlan) -> bool {
         | Keep::Deleting
         | Keep::NoAllocatable
         | Keep::UnreadablePod
-        | Keep::LastNode => false,
+        | Keep::LastNode(_) => false,
     }
 }
 

@@ -9,8 +9,8 @@ use super::prices::Prices;
 use super::replacement_json::{self, ReplacementEntry};
 use super::{share, unchecked, usage};
 use crate::consolidate::{
-    BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Objective, Receives, Replacement, Turns, Utilization,
-    Verdict, Warning, WhyKept,
+    BlockReason, Blocker, Consolidation, Keep, Last, Move, NodePlan, Objective, Receives, Replacement, Turns,
+    Utilization, Verdict, Warning, WhyKept,
 };
 use crate::feasibility::Rule;
 use crate::model::{Catalog, PodName};
@@ -309,10 +309,17 @@ pub(super) fn reason(plan: &NodePlan) -> String {
         Keep::NoAllocatable => "has not reported what it offers".to_owned(),
         Keep::UnreadablePod => "runs a pod that could not be read".to_owned(),
         Keep::AwaitsPods { pending, displaced } => awaited(pending, displaced),
-        Keep::LastNode => "no other node would be left that takes pods".to_owned(),
+        Keep::LastNode(last) => last_node(*last).to_owned(),
         Keep::Blocked if plan.blockers.is_empty() => "no plan in which it goes was found".to_owned(),
         Keep::Blocked => "some of its pods cannot move".to_owned(),
         Keep::ReceivesPods(receives) => received(receives),
+    }
+}
+
+fn last_node(last: Last) -> &'static str {
+    match last {
+        Last::TakingPods => "no other node would be left that takes pods",
+        Last::Untainted => "no other node would be left that takes pods without tolerations",
     }
 }
 
@@ -327,7 +334,7 @@ fn received(Receives { from, pods, own, why }: &Receives) -> String {
     let total = own + pods;
     let with_own = if *own == 0 { String::new() } else { format!("with its own {own}, ") };
     let why = match why {
-        WhyKept::LastNode => "no other node would be left that takes pods".to_owned(),
+        WhyKept::LastNode(last) => last_node(*last).to_owned(),
         WhyKept::WithoutPlace(_) if total == 1 => "it finds no other place".to_owned(),
         WhyKept::WithoutPlace(count) if *count == total => format!("{with_own}none finds another place"),
         WhyKept::WithoutPlace(1) => format!("{with_own}1 of {total} finds no other place"),
