@@ -268,6 +268,45 @@ fn a_node_that_takes_pods_says_why_they_are_not_elsewhere() {
     assert_eq!(decided(&crowded).removals, ["a"]);
 }
 
+/// The pods without a place that `explain` has a table for.
+fn explained_pods(text: &str, node: &str) -> Vec<String> {
+    let text = explained(text, node);
+    text.lines().filter_map(|line| Some(line.split_once("NO NODE TAKES ")?.1.to_owned())).collect()
+}
+
+/// The first place for the largest of the four small pods leaves none for the smallest.
+#[test]
+fn as_few_pods_as_possible_are_said_to_have_no_other_place() {
+    let sizes = [("large", 2800), ("p", 400), ("q", 300), ("r", 300), ("s", 200)];
+    let text = [("b", 3500), ("c", 3300)].map(|(name, used)| node(name, "") + &bare(name, name, used)).concat()
+        + &node("a", "")
+        + &sizes.map(|(name, size)| pod(name, "a", size)).concat();
+    let said = "default/large: fits no other node that stays; the nearest, c: needs 2800m cpu, 700m free";
+    assert_eq!(blockers(&text, "a"), [said]);
+    assert_eq!(explained_pods(&text, "a"), ["default/large"]);
+}
+
+/// `b` stays because of a pod that nobody may evict, and takes one.
+#[test]
+fn a_node_that_stays_for_another_reason_says_that_it_takes_pods() {
+    let text = node_of("dear", "a", "")
+        + &pod("p", "a", 500)
+        + &node("b", "")
+        + &bare("lost", "b", 100)
+        + &pod("q", "b", 3000)
+        + &node("c", "")
+        + &bare("full", "c", 3800);
+    let consolidation = decided(&text);
+    assert_eq!(consolidation.removals, ["a"]);
+    let takes = "takes 1 pod of a; with its own 1, none finds another place";
+    assert_eq!(reason(&text, "b"), format!("some of its pods cannot move; {takes}"));
+    let table = consolidation_table(&outcome(&consolidation, &types()));
+    let lost = "default/lost: has no controller: lost, not moved";
+    assert!(table.contains(&format!("{lost} (and 1 more); {takes}\n")), "{table}");
+    assert_eq!(explained_pods(&text, "b"), ["default/q", "default/p"]);
+    assert!(explained(&text, "b").contains(&format!("stays, some of its pods cannot move; {takes}\n")));
+}
+
 #[test]
 fn nobody_is_sent_to_the_control_plane() {
     let text = node("cp", CONTROL_PLANE) + &node("w", "") + &pod("p", "w", 500);

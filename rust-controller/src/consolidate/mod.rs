@@ -10,6 +10,7 @@ mod bound;
 mod budgets;
 mod candidates;
 mod displaced;
+mod emptied;
 mod evictions;
 mod exact;
 mod first_fit;

@@ -297,10 +297,10 @@ pub(super) fn warning_text(warning: Warning) -> &'static str {
     }
 }
 
-/// Why a node stays; empty where it goes.
+/// Why a node stays, and whose pods it takes; empty where it goes.
 pub(super) fn reason(plan: &NodePlan) -> String {
     let Verdict::Keep(keep) = &plan.verdict else { return String::new() };
-    match keep {
+    let reason = match keep {
         Keep::ControlPlane => "runs the control plane".to_owned(),
         Keep::NotReady => "is not ready, so what runs there is not known".to_owned(),
         Keep::Cordoned => "is cordoned: somebody is at it already".to_owned(),
@@ -312,8 +312,9 @@ pub(super) fn reason(plan: &NodePlan) -> String {
         Keep::LastNode(last) => last_node(*last).to_owned(),
         Keep::Blocked if plan.blockers.is_empty() => "no plan in which it goes was found".to_owned(),
         Keep::Blocked => "some of its pods cannot move".to_owned(),
-        Keep::ReceivesPods(receives) => received(receives),
-    }
+        Keep::ReceivesPods => return received(plan).unwrap_or_default(),
+    };
+    [Some(reason), received(plan)].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn last_node(last: Last) -> &'static str {
@@ -323,28 +324,36 @@ fn last_node(last: Last) -> &'static str {
     }
 }
 
-/// Whose pods a node takes, and why they and its own are not all somewhere else.
-fn received(Receives { from, pods, own, why }: &Receives) -> String {
+/// Whose pods a node takes, if any, and why they and its own are not all somewhere else.
+pub(super) fn received(plan: &NodePlan) -> Option<String> {
+    let Receives { from, pods, own, why } = plan.receives.as_ref()?;
     let named = if from.len() > 3 {
         format!("{} and {} more nodes", from[..2].join(", "), from.len() - 2)
     } else {
         from.join(", ")
     };
     let these = if *pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") };
+    let taken = format!("takes {these} of {named}");
     let total = own + pods;
     let with_own = if *own == 0 { String::new() } else { format!("with its own {own}, ") };
+    // Where something else keeps it, that has been said.
+    let is_why = plan.verdict == Verdict::Keep(Keep::ReceivesPods);
     let why = match why {
+        WhyKept::WithoutPlace { .. } if total == 1 => "it finds no other place".to_owned(),
+        WhyKept::WithoutPlace { pods, .. } if *pods == total => format!("{with_own}none finds another place"),
+        WhyKept::WithoutPlace { pods, is_least } => {
+            let tried = if *is_least { "" } else { "as tried, " };
+            let find = if *pods == 1 { "finds" } else { "find" };
+            format!("{with_own}{tried}{pods} of {total} {find} no other place")
+        }
+        _ if !is_why => return Some(taken),
         WhyKept::LastNode(last) => last_node(*last).to_owned(),
-        WhyKept::WithoutPlace(_) if total == 1 => "it finds no other place".to_owned(),
-        WhyKept::WithoutPlace(count) if *count == total => format!("{with_own}none finds another place"),
-        WhyKept::WithoutPlace(1) => format!("{with_own}1 of {total} finds no other place"),
-        WhyKept::WithoutPlace(count) => format!("{with_own}{count} of {total} find no other place"),
         WhyKept::NoPlanFound => {
             format!("{with_own}all would have other places, but no plan that leads there was found")
         }
         WhyKept::Unasked => "whether they have other places was not asked".to_owned(),
     };
-    format!("takes {these} of {named}; {why}")
+    Some(format!("{taken}; {why}"))
 }
 
 /// What becomes of the pods of a node that is being deleted, as the rest of a sentence.
