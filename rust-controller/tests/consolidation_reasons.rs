@@ -3,17 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
 
+#[path = "common/manifests.rs"]
+mod manifests;
+
+use manifests::{OWNED, node_with, snapshot};
+use mini_karpenter::catalog;
 use mini_karpenter::check::check_consolidation;
 use mini_karpenter::consolidate::{Consolidation, NodePlan, Options, consolidate, obstacles};
 use mini_karpenter::document::{ConsolidationDocument, ConsolidationOutcome, consolidation_table, explain_node, json};
 use mini_karpenter::model::Catalog;
 use mini_karpenter::snapshot::{MeasuredUsage, Snapshot};
-use mini_karpenter::{catalog, lower};
 use serde_json::Value;
-
-fn snapshot(text: &str) -> Snapshot {
-    lower::parse_manifest(text).unwrap().into_snapshot()
-}
 
 const TYPES: &str = "
 version: 1
@@ -86,41 +86,28 @@ fn node(name: &str, more: &str) -> String {
 }
 
 fn node_of(kind: &str, name: &str, more: &str) -> String {
-    let labels = format!(
-        "kubernetes.io/hostname: {name}, topology.kubernetes.io/zone: z, node.kubernetes.io/instance-type: {kind}"
-    );
-    let (labels, more) = match more.strip_prefix("labels ") {
+    let labels = format!("topology.kubernetes.io/zone: z, node.kubernetes.io/instance-type: {kind}");
+    let (labels, metadata) = match more.strip_prefix("labels ") {
         Some(more) => (format!("{labels}, {more}"), ""),
         None => (labels, more),
     };
-    format!(
-        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{{labels}}}{more}}}\nstatus: {{allocatable: {{cpu: 4, memory: \
-         8Gi, pods: 20}}}}\n"
-    )
+    node_with(name, "cpu: 4, memory: 8Gi, pods: 20", &labels, metadata, "")
 }
 
 const DELETED: &str = ", deletionTimestamp: '2026-08-01T00:00:00Z', finalizers: [x/y]";
 const CONTROL_PLANE: &str = "labels node-role.kubernetes.io/control-plane: ''";
-
-fn owner(kind: &str) -> String {
-    format!("ownerReferences: [{{apiVersion: apps/v1, kind: {kind}, name: r, uid: u, controller: true}}]")
-}
 
 fn pod(name: &str, node: &str, millicores: u32) -> String {
     pod_with(name, node, millicores, "", "")
 }
 
 fn pod_with(name: &str, node: &str, millicores: u32, metadata: &str, spec: &str) -> String {
-    let owner = owner("ReplicaSet");
-    format!(
-        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, {owner}{metadata}}}\nspec: {{nodeName: {node}, {spec}containers: [{{name: c, \
-         resources: {{requests: {{cpu: {millicores}m}}}}}}]}}\nstatus: {{phase: Running}}\n"
-    )
+    manifests::pod_with(name, node, &format!("cpu: {millicores}m"), metadata, spec)
 }
 
 /// Nobody may evict it, so its node stays.
 fn bare(name: &str, node: &str, millicores: u32) -> String {
-    pod(name, node, millicores).replace(&owner("ReplicaSet"), "labels: {}")
+    pod(name, node, millicores).replace(OWNED, "labels: {}")
 }
 
 fn unschedulable(name: &str, millicores: u32) -> String {
@@ -338,7 +325,7 @@ fn the_judge_minds_moves_to_the_control_plane() {
 }
 
 fn tainted(text: &str) -> String {
-    text.replace("\nstatus:", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}\nstatus:")
+    text.replace("\nspec: {}", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}")
 }
 
 /// `mine` has a taint and takes pods that tolerate it.
@@ -363,7 +350,7 @@ fn the_judge_minds_that_only_tainted_nodes_are_left() {
     assert_eq!(good.removals, ["b"]);
     let said = complaints(
         &good,
-        &snapshot(&plain.replacen("\nstatus:", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}\nstatus:", 1)),
+        &snapshot(&plain.replacen("\nspec: {}", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}", 1)),
     );
     assert_eq!(said, "removals: leave no node that takes pods without tolerations");
 }
@@ -382,10 +369,7 @@ fn the_nearest_node_is_one_that_could_take_the_pod() {
     let said = "default/p: fits no other node that stays; the nearest, g2: does not tolerate the taint mine:NoSchedule";
     assert_eq!(blockers(&with_tainted, "g1"), [said]);
     // Taken: it needs room.
-    let taken = cpu_node
-        + &from
-        + &gpu(&node("g2", ""))
-        + &asks(&pod("u", "g2", 500)).replace(&owner("ReplicaSet"), "labels: {}");
+    let taken = cpu_node + &from + &gpu(&node("g2", "")) + &asks(&pod("u", "g2", 500)).replace(OWNED, "labels: {}");
     let said = "default/p: fits no other node that stays; the nearest, g2: needs 1 nvidia.com/gpu, 0 free";
     assert_eq!(blockers(&taken, "g1"), [said]);
     // Of two that lack the same share of one resource, the one that lacks nothing else.
