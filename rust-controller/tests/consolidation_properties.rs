@@ -392,6 +392,7 @@ fn documents(case: &Case, options: &Options) -> [String; 3] {
     let outcome = ConsolidationOutcome {
         consolidation: &consolidation,
         catalog: &case.catalog,
+        options: (&provision::Options::default(), options),
         usage: &MeasuredUsage::NotAsked,
         skipped: &[],
         unread_kinds: Vec::new(),

@@ -6,13 +6,15 @@
 #[path = "common/manifests.rs"]
 mod manifests;
 
+use std::sync::LazyLock;
+
 use manifests::{OWNED, node_with, snapshot};
-use mini_karpenter::catalog;
 use mini_karpenter::check::check_consolidation;
 use mini_karpenter::consolidate::{Consolidation, NodePlan, Options, consolidate, obstacles};
 use mini_karpenter::document::{ConsolidationDocument, ConsolidationOutcome, consolidation_table, explain_node, json};
 use mini_karpenter::model::Catalog;
 use mini_karpenter::snapshot::{MeasuredUsage, Snapshot};
+use mini_karpenter::{catalog, provision};
 use serde_json::Value;
 
 const TYPES: &str = "
@@ -45,10 +47,13 @@ fn plan<'a>(consolidation: &'a mut Consolidation, node: &str) -> &'a mut NodePla
     consolidation.nodes.iter_mut().find(|plan| plan.node.name == node).unwrap()
 }
 
+static OPTIONS: LazyLock<(provision::Options, Options)> = LazyLock::new(Default::default);
+
 fn outcome<'a>(consolidation: &'a Consolidation, catalog: &'a Catalog) -> ConsolidationOutcome<'a> {
     ConsolidationOutcome {
         consolidation,
         catalog,
+        options: (&OPTIONS.0, &OPTIONS.1),
         usage: &MeasuredUsage::NotAsked,
         skipped: &[],
         unread_kinds: Vec::new(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::basis::Basis;
 use super::plan_json::CertificateEntry;
 use super::prices::Prices;
 use super::replacement_json::{self, ReplacementEntry};
@@ -16,6 +17,7 @@ use crate::feasibility::Rule;
 use crate::model::{Catalog, PodName};
 use crate::snapshot::{MeasuredUsage, Skipped};
 use crate::units::Money;
+use crate::{consolidate, provision};
 
 /// A consolidation with everything that its documents say about it.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct ConsolidationOutcome<'a> {
     pub consolidation: &'a Consolidation,
     /// Where its prices are from.
     pub catalog: &'a Catalog,
+    /// Under which options: of new nodes, and its own.
+    pub options: (&'a provision::Options, &'a consolidate::Options),
     /// What the nodes were measured to use.
     pub usage: &'a MeasuredUsage,
     /// Objects that were left out.
@@ -37,7 +41,7 @@ pub struct ConsolidationOutcome<'a> {
 pub struct ConsolidationDocument<'a> {
     version: u32,
     #[serde(flatten)]
-    prices: Prices<'a>,
+    basis: Basis<'a>,
     /// Where it was asked for.
     #[serde(rename = "measuredUsage", skip_serializing_if = "Option::is_none")]
     measured_usage: Option<usage::UsageStatus>,
@@ -180,11 +184,11 @@ impl<'a> ConsolidationDocument<'a> {
     /// The whole consolidation.
     #[must_use]
     pub fn new(outcome: &ConsolidationOutcome<'a>) -> Self {
-        let ConsolidationOutcome { consolidation, catalog, usage, skipped, .. } = outcome;
+        let ConsolidationOutcome { consolidation, usage, skipped, .. } = outcome;
         Self {
             unchecked_rules: unchecked::that_matter(outcome.unchecked_rules()),
             version: 1,
-            prices: Prices::of(catalog),
+            basis: outcome.basis(),
             measured_usage: usage::status(usage),
             nodes: consolidation.nodes.iter().map(|plan| node_entry(plan, usage)).collect(),
             removals: &consolidation.removals,
@@ -196,7 +200,12 @@ impl<'a> ConsolidationDocument<'a> {
     }
 }
 
-impl ConsolidationOutcome<'_> {
+impl<'a> ConsolidationOutcome<'a> {
+    pub(super) fn basis(&self) -> Basis<'a> {
+        let (provisioning, options) = self.options;
+        Basis::of(self.catalog, provisioning).with(options)
+    }
+
     /// Rules that could not be checked, with the pods for which they would have mattered.
     pub(super) fn unchecked_rules(&self) -> Vec<unchecked::UncheckedRule> {
         unchecked::of_consolidation(self.consolidation, &self.unread_kinds)
