@@ -430,6 +430,7 @@ fn judge_consolidation(snapshot: &Snapshot, options: &consolidate::Options) {
     let outcome = ConsolidationOutcome {
         consolidation: &consolidation,
         catalog: &CATALOG,
+        options: (&provision::Options::default(), options),
         usage: snapshot.usage(),
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),

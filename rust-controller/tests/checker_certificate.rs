@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
 
+#[path = "common/manifests.rs"]
+mod manifests;
+
+use manifests::{node_with, pod_with};
+use mini_karpenter::catalog;
 use mini_karpenter::check::{check_consolidation, check_lower_bound, check_plan, check_replacement};
 use mini_karpenter::consolidate::{self, Consolidation, FleetBound, Objective, consolidate, lower_bound, replace};
 use mini_karpenter::model::{Catalog, PodName};
 use mini_karpenter::provision::{Certificate, LowerBound, Options, Plan, TypeFilter, UNSUITED_TYPES, plan};
 use mini_karpenter::snapshot::Snapshot;
-use mini_karpenter::{catalog, lower};
 
 const CATALOG: &str = "
 version: 1
@@ -45,7 +49,7 @@ spec:
 ";
 
 fn snapshot() -> Snapshot {
-    lower::parse_manifest(PODS).unwrap().into_snapshot()
+    manifests::snapshot(PODS)
 }
 
 fn priced() -> Catalog {
@@ -155,11 +159,9 @@ fn each_value_that_pods_ask_for_of_a_label_needs_a_node() {
 }
 
 /// A node of 8 cores and 17 GiB.
-fn node(name: &str, labels: &str, more: &str) -> String {
-    format!(
-        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}, kubernetes.io/arch: amd64, \
-         kubernetes.io/os: linux, {labels}}}}}\nspec: {{{more}}}\nstatus: {{allocatable: {{cpu: 8, memory: 17Gi, pods: 20}}}}\n"
-    )
+fn node(name: &str, labels: &str, spec: &str) -> String {
+    let labels = format!("kubernetes.io/arch: amd64, kubernetes.io/os: linux, {labels}");
+    node_with(name, "cpu: 8, memory: 17Gi, pods: 20", &labels, "", spec)
 }
 
 /// A `large` one.
@@ -168,11 +170,7 @@ fn large(name: &str) -> String {
 }
 
 fn pod(name: &str, node: &str, requests: &str, spec: &str) -> String {
-    format!(
-        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: web}}, ownerReferences: [{{apiVersion: apps/v1, kind: \
-         ReplicaSet, name: r, uid: u, controller: true}}]}}\nspec: {{nodeName: {node}, {spec}containers: [{{name: c, resources: \
-         {{requests: {{{requests}}}}}}}]}}\nstatus: {{phase: Running}}\n"
-    )
+    pod_with(name, node, requests, ", labels: {app: web}", spec)
 }
 
 const APART: &str = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [\
@@ -180,7 +178,7 @@ const APART: &str = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnore
 
 /// Decided with new nodes and the bound, and judged.
 fn fleet(text: &str, catalog: &Catalog, options: &Options) -> Consolidation {
-    let snapshot = lower::parse_manifest(text).unwrap().into_snapshot();
+    let snapshot = manifests::snapshot(text);
     let own = consolidate::Options { min_savings: 0, ..consolidate::Options::default() };
     let mut decided = consolidate(&snapshot, catalog, &own);
     decided.replacement = replace(&snapshot, catalog, &decided, options, &own);
@@ -342,7 +340,7 @@ fn a_cheap_node_that_is_there_once_counts_once() {
     assert!(is_near(bound.least, 0.1 + 0.1), "{}", bound.least);
     // What the spot node offers beyond its price is taken from what the pods are worth.
     bound.least += 0.001;
-    let snapshot = lower::parse_manifest(&text).unwrap().into_snapshot();
+    let snapshot = manifests::snapshot(&text);
     let found = check_lower_bound(&snapshot, (&catalog, &Options::default()), &decided);
     assert!(found.iter().any(|complaint| complaint.problem.contains("its prices make 0.1")), "{found:?}");
 }
@@ -357,7 +355,7 @@ fn is_noticed_of_fleet(what: &str, spoil: impl FnOnce(&mut FleetBound)) {
     let text = text + daemon;
     let mut decided = fleet(&text, &priced(), &Options::default());
     spoil(decided.bound.as_mut().unwrap());
-    let snapshot = lower::parse_manifest(&text).unwrap().into_snapshot();
+    let snapshot = manifests::snapshot(&text);
     let found = check_lower_bound(&snapshot, (&priced(), &Options::default()), &decided);
     assert!(found.iter().any(|complaint| complaint.to_string().contains(what)), "{what}: {found:?}");
 }

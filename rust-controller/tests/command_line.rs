@@ -252,6 +252,11 @@ fn every_option_can_be_set_by_its_environment_variable() {
     assert_eq!(plan["options"]["capacityTypes"], serde_json::json!(["on-demand", "spot"]));
     let argument_wins = document(&run(&["plan", "-f", "-", "--catalog", "gcp"], &environment, POD));
     assert_eq!(argument_wins["catalog"], "gcp");
+    // What a bound and a replacement hold under stands in a consolidation as in a plan, and what else that was asked for.
+    let mut options = document(&run(&["consolidate", "-f", "-"], &environment, POD))["options"].clone();
+    let own = ["threshold", "minSavings"].map(|name| options.as_object_mut().unwrap().remove(name));
+    assert_eq!(own, [Some(serde_json::json!(0.2)), Some(serde_json::json!(0.15))]);
+    assert_eq!(options, plan["options"]);
 
     let environment = [("MINI_KARPENTER_NAMESPACE", "elsewhere"), ("MINI_KARPENTER_OUTPUT", "configmaps")];
     assert!(run(&["plan", "-f", "-"], &environment, POD).stdout.contains("namespace: elsewhere\n"));

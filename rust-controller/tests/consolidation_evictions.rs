@@ -7,7 +7,7 @@ use mini_karpenter::consolidate::{BlockReason, Consolidation, Keep, NodePlan, Op
 use mini_karpenter::document::{ConsolidationOutcome, consolidation_config_maps, consolidation_table};
 use mini_karpenter::model::ObjectName;
 use mini_karpenter::snapshot::{MeasuredUsage, Snapshot};
-use mini_karpenter::{catalog, lower};
+use mini_karpenter::{catalog, lower, provision};
 
 const OWNER: &str = "ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: u, controller: true}]";
 
@@ -148,6 +148,7 @@ fn a_drain_that_waits_for_its_budget_is_said_to() {
     let outcome = ConsolidationOutcome {
         consolidation: &consolidation,
         catalog: &catalog,
+        options: (&provision::Options::default(), &Options::default()),
         skipped: &[],
         unread_kinds,
         usage: &MeasuredUsage::NotAsked,

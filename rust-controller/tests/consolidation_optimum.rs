@@ -174,7 +174,7 @@ fn a_small_change_moves_little_in_a_fleet_of_some_size() {
             counts[1] += case.redirected(plan);
         }
         for plan in &case.after.nodes {
-            if let Verdict::Keep(Keep::ReceivesPods(receives)) = &plan.verdict {
+            if let (Verdict::Keep(Keep::ReceivesPods), Some(receives)) = (&plan.verdict, &plan.receives) {
                 receivers += 1;
                 in_vain += usize::from(receives.why == WhyKept::NoPlanFound);
             }

@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use clusters::{Amounts, Case, Random, accepts, any_case, for_each_case, free_on, has_room, subtract};
 use mini_karpenter::check::{check_consolidation, check_lower_bound};
-use mini_karpenter::consolidate::{BlockReason, Consolidation, NodePlan, Options, Verdict, consolidate, lower_bound};
+use mini_karpenter::consolidate::{
+    BlockReason, Consolidation, NodePlan, Options, Verdict, WhyKept, consolidate, lower_bound, obstacles,
+};
 use mini_karpenter::document::{
     ConsolidationDocument, ConsolidationOutcome, config_maps_yaml, consolidation_config_maps, consolidation_table, json,
 };
-use mini_karpenter::model::{Node, Owner, Phase, Placement, Pod, PodName, SchedulingState, key};
+use mini_karpenter::model::{Node, Owner, Phase, Placement, Pod, PodName, SchedulingState, TaintEffect, key};
 use mini_karpenter::provision;
 use mini_karpenter::snapshot::MeasuredUsage;
 use mini_karpenter::units::{Cpu, Memory};
@@ -121,13 +123,18 @@ fn rooms(case: &Case, removed: &BTreeSet<&str>) -> BTreeMap<String, Amounts> {
     rooms
 }
 
-/// Whether some node is left that takes pods of any kind.
+/// Whether one of the nodes is left that take pods, and one of those that take pods without tolerations, if there are any.
 fn some_node_stays(case: &Case, removed: &BTreeSet<&str>) -> bool {
     let takes_pods = |node: &&Arc<Node>| {
         let is_open = node.ready && !node.deleting && !node.unschedulable;
-        is_open && !node.labels.contains_key(key::CONTROL_PLANE) && !removed.contains(node.name.as_str())
+        is_open && !node.labels.contains_key(key::CONTROL_PLANE)
     };
-    case.nodes.iter().any(|node| takes_pods(&node))
+    let is_hard = |effect: TaintEffect| effect == TaintEffect::NoSchedule || effect == TaintEffect::NoExecute;
+    let takes_any = |node: &&Arc<Node>| !node.taints.iter().any(|taint| is_hard(taint.effect));
+    let stays = |node: &&Arc<Node>| !removed.contains(node.name.as_str());
+    let taking: Vec<&Arc<Node>> = case.nodes.iter().filter(takes_pods).collect();
+    let taking_any: Vec<&Arc<Node>> = taking.iter().copied().filter(takes_any).collect();
+    taking.iter().any(stays) && (taking_any.is_empty() || taking_any.iter().any(stays))
 }
 
 #[test]
@@ -259,21 +266,76 @@ fn a_node_that_stays_says_what_keeps_it() {
     });
 }
 
-/// Whether all of these pods find room, by trying everything.
-fn pack(case: &Case, pods: &[&Pod], rooms: &mut BTreeMap<String, Amounts>) -> bool {
+/// Who needs another place if a node goes, and could have one: pods that come there, and its own.
+fn movers<'a>(case: &'a Case, consolidation: &'a Consolidation, plan: &NodePlan) -> Vec<&'a Pod> {
+    let name = &plan.node.name;
+    let removed = consolidation.nodes.iter().filter(|other| other.verdict == Verdict::Remove);
+    let guests = removed.flat_map(|other| &other.moves).filter(|each| each.destination == *name);
+    let is_lost = |pod: &Pod| pod.owner.is_none() || matches!(pod.scheduling, SchedulingState::Nominated(_));
+    let own = pods_on(case, name).into_iter().filter(|pod| !ends_with_its_node(pod) && !is_lost(pod));
+    let mut movers: Vec<&Pod> = guests.map(|each| &*each.pod).chain(own).collect();
+    movers.sort_by_key(|pod| std::cmp::Reverse((pod.requests.cpu, pod.requests.memory)));
+    movers
+}
+
+/// All that is said of those without a place says the same, and what is said to be the least is the least.
+#[test]
+fn pods_without_a_place_are_the_same_everywhere_and_as_few_as_possible() {
+    let (mut least, mut as_tried) = (0, 0);
+    for_each_case(CASES, running_case, |case, random| {
+        let consolidation = consolidation(case, &options(random));
+        let snapshot = case.snapshot();
+        let mut complaints = Vec::new();
+        let mut rooms = rooms(case, &consolidation.removals.iter().map(String::as_str).collect());
+        let removed = consolidation.nodes.iter().filter(|plan| plan.verdict == Verdict::Remove);
+        for each in removed.flat_map(|plan| &plan.moves) {
+            subtract(rooms.get_mut(&each.destination).unwrap(), &each.pod.requests);
+        }
+        for plan in consolidation.nodes.iter().filter(|plan| plan.verdict != Verdict::Remove) {
+            let explained: BTreeSet<PodName> =
+                obstacles(&snapshot, &consolidation, plan).into_iter().map(|each| each.pod).collect();
+            let homeless = plan.blockers.iter().filter(|each| matches!(each.reason, BlockReason::NoDestination { .. }));
+            let own: BTreeSet<&PodName> = homeless.map(|blocker| &blocker.pod).collect();
+            let here = pods_on(case, &plan.node.name);
+            let explained_own: BTreeSet<&PodName> =
+                explained.iter().filter(|name| here.iter().any(|pod| pod.name == **name)).collect();
+            let why = plan.receives.as_ref().map(|receives| receives.why);
+            let count = if let Some(WhyKept::WithoutPlace { pods, .. }) = why { pods } else { own.len() };
+            if explained_own != own || explained.len() != count {
+                complaints.push(format!("{}: {own:?} and {explained:?} of {why:?}", plan.node.name));
+            }
+            if let Some(WhyKept::WithoutPlace { pods, is_least }) = why {
+                let movers = movers(case, &consolidation, plan);
+                let mut rooms = rooms.clone();
+                rooms.remove(&plan.node.name);
+                let fewer = pack(case, &movers, pods - 1, &mut rooms);
+                (least, as_tried) = (least + usize::from(is_least), as_tried + usize::from(!is_least));
+                if fewer && is_least {
+                    complaints.push(format!("{}: fewer than {pods} of {} are enough", plan.node.name, movers.len()));
+                }
+            }
+        }
+        complaints
+    });
+    println!("{least} counts are the least, {as_tried} are as tried");
+    assert!(least > 100 && as_tried * 20 < least, "{least} counts are the least, {as_tried} are as tried");
+}
+
+/// Whether all of these pods but so many find room, by trying everything.
+fn pack(case: &Case, pods: &[&Pod], spare: usize, rooms: &mut BTreeMap<String, Amounts>) -> bool {
     let Some((pod, rest)) = pods.split_first() else { return true };
     let names: Vec<String> = rooms.keys().cloned().collect();
     for name in names {
         if has_room(&rooms[&name], &pod.requests) && accepts(node(case, &name).unwrap(), pod) {
             let before = rooms[&name].clone();
             subtract(rooms.get_mut(&name).unwrap(), &pod.requests);
-            if pack(case, rest, rooms) {
+            if pack(case, rest, spare, rooms) {
                 return true;
             }
             rooms.insert(name, before);
         }
     }
-    false
+    spare > 0 && pack(case, rest, spare - 1, rooms)
 }
 
 /// What each node that may go counts: its price, or, where one is not known, its size, a core as much as 4 GiB.
@@ -301,7 +363,7 @@ fn most_removable(case: &Case, weights: &BTreeMap<&str, u64>) -> u64 {
         let mut pods: Vec<&Pod> = removed.iter().flat_map(|name| pods_on(case, name)).collect();
         pods.retain(|pod| !ends_with_its_node(pod));
         pods.sort_by_key(|pod| std::cmp::Reverse((pod.requests.cpu, pod.requests.memory)));
-        if some_node_stays(case, &removed) && pack(case, &pods, &mut rooms(case, &removed)) {
+        if some_node_stays(case, &removed) && pack(case, &pods, 0, &mut rooms(case, &removed)) {
             most = weight;
         }
     }
@@ -330,6 +392,7 @@ fn documents(case: &Case, options: &Options) -> [String; 3] {
     let outcome = ConsolidationOutcome {
         consolidation: &consolidation,
         catalog: &case.catalog,
+        options: (&provision::Options::default(), options),
         usage: &MeasuredUsage::NotAsked,
         skipped: &[],
         unread_kinds: Vec::new(),

@@ -3,17 +3,19 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
 
+#[path = "common/manifests.rs"]
+mod manifests;
+
+use std::sync::LazyLock;
+
+use manifests::{OWNED, node_with, snapshot};
 use mini_karpenter::check::check_consolidation;
 use mini_karpenter::consolidate::{Consolidation, NodePlan, Options, consolidate, obstacles};
 use mini_karpenter::document::{ConsolidationDocument, ConsolidationOutcome, consolidation_table, explain_node, json};
 use mini_karpenter::model::Catalog;
 use mini_karpenter::snapshot::{MeasuredUsage, Snapshot};
-use mini_karpenter::{catalog, lower};
+use mini_karpenter::{catalog, provision};
 use serde_json::Value;
-
-fn snapshot(text: &str) -> Snapshot {
-    lower::parse_manifest(text).unwrap().into_snapshot()
-}
 
 const TYPES: &str = "
 version: 1
@@ -45,10 +47,13 @@ fn plan<'a>(consolidation: &'a mut Consolidation, node: &str) -> &'a mut NodePla
     consolidation.nodes.iter_mut().find(|plan| plan.node.name == node).unwrap()
 }
 
+static OPTIONS: LazyLock<(provision::Options, Options)> = LazyLock::new(Default::default);
+
 fn outcome<'a>(consolidation: &'a Consolidation, catalog: &'a Catalog) -> ConsolidationOutcome<'a> {
     ConsolidationOutcome {
         consolidation,
         catalog,
+        options: (&OPTIONS.0, &OPTIONS.1),
         usage: &MeasuredUsage::NotAsked,
         skipped: &[],
         unread_kinds: Vec::new(),
@@ -86,41 +91,28 @@ fn node(name: &str, more: &str) -> String {
 }
 
 fn node_of(kind: &str, name: &str, more: &str) -> String {
-    let labels = format!(
-        "kubernetes.io/hostname: {name}, topology.kubernetes.io/zone: z, node.kubernetes.io/instance-type: {kind}"
-    );
-    let (labels, more) = match more.strip_prefix("labels ") {
+    let labels = format!("topology.kubernetes.io/zone: z, node.kubernetes.io/instance-type: {kind}");
+    let (labels, metadata) = match more.strip_prefix("labels ") {
         Some(more) => (format!("{labels}, {more}"), ""),
         None => (labels, more),
     };
-    format!(
-        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{{labels}}}{more}}}\nstatus: {{allocatable: {{cpu: 4, memory: \
-         8Gi, pods: 20}}}}\n"
-    )
+    node_with(name, "cpu: 4, memory: 8Gi, pods: 20", &labels, metadata, "")
 }
 
 const DELETED: &str = ", deletionTimestamp: '2026-08-01T00:00:00Z', finalizers: [x/y]";
 const CONTROL_PLANE: &str = "labels node-role.kubernetes.io/control-plane: ''";
-
-fn owner(kind: &str) -> String {
-    format!("ownerReferences: [{{apiVersion: apps/v1, kind: {kind}, name: r, uid: u, controller: true}}]")
-}
 
 fn pod(name: &str, node: &str, millicores: u32) -> String {
     pod_with(name, node, millicores, "", "")
 }
 
 fn pod_with(name: &str, node: &str, millicores: u32, metadata: &str, spec: &str) -> String {
-    let owner = owner("ReplicaSet");
-    format!(
-        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, {owner}{metadata}}}\nspec: {{nodeName: {node}, {spec}containers: [{{name: c, \
-         resources: {{requests: {{cpu: {millicores}m}}}}}}]}}\nstatus: {{phase: Running}}\n"
-    )
+    manifests::pod_with(name, node, &format!("cpu: {millicores}m"), metadata, spec)
 }
 
 /// Nobody may evict it, so its node stays.
 fn bare(name: &str, node: &str, millicores: u32) -> String {
-    pod(name, node, millicores).replace(&owner("ReplicaSet"), "labels: {}")
+    pod(name, node, millicores).replace(OWNED, "labels: {}")
 }
 
 fn unschedulable(name: &str, millicores: u32) -> String {
@@ -268,6 +260,45 @@ fn a_node_that_takes_pods_says_why_they_are_not_elsewhere() {
     assert_eq!(decided(&crowded).removals, ["a"]);
 }
 
+/// The pods without a place that `explain` has a table for.
+fn explained_pods(text: &str, node: &str) -> Vec<String> {
+    let text = explained(text, node);
+    text.lines().filter_map(|line| Some(line.split_once("NO NODE TAKES ")?.1.to_owned())).collect()
+}
+
+/// The first place for the largest of the four small pods leaves none for the smallest.
+#[test]
+fn as_few_pods_as_possible_are_said_to_have_no_other_place() {
+    let sizes = [("large", 2800), ("p", 400), ("q", 300), ("r", 300), ("s", 200)];
+    let text = [("b", 3500), ("c", 3300)].map(|(name, used)| node(name, "") + &bare(name, name, used)).concat()
+        + &node("a", "")
+        + &sizes.map(|(name, size)| pod(name, "a", size)).concat();
+    let said = "default/large: fits no other node that stays; the nearest, c: needs 2800m cpu, 700m free";
+    assert_eq!(blockers(&text, "a"), [said]);
+    assert_eq!(explained_pods(&text, "a"), ["default/large"]);
+}
+
+/// `b` stays because of a pod that nobody may evict, and takes one.
+#[test]
+fn a_node_that_stays_for_another_reason_says_that_it_takes_pods() {
+    let text = node_of("dear", "a", "")
+        + &pod("p", "a", 500)
+        + &node("b", "")
+        + &bare("lost", "b", 100)
+        + &pod("q", "b", 3000)
+        + &node("c", "")
+        + &bare("full", "c", 3800);
+    let consolidation = decided(&text);
+    assert_eq!(consolidation.removals, ["a"]);
+    let takes = "takes 1 pod of a; with its own 1, none finds another place";
+    assert_eq!(reason(&text, "b"), format!("some of its pods cannot move; {takes}"));
+    let table = consolidation_table(&outcome(&consolidation, &types()));
+    let lost = "default/lost: has no controller: lost, not moved";
+    assert!(table.contains(&format!("{lost} (and 1 more); {takes}\n")), "{table}");
+    assert_eq!(explained_pods(&text, "b"), ["default/q", "default/p"]);
+    assert!(explained(&text, "b").contains(&format!("stays, some of its pods cannot move; {takes}\n")));
+}
+
 #[test]
 fn nobody_is_sent_to_the_control_plane() {
     let text = node("cp", CONTROL_PLANE) + &node("w", "") + &pod("p", "w", 500);
@@ -298,11 +329,40 @@ fn the_judge_minds_moves_to_the_control_plane() {
     assert!(said.contains("removals: leave no node that takes pods"), "{said}");
 }
 
+fn tainted(text: &str) -> String {
+    text.replace("\nspec: {}", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}")
+}
+
+/// `mine` has a taint and takes pods that tolerate it.
+#[test]
+fn a_node_for_pods_without_tolerations_stays() {
+    let mine = tainted(&node("mine", "")) + &bare("u", "mine", 100);
+    let dear = node_of("dear", "a", "");
+    let tolerates = "tolerations: [{key: mine, operator: Exists}], ";
+    let text = mine.clone() + &dear + &node("b", "") + &pod_with("p", "b", 500, "", tolerates);
+    assert_eq!(decided(&text).removals, ["a"]);
+    assert_eq!(reason(&text, "b"), "no other node would be left that takes pods without tolerations");
+    // Where two remain one may go, and where each has a taint the others do.
+    assert_eq!(decided(&(text.clone() + &node("c", "") + &bare("v", "c", 100))).removals, ["a", "b"]);
+    let all_tainted = mine + &tainted(&(dear + &node("b", ""))) + &pod_with("p", "b", 500, "", tolerates);
+    assert_eq!(decided(&all_tainted).removals, ["a", "b"]);
+}
+
+#[test]
+fn the_judge_minds_that_only_tainted_nodes_are_left() {
+    let plain = node("mine", "") + &bare("u", "mine", 100) + &node("b", "");
+    let good = decided(&plain);
+    assert_eq!(good.removals, ["b"]);
+    let said = complaints(
+        &good,
+        &snapshot(&plain.replacen("\nspec: {}", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}", 1)),
+    );
+    assert_eq!(said, "removals: leave no node that takes pods without tolerations");
+}
+
 #[test]
 fn the_nearest_node_is_one_that_could_take_the_pod() {
     let gpu = |text: &str| text.replace("pods: 20}", "pods: 20, nvidia.com/gpu: 1}");
-    let tainted =
-        |text: &str| text.replace("\nstatus:", "\nspec: {taints: [{key: mine, effect: NoSchedule}]}\nstatus:");
     let asks = |text: &str| {
         text.replace("cpu: 500m", "cpu: 500m, nvidia.com/gpu: 1")
             .replace("requests:", "limits: {nvidia.com/gpu: 1}, requests:")
@@ -314,10 +374,7 @@ fn the_nearest_node_is_one_that_could_take_the_pod() {
     let said = "default/p: fits no other node that stays; the nearest, g2: does not tolerate the taint mine:NoSchedule";
     assert_eq!(blockers(&with_tainted, "g1"), [said]);
     // Taken: it needs room.
-    let taken = cpu_node
-        + &from
-        + &gpu(&node("g2", ""))
-        + &asks(&pod("u", "g2", 500)).replace(&owner("ReplicaSet"), "labels: {}");
+    let taken = cpu_node + &from + &gpu(&node("g2", "")) + &asks(&pod("u", "g2", 500)).replace(OWNED, "labels: {}");
     let said = "default/p: fits no other node that stays; the nearest, g2: needs 1 nvidia.com/gpu, 0 free";
     assert_eq!(blockers(&taken, "g1"), [said]);
     // Of two that lack the same share of one resource, the one that lacks nothing else.

@@ -9,7 +9,9 @@ use super::kinds::{Guest, Kinds};
 use super::site::Site;
 use super::{Unchecked, Violation, needs_node, violations};
 use crate::consolidate::{Consolidation, Destination, Move, NodePlan, Objective, Verdict};
-use crate::model::{Catalog, Neighbours, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, key};
+use crate::model::{
+    Catalog, Neighbours, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, TaintEffect, key,
+};
 use crate::snapshot::{Extras, Snapshot};
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
@@ -349,15 +351,26 @@ impl<'a> Replay<'a> {
         found
     }
 
-    /// Whether a node is left that takes pods of any kind, where some go.
+    /// Whether a node is left that takes pods, where some go; and one for pods without tolerations, where there was one.
     fn nobody_left(&self, removals: &BTreeSet<&str>) -> Option<Violation> {
         let takes_pods = |node: &Node| {
             let name = node.name.as_str();
             let open = node.ready && !node.deleting && !node.unschedulable && !self.runs_control_plane(name);
-            open && !self.unreadable.contains(name) && !removals.contains(name)
+            open && !self.unreadable.contains(name)
         };
-        let left = removals.is_empty() || self.nodes.values().any(|node| takes_pods(node));
-        (!left).then(|| Violation::new("removals", "leave no node that takes pods"))
+        let lets_all_in = |node: &Node| !node.taints.iter().any(|taint| taint.effect != TaintEffect::PreferNoSchedule);
+        let (going, staying): (Vec<&Node>, Vec<&Node>) = self
+            .nodes
+            .values()
+            .copied()
+            .filter(|node| takes_pods(node))
+            .partition(|node| removals.contains(node.name.as_str()));
+        let some = |nodes: &[&Node]| nodes.iter().any(|node| lets_all_in(node));
+        if !removals.is_empty() && staying.is_empty() {
+            return Some(Violation::new("removals", "leave no node that takes pods"));
+        }
+        let all_tainted = some(&going) && !some(&staying);
+        all_tainted.then(|| Violation::new("removals", "leave no node that takes pods without tolerations"))
     }
 
     fn runs_control_plane(&self, node: &str) -> bool {

@@ -75,6 +75,7 @@ pub(super) fn consolidate(arguments: &ConsolidateArguments, line: &StatusLine) -
     let outcome = ConsolidationOutcome {
         consolidation: &plan,
         catalog: &catalog,
+        options,
         usage: snapshot.usage(),
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),

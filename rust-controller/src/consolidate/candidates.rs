@@ -50,6 +50,7 @@ fn node_plan(
         underutilized_since: None,
         verdict: Verdict::Keep(keep),
         blockers,
+        receives: None,
         unasked: false,
         stranded: Vec::new(),
         moves: Vec::new(),

@@ -7,7 +7,7 @@ use super::NodePlan;
 use super::candidates::{larger_first, must_move};
 use super::first_fit::{CLOSED, FirstFit, NOTHING, Room, plus};
 use crate::feasibility::{ClassId, NodeId, Simulation};
-use crate::model::{Node, Pod, key};
+use crate::model::{Node, Pod, TaintEffect, key};
 use crate::snapshot::Snapshot;
 use crate::units::FastMap;
 
@@ -31,6 +31,8 @@ pub(super) struct Stop<'a> {
     /// Whether pods may be sent there: it is neither going, nor out of reach, nor is a part of its room unknown.
     takes_pods: bool,
     cordoned: bool,
+    /// No taint keeps pods without tolerations away.
+    untainted: bool,
     /// Sent to last: it runs the control plane.
     is_last_resort: bool,
     open: bool,
@@ -46,6 +48,8 @@ pub(super) struct Fleet<'a> {
     /// By node, its place in that order.
     place_of: Vec<usize>,
     fit: FirstFit,
+    /// Some node takes pods without tolerations, so one such node stays.
+    needs_untainted: bool,
     /// How many nodes were asked about pods so far.
     pub(super) asked: u64,
 }
@@ -65,13 +69,14 @@ impl<'a> Fleet<'a> {
     pub(super) fn of(simulation: Simulation, plans: &[NodePlan], snapshot: &'a Snapshot) -> Self {
         let unreadable = snapshot.unreadable_nodes();
         let stop = |(id, plan): (NodeId, &NodePlan)| {
-            let Node { name, labels, ready, deleting, unschedulable, .. } = &*plan.node;
+            let Node { name, labels, taints, ready, deleting, unschedulable, .. } = &*plan.node;
             Stop {
                 id,
                 all: Vec::new(),
                 passengers: Vec::new(),
                 takes_pods: *ready && !deleting && !unreadable.contains(name.as_str()),
                 cordoned: *unschedulable,
+                untainted: taints.iter().all(|taint| taint.effect == TaintEffect::PreferNoSchedule),
                 is_last_resort: labels.contains_key(key::CONTROL_PLANE),
                 open: true,
                 removed: false,
@@ -90,7 +95,10 @@ impl<'a> Fleet<'a> {
         }
         let count = stops.len();
         let fit = FirstFit::new(&vec![CLOSED; count]);
-        let mut fleet = Self { simulation, stops, order: Vec::new(), place_of: Vec::new(), fit, asked: 0 };
+        let takes_any = |stop: &Stop<'_>| stop.takes_pods && !stop.cordoned && stop.untainted && !stop.is_last_resort;
+        let needs_untainted = stops.iter().any(takes_any);
+        let mut fleet =
+            Self { simulation, stops, order: Vec::new(), place_of: Vec::new(), fit, needs_untainted, asked: 0 };
         fleet.send_by_preference();
         fleet
     }
@@ -170,10 +178,21 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    /// Whether no other node would take pods of any kind if these went.
+    /// Whether no other node would be left if these went that takes whatever pods may come.
     pub(super) fn are_last(&self, nodes: &[usize]) -> bool {
-        let stays = |node: &usize| self.takes_pods(*node) && !self.stops[*node].cordoned && !nodes.contains(node);
-        !(0..self.stops.len()).any(|node| stays(&node))
+        !(0..self.stops.len()).any(|node| self.may_be_last(node) && !nodes.contains(&node))
+    }
+
+    /// Whether some other node takes pods, of whatever kind.
+    pub(super) fn others_take_pods(&self, node: usize) -> bool {
+        (0..self.stops.len()).any(|other| other != node && self.takes_pods(other) && !self.stops[other].cordoned)
+    }
+
+    /// Whether this node may be the only one that stays and takes pods. One with taints only where there never was a node for
+    /// pods without tolerations.
+    pub(super) fn may_be_last(&self, node: usize) -> bool {
+        let Stop { cordoned, untainted, .. } = self.stops[node];
+        self.takes_pods(node) && !cordoned && (untainted || !self.needs_untainted)
     }
 
     /// A node goes, and with it all that runs there. O(its pods).

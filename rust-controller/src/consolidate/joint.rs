@@ -254,8 +254,9 @@ impl Keeping {
 
 /// Of these, the best to keep first, all that can go, the best to keep last: some node must be left for what comes next.
 fn leave_one(fleet: &Fleet<'_>, mut going: Vec<usize>) -> Vec<usize> {
-    while !going.is_empty() && fleet.are_last(&going) {
-        going.remove(0);
+    if fleet.are_last(&going) {
+        let best = going.iter().copied().find(|node| fleet.may_be_last(*node));
+        going.retain(|node| Some(*node) != best);
     }
     going.reverse();
     going

@@ -10,6 +10,7 @@ mod bound;
 mod budgets;
 mod candidates;
 mod displaced;
+mod emptied;
 mod evictions;
 mod exact;
 mod first_fit;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 pub use before::Before;
 pub use bound::{FleetBound, lower_bound};
 pub use node_plan::{
-    BlockReason, Blocker, Destination, Keep, Move, NodePlan, Receives, Turns, Verdict, Warning, WhyKept,
+    BlockReason, Blocker, Destination, Keep, Last, Move, NodePlan, Receives, Turns, Verdict, Warning, WhyKept,
 };
 pub use objective::Objective;
 pub use obstacles::{Obstacle, obstacles};

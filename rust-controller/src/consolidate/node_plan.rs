@@ -29,6 +29,8 @@ pub struct NodePlan {
     /// Pods that keep it, each with the reason, those that must not be evicted first; a pod has more than one where it must not be evicted and has no other place, too. Of a node
     /// that takes pods, its own that find no place once those have other ones.
     pub blockers: Vec<Blocker>,
+    /// Pods of removed nodes that move here, if any.
+    pub receives: Option<Receives>,
     /// Whether the other nodes were not asked about its pods, since that would have taken too long: there may be more of those.
     pub unasked: bool,
     /// Of a node that is being deleted, pods that find no place elsewhere, each with the reason. They block nothing.
@@ -85,22 +87,22 @@ pub enum Keep {
         /// Pods of nodes that are being deleted.
         displaced: Vec<PodName>,
     },
-    /// No other node would be left that takes pods.
-    LastNode,
+    /// No other node would be left that takes whatever pods may come.
+    LastNode(Last),
     /// Some of its pods cannot move; see the blockers.
     Blocked,
-    /// Pods of removed nodes move here.
-    ReceivesPods(Receives),
+    /// Pods of removed nodes move here; see what it receives.
+    ReceivesPods,
 }
 
-/// Why a node stays to which pods of removed nodes move.
+/// What comes to a node that stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receives {
     /// The removed nodes, by name.
     pub from: Vec<String>,
     /// How many of their pods move here.
     pub pods: usize,
-    /// How many of its own pods would have to move if it went.
+    /// How many of its own pods would need another place if it went.
     pub own: usize,
     /// Why they are not all somewhere else.
     pub why: WhyKept,
@@ -109,14 +111,28 @@ pub struct Receives {
 /// Why the pods that a node has, and those that it gets, are not all somewhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyKept {
-    /// No other node would be left that takes pods.
-    LastNode,
-    /// So many of them find no place on the others.
-    WithoutPlace(usize),
+    /// No other node would be left that takes whatever pods may come.
+    LastNode(Last),
+    /// Some of them find no place on the others.
+    WithoutPlace {
+        /// So many, as tried.
+        pods: usize,
+        /// Whether it could not be fewer, however they are placed.
+        is_least: bool,
+    },
     /// All of them would have a place, but no plan that leads there was found.
     NoPlanFound,
     /// The nodes were not asked, since that would have taken too long.
     Unasked,
+}
+
+/// What a node is the last of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// Of all nodes that take pods.
+    TakingPods,
+    /// Of those that take pods without tolerations: the others have taints.
+    Untainted,
 }
 
 /// A pod that keeps its node.
@@ -160,6 +176,11 @@ impl BlockReason {
     /// Whether the pod has no other place whatever happens, or needs none.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::NoController | Self::LocalVolume(_) | Self::Nominated)
+    }
+
+    /// How many nodes would take a pod without a place if it came alone.
+    pub(super) fn takers(&self) -> usize {
+        if let Self::NoDestination { alone, .. } = self { *alone } else { 0 }
     }
 }
 

@@ -1,14 +1,11 @@
-//! Why a node stays, node by node: for each of its pods that finds no place, what every other node says.
+//! Why a node stays, node by node: for each pod that finds no place, what every other node says.
 
-use std::cmp::Reverse;
-use std::sync::Arc;
-
-use super::candidates::movable;
-use super::reasons::has_a_say;
-use super::{BlockReason, Consolidation, Move, NodePlan, Verdict};
-use crate::feasibility::{NodeId, Refusal, Simulation};
-use crate::model::{Node, Pod, PodName, key};
-use crate::provision::place_until_nothing_changes;
+use super::emptied::Emptied;
+use super::fleet::{Fleet, Passenger};
+use super::reasons::{has_a_say, passengers_to_ask};
+use super::{Consolidation, NodePlan, Receives, WhyKept, displaced};
+use crate::feasibility::{ClassId, NodeId, Refusal, Simulation};
+use crate::model::{Pod, PodName};
 use crate::snapshot::Snapshot;
 
 /// A pod that finds no place on any other node that stays.
@@ -20,101 +17,74 @@ pub struct Obstacle {
     pub refusals: Vec<(String, Refusal)>,
 }
 
-/// What keeps pods of a node from moving, and those that the plan sends there from going elsewhere: once everything that the
-/// plan removes is gone, the pods that block it find no place, and others may find none after the rest has moved.
+/// What keeps pods of a node from moving, and those that the plan sends there from going elsewhere, once everything that the
+/// plan removes is gone and all others have moved: its own, then those that are sent there. The same pods that its plan names
+/// and counts.
 #[must_use]
 pub fn obstacles(snapshot: &Snapshot, consolidation: &Consolidation, plan: &NodePlan) -> Vec<Obstacle> {
-    if !has_a_say(plan) {
+    let is_last = matches!(plan.receives, Some(Receives { why: WhyKept::LastNode(_), .. }));
+    if !has_a_say(plan) || is_last {
         return Vec::new();
     }
-    let mut after = After::of(snapshot, consolidation);
-    let pods_by_node = snapshot.pods_by_node();
-    let pods = pods_by_node.get(plan.node.name.as_str()).map_or(&[][..], Vec::as_slice);
-    let to_node = |each: &&Move| each.destination == plan.node.name;
-    let removed = consolidation.nodes.iter().filter(|other| other.verdict == Verdict::Remove);
-    let guests: Vec<&Arc<Pod>> = removed.flat_map(|other| &other.moves).filter(to_node).map(|each| &each.pod).collect();
-    for pod in &guests {
-        after.take(pod, &plan.node.name);
-    }
-    after.remove(&plan.node.name, pods);
-    let is_blocker = |pod: &PodName, which: fn(&BlockReason) -> bool| {
-        plan.blockers.iter().any(|each| each.pod == *pod && which(&each.reason))
-    };
-    let own = movable(pods).into_iter().filter(|pod| !is_blocker(&pod.name, BlockReason::is_final));
-    let without_place = |reason: &BlockReason| matches!(reason, BlockReason::NoDestination { .. });
-    let (mut blocking, own): (Vec<_>, Vec<_>) = own.partition(|pod| is_blocker(&pod.name, without_place));
-    let mut moving: Vec<&Arc<Pod>> = guests.into_iter().chain(own).collect();
-    place_until_nothing_changes(&mut moving, |pod| after.place_anywhere(pod));
-    blocking.extend(moving);
-    let obstacle = |pod: &Arc<Pod>| {
-        let class = after.simulation.class_of(&pod.name)?;
-        Some(Obstacle { pod: pod.name.clone(), refusals: after.simulation.refusals_by_node(class, &after.staying) })
-    };
-    blocking.into_iter().filter_map(obstacle).collect()
+    let number = number_in(&consolidation.nodes);
+    let Some(node) = number(&plan.node.name) else { return Vec::new() };
+    let mut fleet = after(snapshot, consolidation);
+    let to_node =
+        removals(consolidation).flat_map(|other| &other.moves).filter(|each| each.destination == plan.node.name);
+    let class = |pod: &Pod| fleet.simulation.class_of(&pod.name);
+    let guests: Vec<(&PodName, ClassId)> =
+        to_node.filter_map(|each| Some((&each.pod.name, class(&each.pod)?))).collect();
+    let own = passengers_to_ask(&fleet, node, &plan.blockers).into_iter();
+    let own: Vec<(&PodName, ClassId)> = own
+        .map(|seat| fleet.stops[node].passengers[seat])
+        .map(|Passenger { pod, class, .. }| (&pod.name, class))
+        .collect();
+    let classes = |pods: &[(&PodName, ClassId)]| pods.iter().map(|(_, class)| *class).collect::<Vec<_>>();
+    let emptied = Emptied::of(&mut fleet, node, &classes(&guests), &classes(&own));
+    let mut stuck: Vec<(bool, &PodName, ClassId)> = emptied
+        .stuck()
+        .filter_map(|mover| {
+            let (name, class) = guests.iter().chain(&own).nth(mover)?;
+            Some((mover < guests.len(), *name, *class))
+        })
+        .collect();
+    stuck.sort_unstable();
+    let open = fleet.order().iter().filter(|node| fleet.takes_pods(**node)).map(|node| fleet.stops[*node].id);
+    let open: Vec<NodeId> = open.collect();
+    let refusals = |class: ClassId| fleet.simulation.refusals_by_node(class, &open);
+    stuck.into_iter().map(|(_, pod, class)| Obstacle { pod: pod.clone(), refusals: refusals(class) }).collect()
+}
+
+/// The nodes that go, in their order.
+fn removals(consolidation: &Consolidation) -> impl Iterator<Item = &NodePlan> {
+    let number = number_in(&consolidation.nodes);
+    consolidation.removals.iter().filter_map(move |name| Some(&consolidation.nodes[number(name)?]))
+}
+
+/// Finds nodes by name.
+fn number_in(plans: &[NodePlan]) -> impl Fn(&str) -> Option<usize> {
+    |name| plans.binary_search_by(|plan| plan.node.name.as_str().cmp(name)).ok()
 }
 
 /// The cluster after the removals of a plan.
-struct After {
-    simulation: Simulation,
-    /// Nodes that take pods, fuller ones first.
-    staying: Vec<NodeId>,
-}
-
-impl After {
-    fn of(snapshot: &Snapshot, consolidation: &Consolidation) -> Self {
-        let simulation = Simulation::of(snapshot);
-        let unreadable = snapshot.unreadable_nodes();
-        let takes_pods = |plan: &&NodePlan| {
-            let Node { name, labels, ready, deleting, .. } = &*plan.node;
-            *ready && !deleting && !labels.contains_key(key::CONTROL_PLANE) && !unreadable.contains(name.as_str())
-        };
-        let mut staying: Vec<&NodePlan> = consolidation.nodes.iter().filter(takes_pods).collect();
-        staying.sort_by_key(|plan| Reverse(plan.utilization().largest()));
-        let staying = staying.into_iter().filter_map(|plan| simulation.node(&plan.node.name)).collect();
-        let mut after = Self { simulation, staying };
-        let pods_by_node = snapshot.pods_by_node();
-        let pods_on = |name: &str| pods_by_node.get(name).map_or(&[][..], Vec::as_slice);
-        for plan in consolidation.nodes.iter().filter(|plan| plan.node.deleting) {
-            after.remove(&plan.node.name, pods_on(&plan.node.name));
+fn after<'a>(snapshot: &'a Snapshot, consolidation: &Consolidation) -> Fleet<'a> {
+    let mut simulation = Simulation::of(snapshot);
+    for (pod, node) in &consolidation.reserved {
+        if let Some((class, node)) = simulation.class_of(&pod.name).zip(simulation.node(node)) {
+            simulation.place(class, node);
         }
-        for (pod, node) in consolidation.expected() {
-            after.place(pod, node);
-        }
-        let removed = |name: &String| consolidation.nodes.iter().find(|plan| plan.node.name == *name);
-        for plan in consolidation.removals.iter().filter_map(removed).filter(|plan| plan.verdict == Verdict::Remove) {
-            after.remove(&plan.node.name, pods_on(&plan.node.name));
-            for each in &plan.moves {
-                after.place(&each.pod, &each.destination);
+    }
+    let mut fleet = Fleet::of(simulation, &consolidation.nodes, snapshot);
+    let number = number_in(&consolidation.nodes);
+    displaced::redo(&mut fleet, consolidation, &number);
+    for plan in removals(consolidation) {
+        number(&plan.node.name).into_iter().for_each(|node| fleet.remove(node));
+        for each in &plan.moves {
+            if let Some((class, to)) = fleet.simulation.class_of(&each.pod.name).zip(number(&each.destination)) {
+                fleet.return_to(class, to);
             }
         }
-        after
     }
-
-    fn place_anywhere(&mut self, pod: &Pod) -> bool {
-        let Some(class) = self.simulation.class_of(&pod.name) else { return false };
-        let Some(node) = self.staying.iter().find(|node| self.simulation.may_run(class, **node)) else { return false };
-        self.simulation.place(class, *node);
-        true
-    }
-
-    fn place(&mut self, pod: &Pod, node: &str) {
-        if let Some((class, node)) = self.simulation.class_of(&pod.name).zip(self.simulation.node(node)) {
-            self.simulation.place(class, node);
-        }
-    }
-
-    fn take(&mut self, pod: &Pod, node: &str) {
-        if let Some((class, node)) = self.simulation.class_of(&pod.name).zip(self.simulation.node(node)) {
-            self.simulation.take(class, node);
-        }
-    }
-
-    fn remove(&mut self, name: &str, pods: &[&Arc<Pod>]) {
-        let Some(node) = self.simulation.node(name) else { return };
-        for class in pods.iter().filter_map(|pod| self.simulation.class_of(&pod.name)).collect::<Vec<_>>() {
-            self.simulation.take(class, node);
-        }
-        self.simulation.remove_node(node);
-        self.staying.retain(|other| *other != node);
-    }
+    fleet.send_by_preference();
+    fleet
 }

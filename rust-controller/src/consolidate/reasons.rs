@@ -1,16 +1,16 @@
 //! Why nodes stay: all that keeps each of them, as things are once everything else is done.
 //!
-//! A node is emptied in vain: pods that the plan sends there go elsewhere first, then its own, and those without a place are
-//! named beside those that must not be evicted. So whoever solves one of its problems knows the others.
+//! A node is emptied in vain: pods that the plan sends there go elsewhere, and its own, and those without a place are named beside
+//! those that must not be evicted. So whoever solves one of its problems knows the others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::emptied::Emptied;
 use super::fleet::{Fleet, Passenger};
 use super::refused::{Refusals, Refused};
 use super::replay::Step;
-use super::{BlockReason, Blocker, Keep, NodePlan, Receives, Verdict, WhyKept, is_candidate};
+use super::{Blocker, Keep, Last, NodePlan, Receives, Verdict, WhyKept, is_candidate};
 use crate::feasibility::ClassId;
-use crate::provision::place_until_nothing_changes;
 
 /// Nodes are asked about pods so often at most; what is not asked by then is said to be unasked.
 const MOST_ASKED: u64 = 8_000_000;
@@ -29,32 +29,42 @@ fn explain_within(most_asked: u64, fleet: &mut Fleet<'_>, plans: &mut [NodePlan]
     order.sort_by_key(|node| (!plans[*node].has_suggestion(), *node));
     let most = fleet.asked + most_asked;
     let mut refusals = Refusals::default();
+    fleet.send_by_preference();
     for node in order {
         let guests = coming.to(node);
         let is_candidate = is_candidate(&plans[node]);
-        let is_last = is_candidate && fleet.are_last(&[node]);
-        let stuck = (!is_last && fleet.asked < most).then(|| {
-            let own = passengers_to_ask(fleet, node, &plans[node].blockers);
-            empty_in_vain(fleet, node, (guests, &own), &mut refusals)
-        });
-        let why = match &stuck {
-            _ if is_last => WhyKept::LastNode,
-            None => WhyKept::Unasked,
-            Some(stuck) => match stuck.guests + stuck.own.len() {
-                0 => WhyKept::NoPlanFound,
-                count => WhyKept::WithoutPlace(count),
-            },
-        };
+        let last = (is_candidate && fleet.are_last(&[node])).then(|| last_of(fleet, node));
+        let own = passengers_to_ask(fleet, node, &plans[node].blockers);
+        let stuck =
+            (last.is_none() && fleet.asked < most).then(|| empty_in_vain(fleet, node, (guests, &own), &mut refusals));
         let plan = &mut plans[node];
-        plan.unasked = !is_last && stuck.is_none();
-        plan.blockers.extend(stuck.into_iter().flat_map(|stuck| stuck.own));
+        plan.unasked = last.is_none() && stuck.is_none();
         if is_candidate && !guests.is_empty() {
-            let from = coming.senders(node).map(|sender| plans[sender].node.name.clone()).collect();
-            let own = fleet.stops[node].passengers.len();
-            plans[node].verdict = Verdict::Keep(Keep::ReceivesPods(Receives { from, pods: guests.len(), own, why }));
-        } else if is_last {
-            plan.verdict = Verdict::Keep(Keep::LastNode);
+            plan.verdict = Verdict::Keep(Keep::ReceivesPods);
+        } else if let Some(last) = last {
+            plan.verdict = Verdict::Keep(Keep::LastNode(last));
         }
+        if !guests.is_empty() {
+            let why = why_kept(last, stuck.as_ref());
+            let from = coming.senders(node).map(|sender| plans[sender].node.name.clone()).collect();
+            plans[node].receives = Some(Receives { from, pods: guests.len(), own: own.len(), why });
+        }
+        plans[node].blockers.extend(stuck.into_iter().flat_map(|stuck| stuck.own));
+    }
+}
+
+fn last_of(fleet: &Fleet<'_>, node: usize) -> Last {
+    if fleet.others_take_pods(node) { Last::Untainted } else { Last::TakingPods }
+}
+
+fn why_kept(last: Option<Last>, stuck: Option<&Stuck>) -> WhyKept {
+    match (last, stuck) {
+        (Some(last), _) => WhyKept::LastNode(last),
+        (None, None) => WhyKept::Unasked,
+        (None, Some(Stuck { guests, own, is_least })) => match guests + own.len() {
+            0 => WhyKept::NoPlanFound,
+            pods => WhyKept::WithoutPlace { pods, is_least: *is_least },
+        },
     }
 }
 
@@ -62,15 +72,13 @@ fn explain_within(most_asked: u64, fleet: &mut Fleet<'_>, plans: &mut [NodePlan]
 pub(super) fn has_a_say(plan: &NodePlan) -> bool {
     let Verdict::Keep(keep) = &plan.verdict else { return false };
     match keep {
-        Keep::Blocked | Keep::Cordoned | Keep::DoNotDisrupt(_) | Keep::AwaitsPods { .. } | Keep::ReceivesPods(_) => {
-            true
-        }
+        Keep::Blocked | Keep::Cordoned | Keep::DoNotDisrupt(_) | Keep::AwaitsPods { .. } | Keep::ReceivesPods => true,
         Keep::ControlPlane
         | Keep::NotReady
         | Keep::Deleting
         | Keep::NoAllocatable
         | Keep::UnreadablePod
-        | Keep::LastNode => false,
+        | Keep::LastNode(_) => false,
     }
 }
 
@@ -102,7 +110,7 @@ impl Coming {
 }
 
 /// Pods of a node that would need another place, by their position: all but those that have none whatever happens.
-fn passengers_to_ask(fleet: &Fleet<'_>, node: usize, blockers: &[Blocker]) -> Vec<usize> {
+pub(super) fn passengers_to_ask(fleet: &Fleet<'_>, node: usize, blockers: &[Blocker]) -> Vec<usize> {
     let never = |blocker: &&Blocker| blocker.reason.is_final();
     let never: BTreeSet<_> = blockers.iter().filter(never).map(|blocker| &blocker.pod).collect();
     let passengers = &fleet.stops[node].passengers;
@@ -114,55 +122,56 @@ struct Stuck {
     /// How many of those that the plan sends to the node.
     guests: usize,
     own: Vec<Blocker>,
+    /// Whether it could not be fewer of both.
+    is_least: bool,
 }
 
-/// Sends the guests of a node elsewhere, then its own pods, and says who finds no place. The fleet is left as it was.
+/// Sends the guests of a node and its own pods elsewhere, and says who finds no place. The fleet is left as it was.
 fn empty_in_vain(
     fleet: &mut Fleet<'_>,
     node: usize,
     (guests, own): (&[ClassId], &[usize]),
     refusals: &mut Refusals,
 ) -> Stuck {
-    for class in guests {
-        fleet.take(*class, node);
+    let passengers: Vec<Passenger<'_>> = own.iter().map(|seat| fleet.stops[node].passengers[*seat]).collect();
+    let classes: Vec<ClassId> = passengers.iter().map(|passenger| passenger.class).collect();
+    let mut emptied = Emptied::of(fleet, node, guests, &classes);
+    let (stuck_guests, stuck_own): (Vec<usize>, Vec<usize>) = emptied.stuck().partition(|mover| *mover < guests.len());
+    let stuck_own = stuck_own.into_iter().map(|mover| passengers[mover - guests.len()]);
+    let (ruled, plain): (Vec<Passenger<'_>>, Vec<Passenger<'_>>) =
+        stuck_own.partition(|passenger| fleet.simulation.depends_on_others(passenger.class));
+    let ruled = ruled_out(fleet, &mut emptied, &ruled);
+    let is_most = emptied.is_most;
+    emptied.restore(fleet);
+
+    let plain: Vec<Blocker> = plain.into_iter().map(|passenger| refusals.blocker(fleet, node, passenger)).collect();
+    let is_hopeless = |guest: &usize| {
+        let class = guests[*guest];
+        !fleet.simulation.depends_on_others(class) && refusals.reason(fleet, node, class).takers() == 0
+    };
+    // Whom no node takes even alone has no place in any order.
+    let all_hopeless =
+        ruled.is_empty() && plain.iter().all(|each| each.reason.takers() == 0) && stuck_guests.iter().all(is_hopeless);
+    let mut own = [ruled, plain].concat();
+    own.sort_by(|left, right| left.pod.cmp(&right.pod));
+    Stuck { guests: stuck_guests.len(), own, is_least: is_most || all_hopeless }
+}
+
+/// Why these find no place that mind others, or that others mind: where those would be, and where they are. Who has found a place
+/// is gone after that.
+fn ruled_out(fleet: &mut Fleet<'_>, emptied: &mut Emptied, stuck: &[Passenger<'_>]) -> Vec<Blocker> {
+    let mut beside = Vec::new();
+    for Passenger { class, .. } in stuck {
+        beside.push(Refused::of(fleet, *class).reason(fleet, *class));
     }
-    fleet.remove(node);
-    let class_of = |fleet: &Fleet<'_>, seat: usize| fleet.stops[node].passengers[seat].class;
-    let mut waiting: Vec<(Option<usize>, ClassId)> = guests.iter().map(|class| (None, *class)).collect();
-    waiting.extend(own.iter().map(|seat| (Some(*seat), class_of(fleet, *seat))));
-    let mut placed = Vec::new();
-    place_until_nothing_changes(&mut waiting, |(_, class)| {
-        let destination = fleet.place(*class);
-        placed.extend(destination.map(|destination| (*class, destination)));
-        destination.is_some()
-    });
-    let stuck: Vec<usize> = waiting.iter().filter_map(|(seat, _)| *seat).collect();
-    let (ruled, plain): (Vec<usize>, Vec<usize>) =
-        stuck.into_iter().partition(|seat| fleet.simulation.depends_on_others(class_of(fleet, *seat)));
-    // What others decide is asked twice: where they would be, and where they are.
-    let beside: Vec<Refused> = ruled.iter().map(|seat| Refused::of(fleet, class_of(fleet, *seat))).collect();
-    let reasons = ruled.iter().zip(beside).map(|(seat, beside)| beside.reason(fleet, class_of(fleet, *seat)));
-    let reasons: Vec<BlockReason> = reasons.collect();
-    for (class, destination) in placed.iter().rev() {
-        fleet.take(*class, *destination);
-    }
+    emptied.withdraw(fleet);
     let mut blockers = Vec::new();
-    for (seat, beside) in ruled.into_iter().zip(reasons) {
-        let Passenger { pod, class, .. } = fleet.stops[node].passengers[seat];
-        let alone = Refused::of(fleet, class);
-        let reason = if alone.has_takers() { alone.reason(fleet, class) } else { beside };
+    for (Passenger { pod, class, .. }, beside) in stuck.iter().zip(beside) {
+        let alone = Refused::of(fleet, *class).reason(fleet, *class);
+        let reason = if alone.takers() > 0 { alone } else { beside };
         blockers.push(Blocker { pod: pod.name.clone(), reason });
     }
-    fleet.restore(node);
-    for class in guests {
-        fleet.return_to(*class, node);
-    }
-    for seat in plain {
-        let passenger = fleet.stops[node].passengers[seat];
-        blockers.push(refusals.blocker(fleet, node, passenger));
-    }
-    blockers.sort_by(|left, right| left.pod.cmp(&right.pod));
-    Stuck { guests: waiting.iter().filter(|(seat, _)| seat.is_none()).count(), own: blockers }
+    blockers
 }
 
 #[cfg(test)]

@@ -15,9 +15,13 @@ pub(super) struct Refusals {
 impl Refusals {
     /// Why a pod of a node finds no place on any other. O(nodes) for the first pod of a class.
     pub(super) fn blocker(&mut self, fleet: &mut Fleet<'_>, node: usize, passenger: Passenger<'_>) -> Blocker {
-        let Passenger { pod, class, .. } = passenger;
+        Blocker { pod: passenger.pod.name.clone(), reason: self.reason(fleet, node, passenger.class) }
+    }
+
+    /// Why a pod of this class that is on a node, or is to come there, finds no place on any other.
+    pub(super) fn reason(&mut self, fleet: &mut Fleet<'_>, node: usize, class: ClassId) -> BlockReason {
         let refused = self.of_class.entry(class).or_insert_with(|| Refused::of(fleet, class));
-        Blocker { pod: pod.name.clone(), reason: refused.without(fleet, class, node) }
+        refused.without(fleet, class, node)
     }
 }
 
@@ -49,11 +53,6 @@ impl Refused {
         misses.sort();
         refused.nearest = misses.into_iter().take(2).map(|(_, node)| node).collect();
         refused
-    }
-
-    /// Whether some node would take a pod of the class if it came alone.
-    pub(super) fn has_takers(&self) -> bool {
-        self.takers > 0
     }
 
     /// The reason, as long as the fleet is as it was.

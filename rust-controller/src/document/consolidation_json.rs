@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::basis::Basis;
 use super::plan_json::CertificateEntry;
 use super::prices::Prices;
 use super::replacement_json::{self, ReplacementEntry};
 use super::{share, unchecked, usage};
 use crate::consolidate::{
-    BlockReason, Blocker, Consolidation, Keep, Move, NodePlan, Objective, Receives, Replacement, Turns, Utilization,
-    Verdict, Warning, WhyKept,
+    BlockReason, Blocker, Consolidation, Keep, Last, Move, NodePlan, Objective, Receives, Replacement, Turns,
+    Utilization, Verdict, Warning, WhyKept,
 };
 use crate::feasibility::Rule;
 use crate::model::{Catalog, PodName};
 use crate::snapshot::{MeasuredUsage, Skipped};
 use crate::units::Money;
+use crate::{consolidate, provision};
 
 /// A consolidation with everything that its documents say about it.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub struct ConsolidationOutcome<'a> {
     pub consolidation: &'a Consolidation,
     /// Where its prices are from.
     pub catalog: &'a Catalog,
+    /// Under which options: of new nodes, and its own.
+    pub options: (&'a provision::Options, &'a consolidate::Options),
     /// What the nodes were measured to use.
     pub usage: &'a MeasuredUsage,
     /// Objects that were left out.
@@ -37,7 +41,7 @@ pub struct ConsolidationOutcome<'a> {
 pub struct ConsolidationDocument<'a> {
     version: u32,
     #[serde(flatten)]
-    prices: Prices<'a>,
+    basis: Basis<'a>,
     /// Where it was asked for.
     #[serde(rename = "measuredUsage", skip_serializing_if = "Option::is_none")]
     measured_usage: Option<usage::UsageStatus>,
@@ -180,11 +184,11 @@ impl<'a> ConsolidationDocument<'a> {
     /// The whole consolidation.
     #[must_use]
     pub fn new(outcome: &ConsolidationOutcome<'a>) -> Self {
-        let ConsolidationOutcome { consolidation, catalog, usage, skipped, .. } = outcome;
+        let ConsolidationOutcome { consolidation, usage, skipped, .. } = outcome;
         Self {
             unchecked_rules: unchecked::that_matter(outcome.unchecked_rules()),
             version: 1,
-            prices: Prices::of(catalog),
+            basis: outcome.basis(),
             measured_usage: usage::status(usage),
             nodes: consolidation.nodes.iter().map(|plan| node_entry(plan, usage)).collect(),
             removals: &consolidation.removals,
@@ -196,7 +200,12 @@ impl<'a> ConsolidationDocument<'a> {
     }
 }
 
-impl ConsolidationOutcome<'_> {
+impl<'a> ConsolidationOutcome<'a> {
+    pub(super) fn basis(&self) -> Basis<'a> {
+        let (provisioning, options) = self.options;
+        Basis::of(self.catalog, provisioning).with(options)
+    }
+
     /// Rules that could not be checked, with the pods for which they would have mattered.
     pub(super) fn unchecked_rules(&self) -> Vec<unchecked::UncheckedRule> {
         unchecked::of_consolidation(self.consolidation, &self.unread_kinds)
@@ -297,10 +306,10 @@ pub(super) fn warning_text(warning: Warning) -> &'static str {
     }
 }
 
-/// Why a node stays; empty where it goes.
+/// Why a node stays, and whose pods it takes; empty where it goes.
 pub(super) fn reason(plan: &NodePlan) -> String {
     let Verdict::Keep(keep) = &plan.verdict else { return String::new() };
-    match keep {
+    let reason = match keep {
         Keep::ControlPlane => "runs the control plane".to_owned(),
         Keep::NotReady => "is not ready, so what runs there is not known".to_owned(),
         Keep::Cordoned => "is cordoned: somebody is at it already".to_owned(),
@@ -309,35 +318,51 @@ pub(super) fn reason(plan: &NodePlan) -> String {
         Keep::NoAllocatable => "has not reported what it offers".to_owned(),
         Keep::UnreadablePod => "runs a pod that could not be read".to_owned(),
         Keep::AwaitsPods { pending, displaced } => awaited(pending, displaced),
-        Keep::LastNode => "no other node would be left that takes pods".to_owned(),
+        Keep::LastNode(last) => last_node(*last).to_owned(),
         Keep::Blocked if plan.blockers.is_empty() => "no plan in which it goes was found".to_owned(),
         Keep::Blocked => "some of its pods cannot move".to_owned(),
-        Keep::ReceivesPods(receives) => received(receives),
+        Keep::ReceivesPods => return received(plan).unwrap_or_default(),
+    };
+    [Some(reason), received(plan)].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn last_node(last: Last) -> &'static str {
+    match last {
+        Last::TakingPods => "no other node would be left that takes pods",
+        Last::Untainted => "no other node would be left that takes pods without tolerations",
     }
 }
 
-/// Whose pods a node takes, and why they and its own are not all somewhere else.
-fn received(Receives { from, pods, own, why }: &Receives) -> String {
+/// Whose pods a node takes, if any, and why they and its own are not all somewhere else.
+pub(super) fn received(plan: &NodePlan) -> Option<String> {
+    let Receives { from, pods, own, why } = plan.receives.as_ref()?;
     let named = if from.len() > 3 {
         format!("{} and {} more nodes", from[..2].join(", "), from.len() - 2)
     } else {
         from.join(", ")
     };
     let these = if *pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") };
+    let taken = format!("takes {these} of {named}");
     let total = own + pods;
     let with_own = if *own == 0 { String::new() } else { format!("with its own {own}, ") };
+    // Where something else keeps it, that has been said.
+    let is_why = plan.verdict == Verdict::Keep(Keep::ReceivesPods);
     let why = match why {
-        WhyKept::LastNode => "no other node would be left that takes pods".to_owned(),
-        WhyKept::WithoutPlace(_) if total == 1 => "it finds no other place".to_owned(),
-        WhyKept::WithoutPlace(count) if *count == total => format!("{with_own}none finds another place"),
-        WhyKept::WithoutPlace(1) => format!("{with_own}1 of {total} finds no other place"),
-        WhyKept::WithoutPlace(count) => format!("{with_own}{count} of {total} find no other place"),
+        WhyKept::WithoutPlace { .. } if total == 1 => "it finds no other place".to_owned(),
+        WhyKept::WithoutPlace { pods, .. } if *pods == total => format!("{with_own}none finds another place"),
+        WhyKept::WithoutPlace { pods, is_least } => {
+            let tried = if *is_least { "" } else { "as tried, " };
+            let find = if *pods == 1 { "finds" } else { "find" };
+            format!("{with_own}{tried}{pods} of {total} {find} no other place")
+        }
+        _ if !is_why => return Some(taken),
+        WhyKept::LastNode(last) => last_node(*last).to_owned(),
         WhyKept::NoPlanFound => {
             format!("{with_own}all would have other places, but no plan that leads there was found")
         }
         WhyKept::Unasked => "whether they have other places was not asked".to_owned(),
     };
-    format!("takes {these} of {named}; {why}")
+    Some(format!("{taken}; {why}"))
 }
 
 /// What becomes of the pods of a node that is being deleted, as the rest of a sentence.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::basis::Basis;
 use super::costs::Cost;
-use super::prices::Prices;
 use super::seen::{self, SeenEntry};
 use super::{NodePool, preferences, share, unchecked};
 use crate::catalog::SeenAllocatable;
@@ -61,28 +61,6 @@ pub struct PlanDocument<'a> {
     unchecked_rules: Vec<unchecked::UncheckedRule>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     skipped: Vec<String>,
-}
-
-/// What a plan was made from.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Basis<'a> {
-    #[serde(flatten)]
-    prices: Prices<'a>,
-    options: OptionsEntry<'a>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OptionsEntry<'a> {
-    capacity_types: Vec<&'a str>,
-    arch: Vec<&'a str>,
-    /// Share of each new node that is left free.
-    headroom: f64,
-    exclude_types: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_node_cpu: Option<String>,
-    min_nodes_per_zone: usize,
 }
 
 /// One pod's verdict.
@@ -274,17 +252,7 @@ impl<'a> PlanOutcome<'a> {
     }
 
     pub(super) fn basis(&self) -> Basis<'a> {
-        Basis {
-            prices: Prices::of(self.catalog),
-            options: OptionsEntry {
-                capacity_types: self.options.capacity_types.iter().map(String::as_str).collect(),
-                arch: self.options.arch.iter().map(String::as_str).collect(),
-                headroom: share(self.options.headroom),
-                exclude_types: self.options.exclude_types.as_str(),
-                max_node_cpu: self.options.max_node_cpu.map(|cpu| cpu.to_string()),
-                min_nodes_per_zone: self.options.min_nodes_per_zone,
-            },
-        }
+        Basis::of(self.catalog, self.options)
     }
 
     /// Sums that depend on the plan alone, not on how long it took.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::basis::Basis;
 use super::config_map::{LARGEST_BYTES, cut, texts};
 use super::consolidation_json::{self, ConsolidationOutcome, reason};
 use super::plan_json::{self, PlanOutcome};
-use super::prices::Prices;
 use super::replacement_json::{self, ReplacementEntry};
 use super::seen::{self, SeenEntry};
 use super::suggestion::is_zero;
@@ -25,7 +25,7 @@ const LARGEST_TEXT: usize = LARGEST_BYTES / 2;
 struct ProvisioningSummary<'a> {
     version: u32,
     #[serde(flatten)]
-    basis: plan_json::Basis<'a>,
+    basis: Basis<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     allocatable_seen: Vec<SeenEntry<'a>>,
     /// Types that the list above leaves out for its size.
@@ -92,7 +92,7 @@ fn pod_line(planned: &PodPlan) -> PodLine {
 struct ConsolidationSummary<'a> {
     version: u32,
     #[serde(flatten)]
-    prices: Prices<'a>,
+    basis: Basis<'a>,
     /// Where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     measured_usage: Option<usage::UsageStatus>,
@@ -146,7 +146,7 @@ pub(super) fn consolidation(outcome: &ConsolidationOutcome<'_>) -> BTreeMap<Stri
         cut(consolidation.nodes.iter().map(|plan| node_line(plan, outcome.usage)).collect(), LARGEST_TEXT / 4);
     let summary = ConsolidationSummary {
         version: 1,
-        prices: Prices::of(outcome.catalog),
+        basis: outcome.basis(),
         measured_usage: usage::status(outcome.usage),
         totals: consolidation_json::totals(consolidation),
         replacements: replacement_json::entry(consolidation, Some(LARGEST_TEXT / 4)),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as keep_reason};
+use super::consolidation_json::{ConsolidationOutcome, block_reason, reason as keep_reason, received};
 use super::costs::{HOURS_PER_MONTH, cost_table};
 use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
@@ -157,7 +157,8 @@ fn why(plan: &NodePlan) -> String {
         (NodeVerdict::Keep(Keep::Blocked), [first, ..]) => {
             let others = blocking_pods(plan) - 1;
             let more = if others == 0 { String::new() } else { format!(" (and {others} more)") };
-            format!("{}: {}{more}", first.pod, block_reason(&first.reason))
+            let taken = received(plan).map_or_else(String::new, |taken| format!("; {taken}"));
+            format!("{}: {}{more}{taken}", first.pod, block_reason(&first.reason))
         }
         (NodeVerdict::Keep(Keep::AwaitsPods { .. } | Keep::DoNotDisrupt(_) | Keep::Cordoned), [_, ..]) => {
             format!("{}; {} of its pods cannot move", keep_reason(plan), blocking_pods(plan))

@@ -159,6 +159,13 @@ impl Classes {
         self.all.iter().map(plain).collect()
     }
 
+    /// Whether no pod that comes can let the class in somewhere. A volume may come with another pod, and an emptier domain with
+    /// one that is spread.
+    pub(super) fn is_only_hindered(&self, id: ClassId) -> bool {
+        let NeighbourRules { spread, affinity, .. } = &self.class(id).rules;
+        spread.is_empty() && affinity.is_none() && !self.has_volumes(id)
+    }
+
     pub(super) fn has_volumes(&self, id: ClassId) -> bool {
         self.mounting[self.class(id).volumes]
     }

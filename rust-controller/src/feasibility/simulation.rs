@@ -237,6 +237,12 @@ impl Simulation {
         !self.classes.is_plain(class)
     }
 
+    /// Whether pods that come can only keep the class away from nodes, never let it in.
+    #[must_use]
+    pub fn is_only_hindered(&self, class: ClassId) -> bool {
+        self.classes.is_only_hindered(class)
+    }
+
     /// The class of a pod of the snapshot; none for a pod that is over, or not there.
     #[must_use]
     pub fn class_of(&self, pod: &PodName) -> Option<ClassId> {

@@ -114,6 +114,7 @@ fn consolidate(snapshot: &Snapshot, mut said: Before, timers: &Mutex<Timers>, se
     let maps = Arc::new(consolidation_config_maps(&ConsolidationOutcome {
         consolidation: &plan,
         catalog: &catalog,
+        options,
         usage: snapshot.usage(),
         skipped: snapshot.skipped(),
         unread_kinds: snapshot.unread_kinds(),

@@ -174,7 +174,12 @@ pub fn printed_alike<const N: usize>(resource: &str, amounts: [u64; N]) -> [Stri
 impl fmt::Display for Shortfall {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let printed = |amount| printed_amount(&self.resource, amount);
-        write!(out, "needs {} {}, {} free", printed(self.needed), self.resource, printed(self.free))
+        let (needed, free) = (printed(self.needed), printed(self.free));
+        match (self.resource.as_str(), self.needed) {
+            ("pods", 1) => write!(out, "needs room for 1 pod, {free} free"),
+            ("pods", _) => write!(out, "needs room for {needed} pods, {free} free"),
+            (resource, _) => write!(out, "needs {needed} {resource}, {free} free"),
+        }
     }
 }
 
@@ -199,6 +204,11 @@ mod tests {
         let short: Vec<String> =
             resources(2000, 1).shortfalls(&resources(1400, 0)).map(|short| short.to_string()).collect();
         assert_eq!(short, ["needs 2 cpu, 1400m free", "needs 1 nvidia.com/gpu, 0 free"]);
+        let full = |pods| Resources { pods, ..Resources::default() };
+        let short: Vec<String> = full(1).shortfalls(&full(0)).map(|short| short.to_string()).collect();
+        assert_eq!(short, ["needs room for 1 pod, 0 free"]);
+        let short: Vec<String> = full(3).shortfalls(&full(2)).map(|short| short.to_string()).collect();
+        assert_eq!(short, ["needs room for 3 pods, 2 free"]);
         assert!(!resources(2000, 1).fits(&resources(1400, 0)));
     }
 

@@ -145,7 +145,7 @@ struct Inputs<'a> {
 /// Whether nothing but the want of another place could keep a node.
 fn may_go(plan: &NodePlan) -> bool {
     match &plan.verdict {
-        Verdict::Remove | Verdict::Keep(Keep::ReceivesPods(_) | Keep::LastNode) => true,
+        Verdict::Remove | Verdict::Keep(Keep::ReceivesPods | Keep::LastNode(_)) => true,
         Verdict::Keep(Keep::Blocked) => {
             plan.blockers.iter().all(|blocker| matches!(blocker.reason, BlockReason::NoDestination { .. }))
         }
