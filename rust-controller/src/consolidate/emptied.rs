@@ -50,7 +50,9 @@ impl Emptied {
     /// Those that have found places are gone again.
     pub(super) fn withdraw(&mut self, fleet: &mut Fleet<'_>) {
         for (class, place) in self.movers.iter().zip(&mut self.places).rev() {
-            place.take().into_iter().for_each(|place| fleet.take(*class, place));
+            if let Some(place) = place.take() {
+                fleet.take(*class, place);
+            }
         }
     }
 

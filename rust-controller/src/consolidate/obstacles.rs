@@ -78,7 +78,9 @@ fn after<'a>(snapshot: &'a Snapshot, consolidation: &Consolidation) -> Fleet<'a>
     let number = number_in(&consolidation.nodes);
     displaced::redo(&mut fleet, consolidation, &number);
     for plan in removals(consolidation) {
-        number(&plan.node.name).into_iter().for_each(|node| fleet.remove(node));
+        if let Some(node) = number(&plan.node.name) {
+            fleet.remove(node);
+        }
         for each in &plan.moves {
             if let Some((class, to)) = fleet.simulation.class_of(&each.pod.name).zip(number(&each.destination)) {
                 fleet.return_to(class, to);
