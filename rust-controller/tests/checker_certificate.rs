@@ -139,7 +139,7 @@ fn each_value_that_pods_ask_for_of_a_label_needs_a_node() {
         + &workload("y", "nodeSelector: {team: y, kubernetes.io/arch: amd64}")
         + &workload("z", &required("key: team, operator: In, values: [z]"))
         + &workload("any", &required("key: team, operator: In, values: [v, w]"));
-    let snapshot = lower::parse_manifest(&text).unwrap().into_snapshot();
+    let snapshot = manifests::snapshot(&text);
     let (catalog, options) = (priced(), Options::default());
     let plan = plan(&snapshot, &catalog, &options);
     let bound = plan.bound.clone().unwrap();
