@@ -125,18 +125,30 @@ struct Standing<'a> {
     nearest: Option<Missed<'a>>,
 }
 
-/// What a class requests, and by series and shape that it asks for, what stands in its way there; none where nodes are not of
-/// the shape. Classes with the same stand alike to all types.
-type Position = (Vec<(usize, i64)>, Vec<(usize, Option<Obstacles>)>);
+/// By series and shape that a class asks for, what stands in its way there; none where nodes are not of the shape.
+type Position = Vec<(usize, Option<Obstacles>)>;
 
-/// Standings that are known.
+/// What a class requests, by number of the resource.
+type Requests = Vec<(usize, i64)>;
+
+/// Standings that are known. Classes in one position stand alike to all types but for what they request, and may be thousands.
 #[derive(Default)]
-pub(super) struct Standings<'a>(BTreeMap<Position, Standing<'a>>);
+pub(super) struct Standings<'a>(BTreeMap<Position, (Vec<Stand<'a>>, BTreeMap<Requests, Standing<'a>>)>);
+
+/// What launches of one type with one room have in common for all classes in a position.
+struct Stand<'a> {
+    obstacles: Option<Obstacles>,
+    /// The first of them by zone and position.
+    launch: Launch<'a>,
+    room: Vec<i64>,
+    /// Number of the way that leads there.
+    way: usize,
+}
 
 impl<'a> Missed<'a> {
     /// Among launches of one type, the smallest is the nearest.
-    fn order(&self) -> (Miss, &'a str, usize) {
-        (self.miss, &self.launch.offering.zone, self.launch.position)
+    fn order(&self) -> (Miss, &'a str, usize, usize) {
+        (self.miss, &self.launch.offering.zone, self.launch.position, self.way)
     }
 
     /// Among those of all types.
@@ -261,29 +273,47 @@ impl<'a> Ranking<'a> {
         self.unsuited.iter().chain(&self.suiting)
     }
 
-    /// Asks every series once more, now that pods have come, and every launch about room, unless that is known of a class
-    /// which stands alike: O(series), and O(launches) where it is not.
+    /// Asks every series once more, now that pods have come, and every type about room: O(series + types), and O(launches) once
+    /// for all classes in one position.
     fn standing(&self, known: &mut Standings<'a>, simulation: &Simulation) -> Standing<'a> {
         let obstacles = |Way { series, shape }: &Way<'a>| {
             let is_of_shape = shape.is_of(simulation, series.node);
             (series.number, is_of_shape.then(|| simulation.obstacles(self.class, series.node)))
         };
-        let position: Position = (simulation.requests(self.class).to_vec(), self.ways().map(obstacles).collect());
-        let find = |(_, obstacles): &Position| self.standing_with(obstacles, simulation);
-        known.0.entry(position).or_insert_with_key(find).clone()
+        let position: Position = self.ways().map(obstacles).collect();
+        let in_position =
+            known.0.entry(position).or_insert_with_key(|position| (self.stands(position), BTreeMap::new()));
+        let (stands, of_requests) = in_position;
+        let requests = simulation.requests(self.class).to_vec();
+        of_requests.entry(requests).or_insert_with(|| self.standing_on(stands, simulation)).clone()
     }
 
-    fn standing_with(&self, obstacles: &[(usize, Option<Obstacles>)], simulation: &Simulation) -> Standing<'a> {
+    /// One for each type, room and obstacles: whatever is requested, the nearest launch is among these.
+    fn stands(&self, position: &Position) -> Vec<Stand<'a>> {
+        let mut first: BTreeMap<(usize, Option<Obstacles>, Vec<i64>), (Launch<'a>, usize)> = BTreeMap::new();
+        for (way, (Way { series, .. }, (_, obstacles))) in self.ways().zip(position).enumerate() {
+            for launch in self.launches.of_series(series) {
+                let order = |launch: &Launch<'a>| (launch.offering.zone.as_str(), launch.position);
+                let stand = first.entry((launch.number_of_type(), *obstacles, launch.room()));
+                let (nearest, nearest_way) = stand.or_insert((launch, way));
+                if order(&launch) < order(nearest) {
+                    (*nearest, *nearest_way) = (launch, way);
+                }
+            }
+        }
+        let stand = |((_, obstacles, room), (launch, way))| Stand { obstacles, launch, room, way };
+        first.into_iter().map(stand).collect()
+    }
+
+    fn standing_on(&self, stands: &[Stand<'a>], simulation: &Simulation) -> Standing<'a> {
         let types = self.launches.type_count();
         let mut fits = vec![false; types];
         let mut refused: Vec<Option<Missed<'a>>> = vec![None; types];
-        for (way, (Way { series, .. }, (_, obstacles))) in self.ways().zip(obstacles).enumerate() {
-            for launch in self.launches.of_series(series) {
-                let number = launch.number_of_type();
-                match miss(self.class, *obstacles, &launch.room(), simulation) {
-                    None => fits[number] = true,
-                    Some(miss) => keep_nearest(&mut refused[number], Missed { miss, launch, way }),
-                }
+        for Stand { obstacles, launch, room, way } in stands {
+            let number = launch.number_of_type();
+            match miss(self.class, *obstacles, room, simulation) {
+                None => fits[number] = true,
+                Some(miss) => keep_nearest(&mut refused[number], Missed { miss, launch: *launch, way: *way }),
             }
         }
         let refused = refused.into_iter().zip(&fits).filter(|(_, fits)| !**fits);
