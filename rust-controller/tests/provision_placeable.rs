@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mini_karpenter::check::check_plan;
 use mini_karpenter::model::Catalog;
-use mini_karpenter::provision::{Options, Plan, Verdict, plan, plan_within_budget};
+use mini_karpenter::provision::{Options, Plan, Unplaceable, Verdict, plan, plan_within_budget};
 use mini_karpenter::{catalog, lower};
 
 const TYPES: &str = "
@@ -224,4 +224,27 @@ fn pods_that_differ_in_size_and_must_share_a_host_share_one_that_is_large_enough
     all_get_nodes(&group("a", &["1", "1", "500m"]));
     all_get_nodes(&group("a", &["1", "1", "1", "1", "1"]));
     all_get_nodes(&(group("a", &["1", "500m", "1", "250m"]) + &group("b", &["1500m", "1500m", "100m"])));
+}
+
+#[test]
+fn a_pod_for_which_those_that_it_must_be_beside_leave_no_room_is_told_so() {
+    // The largest node holds three of the first and the second takes nothing from it.
+    let beside_own = near(HOST, "a");
+    let group: String = (0..4).map(|at| pod(&format!("a{at}"), "a", "2500m", &beside_own)).collect();
+    // All that the full node could be is full already.
+    let full = "---\napiVersion: v1\nkind: Node\nmetadata: {name: n, labels: {kubernetes.io/hostname: n, kubernetes.io/arch: amd64, \
+                kubernetes.io/os: linux}}\nstatus: {capacity: {cpu: 2, memory: 4Gi, pods: 9}, allocatable: {cpu: 2, memory: 4Gi, \
+                pods: 9}, conditions: [{type: Ready, status: 'True'}]}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: r, labels: \
+                {app: a}}\nspec: {nodeName: n, containers: [{name: c, resources: {requests: {cpu: 2, memory: 1Gi}}}]}\nstatus: \
+                {phase: Running}\n";
+    for (manifest, crowded) in [
+        (group, vec!["a3"]),
+        (full.to_owned() + &pod("b0", "b", "1", "") + &pod("p", "a", "1", &beside_own), vec!["p"]),
+    ] {
+        for plan in plans(&manifest) {
+            assert_eq!(left_out(&plan), crowded, "{:#?}", plan.nodes);
+            let is_crowded = |verdict: &Verdict| matches!(verdict, Verdict::Unplaceable(why) if matches!(**why, Unplaceable::Crowded(_)));
+            assert_eq!(plan.count(is_crowded), 1, "{:#?}", plan.pods);
+        }
+    }
 }

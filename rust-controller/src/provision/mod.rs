@@ -136,6 +136,8 @@ pub enum Unplaceable {
     NoType(NearestMiss),
     /// Some node type would do, were it not for other pods that wait: what refuses on the one that comes nearest.
     Hindered(NearestMiss),
+    /// No node with the pods whose host it must share has room for it; what refuses on the new node that comes nearest.
+    Crowded(NearestMiss),
     /// The options leave no node type at all.
     NoTypes,
     /// It claims devices through Dynamic Resource Allocation, and nothing here can judge where they are.
