@@ -1,6 +1,7 @@
 //! Pods that get no node, though there is one for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::certificate::with_defaults;
 use super::daemons;
@@ -125,7 +126,8 @@ fn probes<'a>(
         by_placement.entry(&pod.placement).or_default().insert(&pod.requests);
     }
     let of_placement = |(placement, all_requests): (&'a Placement, BTreeSet<&'a Resources>)| {
-        let suiting = suiting(placement, daemons, defaults, wares);
+        let large_enough = |ware: &&Ware<'_>| all_requests.iter().any(|requests| fits(requests, &ware.allocatable));
+        let suiting = suiting(placement, daemons, defaults, wares.iter().filter(large_enough));
         let found: Vec<Vec<Probe>> = all_requests.iter().map(|requests| first_fitting(requests, &suiting)).collect();
         all_requests.into_iter().map(move |requests| (placement, requests)).zip(found)
     };
@@ -136,7 +138,7 @@ fn probes<'a>(
 struct Suiting<'w> {
     ware: &'w Ware<'w>,
     /// Labels that its pool adds.
-    template_labels: Labels,
+    template_labels: Arc<Labels>,
     /// Positions of its daemon pods.
     daemons: Vec<usize>,
     /// What these leave.
@@ -147,14 +149,16 @@ fn suiting<'w>(
     placement: &Placement,
     daemons: &[Pod],
     defaults: &[Requirement],
-    wares: &'w [Ware<'w>],
+    wares: impl Iterator<Item = &'w Ware<'w>>,
 ) -> Vec<Suiting<'w>> {
-    let asked = asked_labels(placement);
+    let asked = Arc::new(asked_labels(placement));
     let placement = with_defaults(placement, defaults);
     let suiting = |ware: &'w Ware<'w>| {
         let Ware { kind, labels, allocatable, .. } = ware;
-        let mut template_labels = asked.clone();
-        template_labels.retain(|key, _| !labels.contains_key(key));
+        let mut template_labels = Arc::clone(&asked);
+        if asked.keys().any(|key| labels.contains_key(key)) {
+            Arc::make_mut(&mut template_labels).retain(|key, _| !labels.contains_key(key));
+        }
         let target = Target { template_labels: &template_labels, ..Target::new(labels) };
         if !placement_admits(&placement, &target) {
             return None;
@@ -163,13 +167,16 @@ fn suiting<'w>(
         let taken = Resources::sum(there.iter().map(|position| &daemons[*position].requests));
         Some(Suiting { ware, daemons: there, room: allocatable.less(&taken), template_labels })
     };
-    wares.iter().filter_map(suiting).collect()
+    wares.filter_map(suiting).collect()
+}
+
+fn fits(requests: &Resources, room: &Resources) -> bool {
+    requests.amounts().all(|(resource, amount)| amount <= room.amount(resource))
 }
 
 fn first_fitting(requests: &Resources, suiting: &[Suiting<'_>]) -> Vec<Probe> {
-    let fits = |room: &Resources| requests.amounts().all(|(resource, amount)| amount <= room.amount(resource));
     let mut found: BTreeMap<(&str, &str), Probe> = BTreeMap::new();
-    for suiting in suiting.iter().filter(|suiting| fits(&suiting.room)) {
+    for suiting in suiting.iter().filter(|suiting| fits(requests, &suiting.room)) {
         let Offering { zone, capacity_type, .. } = suiting.ware.offering;
         found.entry((zone, capacity_type)).or_insert_with(|| suiting.probe());
     }
@@ -180,7 +187,7 @@ impl Suiting<'_> {
     fn probe(&self) -> Probe {
         let Ware { kind, offering, labels, allocatable } = self.ware;
         let mut labels = labels.clone();
-        labels.extend(self.template_labels.clone());
+        labels.extend(Labels::clone(&self.template_labels));
         let name = format!("a new {} in {}", kind.name, offering.zone);
         Probe { name, labels, allocatable: allocatable.clone(), daemons: self.daemons.clone(), launch: 0 }
     }

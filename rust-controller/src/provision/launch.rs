@@ -336,6 +336,12 @@ impl<'a> Launch<'a> {
         amounts.map(|(amount, held)| amount.saturating_sub(*held)).collect()
     }
 
+    /// Whether this is its room.
+    pub(super) fn has_room(self, room: &[i64]) -> bool {
+        let own = self.offered.amounts.iter().zip(&self.series.held).map(|(amount, held)| amount.saturating_sub(*held));
+        own.eq(room.iter().copied())
+    }
+
     /// Whether it has so much room.
     pub(super) fn fits(self, requests: &[(usize, i64)]) -> bool {
         let room = |resource: usize| self.offered.amounts[resource].saturating_sub(self.series.held[resource]);

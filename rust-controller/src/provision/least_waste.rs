@@ -191,14 +191,14 @@ impl<'a> Ranking<'a> {
         launches.map(move |launch| (launch, shape))
     }
 
-    /// All launches that admit a pod of the class now, the best first.
-    fn ranked(&self, simulation: &Simulation) -> Vec<Candidate<'a>> {
+    /// All launches that admit a pod of the class now.
+    fn admitting(&self, simulation: &Simulation) -> impl Iterator<Item = Candidate<'a>> {
         let requests = simulation.requests(self.class);
-        let of_series = |Way { series, shape }: Way<'a>| {
+        let of_series = move |Way { series, shape }: Way<'a>| {
             let launches = self.launches.of_series(series).filter(|launch| launch.fits(requests));
             launches.map(move |launch| (launch, shape))
         };
-        ranked(&self.requests, self.open(simulation).flat_map(of_series))
+        candidates(&self.requests, self.open(simulation).flat_map(of_series))
     }
 
     /// Whether some launch suits the class, whatever the pods elsewhere.
@@ -222,12 +222,15 @@ impl<'a> Ranking<'a> {
         let alike: Vec<Vec<(Launch<'a>, &'a ShapeClass)>> = alike.map(<[_]>::to_vec).collect();
         let requests = self.requests.clone();
         // The first one is taken as a rule, so that others need not be compared.
-        alike.into_iter().flat_map(move |alike| ranked(&requests, alike)).map(|candidate| candidate.launch)
+        alike
+            .into_iter()
+            .flat_map(move |alike| in_order(candidates(&requests, alike)))
+            .map(|candidate| candidate.launch)
     }
 
     /// The best launch, with the next best types beside it.
     pub(super) fn best(&self, simulation: &Simulation) -> Option<Choice> {
-        let ranked = self.ranked(simulation);
+        let ranked = in_order(self.admitting(simulation));
         let best = ranked.first()?;
         let mut types = BTreeSet::from([best.launch.kind.name.as_str()]);
         let next_types = ranked.iter().filter(|candidate| types.insert(&candidate.launch.kind.name));
@@ -238,7 +241,8 @@ impl<'a> Ranking<'a> {
 
     /// The best type, or the one that comes nearest.
     pub(super) fn nearest_type(&self, simulation: &Simulation) -> Option<String> {
-        let best = self.ranked(simulation).first().map(|candidate| candidate.launch);
+        let best = self.admitting(simulation).min_by(|left, right| left.order().cmp(&right.order()));
+        let best = best.map(|candidate| candidate.launch);
         let nearest = || self.standing(&mut Standings::default(), simulation).nearest.map(|missed| missed.launch);
         best.or_else(nearest).map(|launch| launch.kind.name.clone())
     }
@@ -290,19 +294,20 @@ impl<'a> Ranking<'a> {
 
     /// One for each type, room and obstacles: whatever is requested, the nearest launch is among these.
     fn stands(&self, position: &Position) -> Vec<Stand<'a>> {
-        let mut first: BTreeMap<(usize, Option<Obstacles>, Vec<i64>), (Launch<'a>, usize)> = BTreeMap::new();
+        let mut of_type: Vec<Vec<Stand<'a>>> = (0..self.launches.type_count()).map(|_| Vec::new()).collect();
         for (way, (Way { series, .. }, (_, obstacles))) in self.ways().zip(position).enumerate() {
             for launch in self.launches.of_series(series) {
+                let stands = &mut of_type[launch.number_of_type()];
                 let order = |launch: &Launch<'a>| (launch.offering.zone.as_str(), launch.position);
-                let stand = first.entry((launch.number_of_type(), *obstacles, launch.room()));
-                let (nearest, nearest_way) = stand.or_insert((launch, way));
-                if order(&launch) < order(nearest) {
-                    (*nearest, *nearest_way) = (launch, way);
+                let alike = |stand: &&mut Stand<'a>| stand.obstacles == *obstacles && launch.has_room(&stand.room);
+                match stands.iter_mut().find(alike) {
+                    Some(stand) if order(&launch) < order(&stand.launch) => (stand.launch, stand.way) = (launch, way),
+                    Some(_) => {}
+                    None => stands.push(Stand { obstacles: *obstacles, launch, room: launch.room(), way }),
                 }
             }
         }
-        let stand = |((_, obstacles, room), (launch, way))| Stand { obstacles, launch, room, way };
-        first.into_iter().map(stand).collect()
+        of_type.into_iter().flatten().collect()
     }
 
     fn standing_on(&self, stands: &[Stand<'a>], simulation: &Simulation) -> Standing<'a> {
@@ -327,13 +332,16 @@ impl<'a> Ranking<'a> {
     }
 }
 
-/// As candidates, the best first.
-fn ranked<'a>(
+fn candidates<'a>(
     requests: &Resources,
     launches: impl IntoIterator<Item = (Launch<'a>, &'a ShapeClass)>,
-) -> Vec<Candidate<'a>> {
-    let scored = |(launch, shape)| Candidate { score: score(requests, launch), launch, shape };
-    let mut ranked: Vec<Candidate<'a>> = launches.into_iter().map(scored).collect();
+) -> impl Iterator<Item = Candidate<'a>> {
+    launches.into_iter().map(|(launch, shape)| Candidate { score: score(requests, launch), launch, shape })
+}
+
+/// The best first.
+fn in_order<'a>(candidates: impl Iterator<Item = Candidate<'a>>) -> Vec<Candidate<'a>> {
+    let mut ranked: Vec<Candidate<'a>> = candidates.collect();
     ranked.sort_by(|left, right| left.order().cmp(&right.order()));
     ranked
 }
@@ -400,5 +408,44 @@ impl Fit {
             Price::Known(price) => Some(price),
             Price::Unknown => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, Shaper, default_requirements, demands};
+    use super::*;
+    use crate::{catalog, lower};
+
+    /// What depends on the launches alone is found once for pods that differ in what they request, for there may be thousands.
+    #[test]
+    fn pods_that_request_different_amounts_stand_in_one_position() {
+        let pod = |at: usize| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{at:02}}}\nspec: {{containers: [{{name: c, resources: \
+                 {{requests: {{cpu: {}}}}}}}]}}\nstatus: {{phase: Pending, conditions: [{{type: PodScheduled, status: 'False', \
+                 reason: Unschedulable}}]}}\n",
+                500 + at
+            )
+        };
+        let manifest = lower::parse_manifest(&(0..30).map(pod).collect::<String>()).unwrap();
+        let (snapshot, options) = (manifest.into_snapshot(), Options::default());
+        let catalog = catalog::builtin("generic").unwrap();
+        let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
+        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
+        let pods = || snapshot.pods().iter().map(|pod| &**pod);
+        let launches = demands.launches(pods(), (&catalog, &options), &mut simulation);
+        let mut known = Standings::default();
+        let mut lacking = BTreeSet::new();
+        for pod in pods() {
+            let class = simulation.class_of(&pod.name).unwrap();
+            let shapes = launches.shapes(pod).unwrap();
+            let ranking = Ranking::of(class, &pod.requests, shapes, &launches, &simulation);
+            lacking.insert(ranking.nearest_miss(None, &mut known, &simulation).unwrap().refusal.to_string());
+        }
+        assert_eq!(known.0.len(), 1);
+        let (stands, of_requests) = known.0.values().next().unwrap();
+        assert_eq!(stands.len(), launches.type_count(), "one of each type, in whatever zone");
+        assert_eq!((of_requests.len(), lacking.len()), (30, 30));
     }
 }
