@@ -248,3 +248,17 @@ fn a_pod_for_which_those_that_it_must_be_beside_leave_no_room_is_told_so() {
         }
     }
 }
+
+#[test]
+fn a_pod_takes_room_that_pods_with_more_labels_leave() {
+    let in_team = |at: usize| pod(&format!("t{at:02}"), "t", "500m", &format!("nodeSelector: {{team: t{at}}},"));
+    let teams: String = (0..80).map(in_team).collect();
+    let plain: String = (0..80).map(|at| pod(&format!("p{at:02}"), "p", "500m", "")).collect();
+    for plan in plans(&(teams + &plain)) {
+        assert_eq!(left_out(&plan), Vec::<&str>::new());
+        // A node for each team has room for a pod more.
+        assert_eq!(plan.nodes.len(), 80);
+        assert_eq!(plan.cost_per_hour().unwrap().to_string(), "8.00");
+        assert!(plan.pools.values().all(|pool| pool.labels.contains_key("team")));
+    }
+}

@@ -19,6 +19,7 @@ mod exchange;
 mod existing;
 mod fill;
 mod holders;
+mod label_sets;
 mod launch;
 pub mod least_waste;
 mod lots;
@@ -36,6 +37,7 @@ mod prices;
 mod relaunch;
 mod repack;
 pub mod shape;
+mod share;
 mod singles;
 mod zones;
 
