@@ -439,8 +439,7 @@ mod tests {
         let mut lacking = BTreeSet::new();
         for pod in pods() {
             let class = simulation.class_of(&pod.name).unwrap();
-            let shapes = launches.shapes(pod).unwrap();
-            let ranking = Ranking::of(class, &pod.requests, shapes, &launches, &simulation);
+            let ranking = Ranking::of(class, &pod.requests, launches.shapes(pod).unwrap(), &launches, &simulation);
             lacking.insert(ranking.nearest_miss(None, &mut known, &simulation).unwrap().refusal.to_string());
         }
         assert_eq!(known.0.len(), 1);

@@ -26,7 +26,7 @@ const LEAST_SAVING: f64 = 1e-9;
 /// O(nodes² × lots of a node + pairs × offers) for the nodes that are looked at.
 pub(super) fn share(market: &Market<'_>, lots: &Lots, batches: &[Batch], effort: &Effort) -> Option<Vec<Batch>> {
     let sets: BTreeSet<usize> = batches.iter().map(|batch| market.label_set(batch.offer)).collect();
-    if sets.len() < 2 || effort.is_spent() {
+    if sets.len() < 2 {
         return None;
     }
     let mut sharing = Sharing::of(market, lots, batches);
@@ -65,7 +65,9 @@ impl<'s, 'a> Sharing<'s, 'a> {
             offers.entry(market.label_set(offer)).or_default().push(offer);
         }
         let price = |offer: &usize| market.offers[*offer].price;
-        offers.values_mut().for_each(|offers| offers.sort_by(|one, other| price(one).total_cmp(&price(other))));
+        for offers in offers.values_mut() {
+            offers.sort_by(|one, other| price(one).total_cmp(&price(other)));
+        }
         let mut sharing = Self { market, lots, nodes: Vec::new(), others: Vec::new(), offers, steps: 0 };
         sharing.take_last(batches);
         sharing
