@@ -33,7 +33,7 @@ types:
   pricePerHour: {on-demand: 0.4}
 ";
 
-/// `one` and `two` fill a small node each, beside its daemon pod; `labelled` needs a node of its own kind; `existing`
+/// `one` and `two` fill a small node each, beside its daemon pod, and want no team there; `labelled` needs a node of its own kind; `existing`
 /// fits `free`, `nowhere` nothing.
 const PENDING: &str = "
 apiVersion: v1
@@ -61,12 +61,18 @@ status: {phase: Running}
 apiVersion: v1
 kind: Pod
 metadata: {name: one}
-spec: {containers: [{name: c, resources: {requests: {cpu: 1500m, memory: 3Gi}}}]}
+spec:
+  affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [
+    {key: team, operator: DoesNotExist}]}]}}}
+  containers: [{name: c, resources: {requests: {cpu: 1500m, memory: 3Gi}}}]
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: two}
-spec: {containers: [{name: c, resources: {requests: {cpu: 1600m, memory: 3Gi}}}]}
+spec:
+  affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [
+    {key: team, operator: DoesNotExist}]}]}}}
+  containers: [{name: c, resources: {requests: {cpu: 1600m, memory: 3Gi}}}]
 ---
 apiVersion: v1
 kind: Pod

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mini_karpenter::check::check_plan;
 use mini_karpenter::model::Catalog;
-use mini_karpenter::provision::{Options, Plan, Verdict, plan, plan_within_budget};
+use mini_karpenter::provision::{Options, Plan, Unplaceable, Verdict, plan, plan_within_budget};
 use mini_karpenter::{catalog, lower};
 
 const TYPES: &str = "
@@ -255,5 +255,42 @@ fn a_zone_without_any_node_keeps_no_pod_with_a_volume_waiting() {
             (left_out(&plan), plan.cost_per_hour().map(|cost| cost.to_string())),
             (Vec::new(), Some("0.60".to_owned()))
         );
+    }
+}
+
+#[test]
+fn a_pod_for_which_those_that_it_must_be_beside_leave_no_room_is_told_so() {
+    // The largest node holds three of the first and the second takes nothing from it.
+    let beside_own = near(HOST, "a");
+    let group: String = (0..4).map(|at| pod(&format!("a{at}"), "a", "2500m", &beside_own)).collect();
+    // All that the full node could be is full already.
+    let full = "---\napiVersion: v1\nkind: Node\nmetadata: {name: n, labels: {kubernetes.io/hostname: n, kubernetes.io/arch: amd64, \
+                kubernetes.io/os: linux}}\nstatus: {capacity: {cpu: 2, memory: 4Gi, pods: 9}, allocatable: {cpu: 2, memory: 4Gi, \
+                pods: 9}, conditions: [{type: Ready, status: 'True'}]}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: r, labels: \
+                {app: a}}\nspec: {nodeName: n, containers: [{name: c, resources: {requests: {cpu: 2, memory: 1Gi}}}]}\nstatus: \
+                {phase: Running}\n";
+    for (manifest, crowded) in [
+        (group, vec!["a3"]),
+        (full.to_owned() + &pod("b0", "b", "1", "") + &pod("p", "a", "1", &beside_own), vec!["p"]),
+    ] {
+        for plan in plans(&manifest) {
+            assert_eq!(left_out(&plan), crowded, "{:#?}", plan.nodes);
+            let is_crowded = |verdict: &Verdict| matches!(verdict, Verdict::Unplaceable(why) if matches!(**why, Unplaceable::Crowded(_)));
+            assert_eq!(plan.count(is_crowded), 1, "{:#?}", plan.pods);
+        }
+    }
+}
+
+#[test]
+fn a_pod_takes_room_that_pods_with_more_labels_leave() {
+    let in_team = |at: usize| pod(&format!("t{at:02}"), "t", "500m", &format!("nodeSelector: {{team: t{at}}},"));
+    let teams: String = (0..80).map(in_team).collect();
+    let plain: String = (0..80).map(|at| pod(&format!("p{at:02}"), "p", "500m", "")).collect();
+    for plan in plans(&(teams + &plain)) {
+        assert_eq!(left_out(&plan), Vec::<&str>::new());
+        // A node for each team has room for a pod more.
+        assert_eq!(plan.nodes.len(), 80);
+        assert_eq!(plan.cost_per_hour().unwrap().to_string(), "8.00");
+        assert!(plan.pools.values().all(|pool| pool.labels.contains_key("team")));
     }
 }

@@ -1,6 +1,7 @@
 //! Pods that get no node, though there is one for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::certificate::with_defaults;
 use super::daemons;
@@ -52,7 +53,7 @@ impl LeftOut<'_> {
     /// Whether the labels of a planned node are what the pod asks for, be it by default; those that a `NodePool` adds for the
     /// sake of others are not.
     pub(super) fn asks_for(&self, site: &Site<'_>, pool_labels: &Labels) -> bool {
-        let own = asked_labels(self.pod);
+        let own = asked_labels(&self.pod.placement);
         pool_labels.iter().all(|(key, value)| own.get(key) == Some(value))
             && placement_admits(&self.placement, &site.target())
     }
@@ -75,20 +76,19 @@ pub(super) fn left_out<'a>(
     let wares: Vec<Ware<'_>> =
         options.allowed(catalog).map(|(kind, offering)| Ware::of(kind, offering, options)).collect();
     let mut known: BTreeSet<Traits<'_>> = BTreeSet::new();
-    let mut found: BTreeMap<(&Placement, &Resources), Vec<Probe>> = BTreeMap::new();
+    let asked: Vec<&Pod> = pods.filter(|pod| known.insert(traits(pod))).take(MOST_ASKED).collect();
+    let found = probes(&asked, daemons, &defaults, &wares);
     let mut probes_before = 0;
     let of_pod = |pod: &'a Pod| {
-        let placement = with_defaults(&pod.placement, &defaults);
-        let alike = found.entry((&pod.placement, &pod.requests));
-        let mut probes = alike.or_insert_with(|| probes(pod, &placement, daemons, &wares)).clone();
+        let mut probes = found[&(&pod.placement, &pod.requests)].clone();
         for probe in &mut probes {
             // Far above those of the plan.
             probe.launch = LaunchId::MAX - probes_before;
             probes_before += 1;
         }
-        LeftOut { pod, placement, probes }
+        LeftOut { pod, placement: with_defaults(&pod.placement, &defaults), probes }
     };
-    pods.filter(|pod| known.insert(traits(pod))).take(MOST_ASKED).map(of_pod).collect()
+    asked.into_iter().map(of_pod).collect()
 }
 
 fn traits(pod: &Pod) -> Traits<'_> {
@@ -111,51 +111,91 @@ impl<'a> Ware<'a> {
     }
 }
 
-/// In each zone and of each capacity type, the first node that a pod asks for and that has room for it beside its daemon
-/// pods.
-fn probes(pod: &Pod, placement: &Placement, daemons: &[Pod], wares: &[Ware<'_>]) -> Vec<Probe> {
-    let template_labels = asked_labels(pod);
-    let mut found: BTreeMap<(&str, &str), Probe> = BTreeMap::new();
-    for ware in wares {
-        let place = (ware.offering.zone.as_str(), ware.offering.capacity_type.as_str());
-        if !found.contains_key(&place)
-            && let Some(probe) = probe(pod, placement, daemons, (ware, &template_labels))
-        {
-            found.insert(place, probe);
+/// For each placement and what is requested with it, in each zone and of each capacity type, the first node that it asks for
+/// and that has room for it beside its daemon pods.
+///
+/// What a placement asks for is found once, since pods of one placement may differ by the thousand in what they request.
+fn probes<'a>(
+    pods: &[&'a Pod],
+    daemons: &[Pod],
+    defaults: &[Requirement],
+    wares: &[Ware<'_>],
+) -> BTreeMap<(&'a Placement, &'a Resources), Vec<Probe>> {
+    let mut by_placement: BTreeMap<&Placement, BTreeSet<&Resources>> = BTreeMap::new();
+    for pod in pods {
+        by_placement.entry(&pod.placement).or_default().insert(&pod.requests);
+    }
+    let of_placement = |(placement, all_requests): (&'a Placement, BTreeSet<&'a Resources>)| {
+        let large_enough = |ware: &&Ware<'_>| all_requests.iter().any(|requests| fits(requests, &ware.allocatable));
+        let suiting = suiting(placement, daemons, defaults, wares.iter().filter(large_enough));
+        let found: Vec<Vec<Probe>> = all_requests.iter().map(|requests| first_fitting(requests, &suiting)).collect();
+        all_requests.into_iter().map(move |requests| (placement, requests)).zip(found)
+    };
+    by_placement.into_iter().flat_map(of_placement).collect()
+}
+
+/// A node that a placement asks for.
+struct Suiting<'w> {
+    ware: &'w Ware<'w>,
+    /// Labels that its pool adds.
+    template_labels: Arc<Labels>,
+    /// Positions of its daemon pods.
+    daemons: Vec<usize>,
+    /// What these leave.
+    room: Resources,
+}
+
+fn suiting<'w>(
+    placement: &Placement,
+    daemons: &[Pod],
+    defaults: &[Requirement],
+    wares: impl Iterator<Item = &'w Ware<'w>>,
+) -> Vec<Suiting<'w>> {
+    let asked = Arc::new(asked_labels(placement));
+    let placement = with_defaults(placement, defaults);
+    let suiting = |ware: &'w Ware<'w>| {
+        let Ware { kind, labels, allocatable, .. } = ware;
+        let mut template_labels = Arc::clone(&asked);
+        if asked.keys().any(|key| labels.contains_key(key)) {
+            Arc::make_mut(&mut template_labels).retain(|key, _| !labels.contains_key(key));
         }
+        let target = Target { template_labels: &template_labels, ..Target::new(labels) };
+        if !placement_admits(&placement, &target) {
+            return None;
+        }
+        let there = daemons::running(daemons, &target, &kind.allocatable);
+        let taken = Resources::sum(there.iter().map(|position| &daemons[*position].requests));
+        Some(Suiting { ware, daemons: there, room: allocatable.less(&taken), template_labels })
+    };
+    wares.filter_map(suiting).collect()
+}
+
+fn fits(requests: &Resources, room: &Resources) -> bool {
+    requests.amounts().all(|(resource, amount)| amount <= room.amount(resource))
+}
+
+fn first_fitting(requests: &Resources, suiting: &[Suiting<'_>]) -> Vec<Probe> {
+    let mut found: BTreeMap<(&str, &str), Probe> = BTreeMap::new();
+    for suiting in suiting.iter().filter(|suiting| fits(requests, &suiting.room)) {
+        let Offering { zone, capacity_type, .. } = suiting.ware.offering;
+        found.entry((zone, capacity_type)).or_insert_with(|| suiting.probe());
     }
     found.into_values().collect()
 }
 
-fn probe(
-    pod: &Pod,
-    placement: &Placement,
-    daemons: &[Pod],
-    (Ware { kind, offering, labels, allocatable }, template_labels): (&Ware<'_>, &Labels),
-) -> Option<Probe> {
-    let fits = |room: &Resources| pod.requests.amounts().all(|(resource, amount)| amount <= room.amount(resource));
-    if !fits(allocatable) {
-        return None;
+impl Suiting<'_> {
+    fn probe(&self) -> Probe {
+        let Ware { kind, offering, labels, allocatable } = self.ware;
+        let mut labels = labels.clone();
+        labels.extend(Labels::clone(&self.template_labels));
+        let name = format!("a new {} in {}", kind.name, offering.zone);
+        Probe { name, labels, allocatable: allocatable.clone(), daemons: self.daemons.clone(), launch: 0 }
     }
-    let mut labels = labels.clone();
-    for (key, value) in template_labels {
-        labels.entry(key.clone()).or_insert_with(|| value.clone());
-    }
-    let target = Target::new(&labels);
-    if !placement_admits(placement, &target) {
-        return None;
-    }
-    let daemons_there = daemons::running(daemons, &target, &kind.allocatable);
-    let taken = Resources::sum(daemons_there.iter().map(|position| &daemons[*position].requests));
-    let name = format!("a new {} in {}", kind.name, offering.zone);
-    let probe = || Probe { name, labels, allocatable: allocatable.clone(), daemons: daemons_there, launch: 0 };
-    fits(&allocatable.less(&taken)).then(probe)
 }
 
 /// Labels that a `NodePool` may add beyond doubt, of those that a pod asks for: on keys without a domain, with the first value
 /// that will do.
-fn asked_labels(pod: &Pod) -> Labels {
-    let Placement { node_selector, node_affinity, .. } = &pod.placement;
+fn asked_labels(Placement { node_selector, node_affinity, .. }: &Placement) -> Labels {
     let in_terms = node_affinity.iter().flatten().flat_map(|term| &term.labels);
     let asked = in_terms.filter(|asked| asked.operator == Operator::In);
     let asked = asked.filter_map(|Requirement { key, values, .. }| Some((key, values.first()?)));

@@ -353,7 +353,8 @@ pub(super) fn types_of<'v>(verdict: &'v Verdict, alone: Option<&'v Choice>) -> B
         Verdict::Planned { .. } => alone.map(|fit| fit.instance_type.as_str()).collect(),
         Verdict::Unplaceable(unplaceable) => match &**unplaceable {
             Unplaceable::NoType(NearestMiss { instance_type, .. })
-            | Unplaceable::Hindered(NearestMiss { instance_type, .. }) => BTreeSet::from([instance_type.as_str()]),
+            | Unplaceable::Hindered(NearestMiss { instance_type, .. })
+            | Unplaceable::Crowded(NearestMiss { instance_type, .. }) => BTreeSet::from([instance_type.as_str()]),
             Unplaceable::Shape { .. } | Unplaceable::NoTypes | Unplaceable::Devices => BTreeSet::new(),
         },
         Verdict::FitsExisting { .. } | Verdict::Ignored(_) => BTreeSet::new(),
@@ -376,6 +377,10 @@ pub(super) fn reason(verdict: &Verdict) -> String {
                     refusal.rule()
                 )
             }
+            Unplaceable::Crowded(NearestMiss { instance_type, refusal, .. }) => format!(
+                "no node has room for it beside the pods whose host it must share; of new ones, the nearest type, \
+                 {instance_type}: {refusal}"
+            ),
             Unplaceable::NoTypes => {
                 "the options leave no node type to choose from (--capacity-type, --exclude-types, --max-node-cpu)"
                     .to_owned()
@@ -389,15 +394,14 @@ fn nearest_miss(verdict: &Verdict) -> Option<NearestMissEntry<'_>> {
     let Verdict::Unplaceable(unplaceable) = verdict else { return None };
     match &**unplaceable {
         Unplaceable::NoType(NearestMiss { instance_type, zone, refusal, refused_types })
-        | Unplaceable::Hindered(NearestMiss { instance_type, zone, refusal, refused_types }) => {
-            Some(NearestMissEntry {
-                instance_type,
-                zone: Some(zone),
-                rule: refusal.rule(),
-                reason: refusal.to_string(),
-                refused_types: Some(refused_types),
-            })
-        }
+        | Unplaceable::Hindered(NearestMiss { instance_type, zone, refusal, refused_types })
+        | Unplaceable::Crowded(NearestMiss { instance_type, zone, refusal, refused_types }) => Some(NearestMissEntry {
+            instance_type,
+            zone: Some(zone),
+            rule: refusal.rule(),
+            reason: refusal.to_string(),
+            refused_types: Some(refused_types),
+        }),
         Unplaceable::Shape { error, nearest } => Some(NearestMissEntry {
             instance_type: nearest.as_ref()?,
             zone: None,

@@ -16,7 +16,7 @@ use super::market::Market;
 use super::pack::{Packed, pack};
 use super::singles::join;
 use super::{LowerBound, Options, Unplaceable};
-use crate::feasibility::{ClassId, NodeId, Simulation};
+use crate::feasibility::{ClassId, NodeId, Obstacles, Simulation};
 use crate::model::{Pod, key};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
@@ -51,8 +51,8 @@ pub(super) struct Attempt<'a> {
     /// Positions of the pods that are left out and that only other pods that wait keep from their place, in the order of
     /// urgency.
     hindered: Vec<usize>,
-    /// Classes of those that a new node would take.
-    on_new: BTreeSet<ClassId>,
+    /// Classes of those that a new node would take, and whether an existing one would, too.
+    on_new: BTreeMap<ClassId, bool>,
 }
 
 /// How bad a plan is: the priorities of those that it leaves out, the highest first; then how many nodes have a price that
@@ -146,7 +146,7 @@ impl<'a> Attempts<'a, '_> {
             on_existing: with_fitting,
             simulation: with_all,
             hindered: Vec::new(),
-            on_new: BTreeSet::new(),
+            on_new: BTreeMap::new(),
         };
         attempt.hindered = self.hindered(&mut attempt, simulation);
         attempt
@@ -191,11 +191,12 @@ impl<'a> Attempts<'a, '_> {
         let mut hindered = Vec::new();
         for waiting in packed.left_out.iter().map(|pod| &rest[*pod]) {
             let is_hindered = *of_class.entry(waiting.class).or_insert_with(|| {
+                let may_be_on_existing = may_be_on_existing(waiting.class);
                 let may_be_on_new = self.may_be_on_new(waiting, &classes, simulation);
                 if may_be_on_new {
-                    on_new.insert(waiting.class);
+                    on_new.insert(waiting.class, may_be_on_existing);
                 }
-                may_be_on_new || may_be_on_existing(waiting.class)
+                may_be_on_new || may_be_on_existing
             });
             if is_hindered {
                 hindered.push(waiting.position);
@@ -248,12 +249,22 @@ impl<'a> Attempt<'a> {
         let mut of_class = self.packed.singles.why(left_out.iter().map(|pod| self.rest[*pod].class), &self.simulation);
         for (class, why) in &mut of_class {
             if let Unplaceable::NoType(miss) = &**why
-                && self.on_new.contains(class)
+                && let Some(on_existing) = self.on_new.get(class)
             {
-                *why = Arc::new(Unplaceable::Hindered(miss.clone()));
+                let is_crowded = !on_existing && self.is_crowded(*class);
+                let of_others = if is_crowded { Unplaceable::Crowded } else { Unplaceable::Hindered };
+                *why = Arc::new(of_others(miss.clone()));
             }
         }
         left_out.iter().filter_map(|pod| Some((*pod, Arc::clone(of_class.get(&self.rest[*pod].class)?)))).collect()
+    }
+
+    /// Whether pods of a class must share the host of others, and nothing but room keeps them from doing so on a node.
+    fn is_crowded(&self, class: ClassId) -> bool {
+        let planned = self.packed.bins.iter().map(|bin| bin.node);
+        let lacks_room_only = |node: NodeId| self.simulation.obstacles(class, node) == Obstacles::default();
+        self.simulation.host_group(class).is_some()
+            && self.simulation.existing_nodes().chain(planned).any(lacks_room_only)
     }
 
     /// All that need a node.

@@ -83,7 +83,7 @@ impl<'a> Bins<'a> {
         let from = self.full.get(&class).copied().unwrap_or(0);
         let found = (from..self.all.len()).find(|bin| {
             let Bin { launch, node, .. } = &self.all[*bin];
-            market.makes(launch.series, class) && takes(class, *node, simulation)
+            market.may_join(launch.series, class) && takes(class, *node, simulation)
         });
         self.asked += found.map_or(self.all.len(), |bin| bin + 1) - from;
         if !simulation.depends_on_others(class) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::daemons::daemon_pods;
+use super::label_sets::label_sets;
 use super::launch::{Launches, Source};
 use super::pending::{Need, need};
 use super::{Shape, ShapeError, Shaper};
@@ -71,18 +72,20 @@ pub(super) fn simulate_for<'a>(
 
 impl<'a> Demands<'a> {
     /// What could be launched for some of the pods: each type in each offering, without labels and with each set that one of
-    /// these pods asks for. Pods for which there is room already would only make launches that nobody needs.
+    /// these pods asks for, or several together. Pods for which there is room already would only make launches that nobody needs.
     pub(super) fn launches<'p>(
         &'a self,
         pods: impl IntoIterator<Item = &'p Pod>,
         from: Source<'a, '_>,
         simulation: &mut Simulation,
     ) -> Launches<'a> {
-        let placements: BTreeSet<&Placement> = pods.into_iter().map(|pod| &pod.placement).collect();
-        let shapes =
-            placements.into_iter().filter_map(|placement| self.of_placement.get(placement)).flatten().flatten();
-        let labels: BTreeSet<Labels> =
-            shapes.map(|class| class.shape.template_labels.clone()).chain([Labels::new()]).collect();
+        let (mut placements, mut spread_keys) = (BTreeSet::new(), BTreeSet::new());
+        for pod in pods {
+            placements.insert(&pod.placement);
+            spread_keys.extend(pod.neighbours.spread.iter().map(|constraint| constraint.topology_key.as_str()));
+        }
+        let shapes = placements.iter().filter_map(|placement| self.of_placement.get(placement)).flatten().flatten();
+        let labels = label_sets(shapes.map(|class| &class.shape), &spread_keys);
         Launches::of(labels, from, self, simulation)
     }
 }

@@ -150,9 +150,7 @@ impl<'a> Launches<'a> {
 
     /// Every series with the labels of a shape.
     pub(super) fn with_labels(&self, shape: &Shape) -> &[Series] {
-        let guises = self.in_guise.len();
-        let of_labels = |labels: &usize| &self.series[labels * guises..(labels + 1) * guises];
-        self.labels.get(&shape.template_labels).map_or(&[], of_labels)
+        self.labels.get(&shape.template_labels).map_or(&[], |labels| self.with_label_set(*labels))
     }
 
     /// The number of the labels that the `NodePool` adds.
@@ -163,6 +161,17 @@ impl<'a> Launches<'a> {
     /// The same for the labels of a shape, if there are launches with them.
     pub(super) fn number_of_shape(&self, shape: &Shape) -> Option<usize> {
         self.labels.get(&shape.template_labels).copied()
+    }
+
+    /// Every series with the labels of this number.
+    pub(super) fn with_label_set(&self, labels: usize) -> &[Series] {
+        let guises = self.in_guise.len();
+        &self.series[labels * guises..(labels + 1) * guises]
+    }
+
+    /// The sets of labels that a `NodePool` adds, in the order of their numbers.
+    pub(super) fn all_labels(&self) -> impl Iterator<Item = &Labels> {
+        self.labels.keys().map(|labels| &**labels)
     }
 
     /// How many sets of labels there are.
@@ -338,6 +347,12 @@ impl<'a> Launch<'a> {
     pub(super) fn room(self) -> Vec<i64> {
         let amounts = self.offered.amounts.iter().zip(&self.series.held);
         amounts.map(|(amount, held)| amount.saturating_sub(*held)).collect()
+    }
+
+    /// Whether this is its room.
+    pub(super) fn has_room(self, room: &[i64]) -> bool {
+        let own = self.offered.amounts.iter().zip(&self.series.held).map(|(amount, held)| amount.saturating_sub(*held));
+        own.eq(room.iter().copied())
     }
 
     /// Whether it has so much room.

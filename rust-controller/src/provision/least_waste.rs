@@ -125,18 +125,30 @@ struct Standing<'a> {
     nearest: Option<Missed<'a>>,
 }
 
-/// What a class requests, and by series and shape that it asks for, what stands in its way there; none where nodes are not of
-/// the shape. Classes with the same stand alike to all types.
-type Position = (Vec<(usize, i64)>, Vec<(usize, Option<Obstacles>)>);
+/// By series and shape that a class asks for, what stands in its way there; none where nodes are not of the shape.
+type Position = Vec<(usize, Option<Obstacles>)>;
 
-/// Standings that are known.
+/// What a class requests, by number of the resource.
+type Requests = Vec<(usize, i64)>;
+
+/// Standings that are known. Classes in one position stand alike to all types but for what they request, and may be thousands.
 #[derive(Default)]
-pub(super) struct Standings<'a>(BTreeMap<Position, Standing<'a>>);
+pub(super) struct Standings<'a>(BTreeMap<Position, (Vec<Stand<'a>>, BTreeMap<Requests, Standing<'a>>)>);
+
+/// What launches of one type with one room have in common for all classes in a position.
+struct Stand<'a> {
+    obstacles: Option<Obstacles>,
+    /// The first of them by zone and position.
+    launch: Launch<'a>,
+    room: Vec<i64>,
+    /// Number of the way that leads there.
+    way: usize,
+}
 
 impl<'a> Missed<'a> {
     /// Among launches of one type, the smallest is the nearest.
-    fn order(&self) -> (Miss, &'a str, usize) {
-        (self.miss, &self.launch.offering.zone, self.launch.position)
+    fn order(&self) -> (Miss, &'a str, usize, usize) {
+        (self.miss, &self.launch.offering.zone, self.launch.position, self.way)
     }
 
     /// Among those of all types.
@@ -179,14 +191,14 @@ impl<'a> Ranking<'a> {
         launches.map(move |launch| (launch, shape))
     }
 
-    /// All launches that admit a pod of the class now, the best first.
-    fn ranked(&self, simulation: &Simulation) -> Vec<Candidate<'a>> {
+    /// All launches that admit a pod of the class now.
+    fn admitting(&self, simulation: &Simulation) -> impl Iterator<Item = Candidate<'a>> {
         let requests = simulation.requests(self.class);
-        let of_series = |Way { series, shape }: Way<'a>| {
+        let of_series = move |Way { series, shape }: Way<'a>| {
             let launches = self.launches.of_series(series).filter(|launch| launch.fits(requests));
             launches.map(move |launch| (launch, shape))
         };
-        ranked(&self.requests, self.open(simulation).flat_map(of_series))
+        candidates(&self.requests, self.open(simulation).flat_map(of_series))
     }
 
     /// Whether some launch suits the class, whatever the pods elsewhere.
@@ -210,12 +222,15 @@ impl<'a> Ranking<'a> {
         let alike: Vec<Vec<(Launch<'a>, &'a ShapeClass)>> = alike.map(<[_]>::to_vec).collect();
         let requests = self.requests.clone();
         // The first one is taken as a rule, so that others need not be compared.
-        alike.into_iter().flat_map(move |alike| ranked(&requests, alike)).map(|candidate| candidate.launch)
+        alike
+            .into_iter()
+            .flat_map(move |alike| in_order(candidates(&requests, alike)))
+            .map(|candidate| candidate.launch)
     }
 
     /// The best launch, with the next best types beside it.
     pub(super) fn best(&self, simulation: &Simulation) -> Option<Choice> {
-        let ranked = self.ranked(simulation);
+        let ranked = in_order(self.admitting(simulation));
         let best = ranked.first()?;
         let mut types = BTreeSet::from([best.launch.kind.name.as_str()]);
         let next_types = ranked.iter().filter(|candidate| types.insert(&candidate.launch.kind.name));
@@ -226,7 +241,8 @@ impl<'a> Ranking<'a> {
 
     /// The best type, or the one that comes nearest.
     pub(super) fn nearest_type(&self, simulation: &Simulation) -> Option<String> {
-        let best = self.ranked(simulation).first().map(|candidate| candidate.launch);
+        let best = self.admitting(simulation).min_by(|left, right| left.order().cmp(&right.order()));
+        let best = best.map(|candidate| candidate.launch);
         let nearest = || self.standing(&mut Standings::default(), simulation).nearest.map(|missed| missed.launch);
         best.or_else(nearest).map(|launch| launch.kind.name.clone())
     }
@@ -261,29 +277,48 @@ impl<'a> Ranking<'a> {
         self.unsuited.iter().chain(&self.suiting)
     }
 
-    /// Asks every series once more, now that pods have come, and every launch about room, unless that is known of a class
-    /// which stands alike: O(series), and O(launches) where it is not.
+    /// Asks every series once more, now that pods have come, and every type about room: O(series + types), and O(launches) once
+    /// for all classes in one position.
     fn standing(&self, known: &mut Standings<'a>, simulation: &Simulation) -> Standing<'a> {
         let obstacles = |Way { series, shape }: &Way<'a>| {
             let is_of_shape = shape.is_of(simulation, series.node);
             (series.number, is_of_shape.then(|| simulation.obstacles(self.class, series.node)))
         };
-        let position: Position = (simulation.requests(self.class).to_vec(), self.ways().map(obstacles).collect());
-        let find = |(_, obstacles): &Position| self.standing_with(obstacles, simulation);
-        known.0.entry(position).or_insert_with_key(find).clone()
+        let position: Position = self.ways().map(obstacles).collect();
+        let in_position =
+            known.0.entry(position).or_insert_with_key(|position| (self.stands(position), BTreeMap::new()));
+        let (stands, of_requests) = in_position;
+        let requests = simulation.requests(self.class).to_vec();
+        of_requests.entry(requests).or_insert_with(|| self.standing_on(stands, simulation)).clone()
     }
 
-    fn standing_with(&self, obstacles: &[(usize, Option<Obstacles>)], simulation: &Simulation) -> Standing<'a> {
+    /// One for each type, room and obstacles: whatever is requested, the nearest launch is among these.
+    fn stands(&self, position: &Position) -> Vec<Stand<'a>> {
+        let mut of_type: Vec<Vec<Stand<'a>>> = (0..self.launches.type_count()).map(|_| Vec::new()).collect();
+        for (way, (Way { series, .. }, (_, obstacles))) in self.ways().zip(position).enumerate() {
+            for launch in self.launches.of_series(series) {
+                let stands = &mut of_type[launch.number_of_type()];
+                let order = |launch: &Launch<'a>| (launch.offering.zone.as_str(), launch.position);
+                let alike = |stand: &&mut Stand<'a>| stand.obstacles == *obstacles && launch.has_room(&stand.room);
+                match stands.iter_mut().find(alike) {
+                    Some(stand) if order(&launch) < order(&stand.launch) => (stand.launch, stand.way) = (launch, way),
+                    Some(_) => {}
+                    None => stands.push(Stand { obstacles: *obstacles, launch, room: launch.room(), way }),
+                }
+            }
+        }
+        of_type.into_iter().flatten().collect()
+    }
+
+    fn standing_on(&self, stands: &[Stand<'a>], simulation: &Simulation) -> Standing<'a> {
         let types = self.launches.type_count();
         let mut fits = vec![false; types];
         let mut refused: Vec<Option<Missed<'a>>> = vec![None; types];
-        for (way, (Way { series, .. }, (_, obstacles))) in self.ways().zip(obstacles).enumerate() {
-            for launch in self.launches.of_series(series) {
-                let number = launch.number_of_type();
-                match miss(self.class, *obstacles, &launch.room(), simulation) {
-                    None => fits[number] = true,
-                    Some(miss) => keep_nearest(&mut refused[number], Missed { miss, launch, way }),
-                }
+        for Stand { obstacles, launch, room, way } in stands {
+            let number = launch.number_of_type();
+            match miss(self.class, *obstacles, room, simulation) {
+                None => fits[number] = true,
+                Some(miss) => keep_nearest(&mut refused[number], Missed { miss, launch: *launch, way: *way }),
             }
         }
         let refused = refused.into_iter().zip(&fits).filter(|(_, fits)| !**fits);
@@ -297,13 +332,16 @@ impl<'a> Ranking<'a> {
     }
 }
 
-/// As candidates, the best first.
-fn ranked<'a>(
+fn candidates<'a>(
     requests: &Resources,
     launches: impl IntoIterator<Item = (Launch<'a>, &'a ShapeClass)>,
-) -> Vec<Candidate<'a>> {
-    let scored = |(launch, shape)| Candidate { score: score(requests, launch), launch, shape };
-    let mut ranked: Vec<Candidate<'a>> = launches.into_iter().map(scored).collect();
+) -> impl Iterator<Item = Candidate<'a>> {
+    launches.into_iter().map(|(launch, shape)| Candidate { score: score(requests, launch), launch, shape })
+}
+
+/// The best first.
+fn in_order<'a>(candidates: impl Iterator<Item = Candidate<'a>>) -> Vec<Candidate<'a>> {
+    let mut ranked: Vec<Candidate<'a>> = candidates.collect();
     ranked.sort_by(|left, right| left.order().cmp(&right.order()));
     ranked
 }
@@ -370,5 +408,43 @@ impl Fit {
             Price::Known(price) => Some(price),
             Price::Unknown => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, Shaper, default_requirements, demands};
+    use super::*;
+    use crate::{catalog, lower};
+
+    /// What depends on the launches alone is found once for pods that differ in what they request, for there may be thousands.
+    #[test]
+    fn pods_that_request_different_amounts_stand_in_one_position() {
+        let pod = |at: usize| {
+            format!(
+                "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{at:02}}}\nspec: {{containers: [{{name: c, resources: \
+                 {{requests: {{cpu: {}}}}}}}]}}\nstatus: {{phase: Pending, conditions: [{{type: PodScheduled, status: 'False', \
+                 reason: Unschedulable}}]}}\n",
+                500 + at
+            )
+        };
+        let manifest = lower::parse_manifest(&(0..30).map(pod).collect::<String>()).unwrap();
+        let (snapshot, options) = (manifest.into_snapshot(), Options::default());
+        let catalog = catalog::builtin("generic").unwrap();
+        let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
+        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
+        let pods = || snapshot.pods().iter().map(|pod| &**pod);
+        let launches = demands.launches(pods(), (&catalog, &options, None), &mut simulation);
+        let mut known = Standings::default();
+        let mut lacking = BTreeSet::new();
+        for pod in pods() {
+            let class = simulation.class_of(&pod.name).unwrap();
+            let ranking = Ranking::of(class, &pod.requests, launches.shapes(pod).unwrap(), &launches, &simulation);
+            lacking.insert(ranking.nearest_miss(None, &mut known, &simulation).unwrap().refusal.to_string());
+        }
+        assert_eq!(known.0.len(), 1);
+        let (stands, of_requests) = known.0.values().next().unwrap();
+        assert_eq!(stands.len(), launches.type_count(), "one of each type, in whatever zone");
+        assert_eq!((of_requests.len(), lacking.len()), (30, 30));
     }
 }

@@ -52,6 +52,13 @@ impl Lots {
         taken.and_then(|taken| usize::try_from(*taken).ok()).unwrap_or(1).max(1)
     }
 
+    /// The same lots for nodes that they share with others, whatever labels these ask for.
+    pub(super) fn in_company(&self, market: &Market<'_>) -> Self {
+        let needs = |lot: &Lot| lot.needs.iter().map(|needs| market.in_company(*needs)).collect();
+        let all = self.all.iter().map(|lot| Lot { needs: needs(lot), ..lot.clone() }).collect();
+        Self { all, seats: self.seats.clone() }
+    }
+
     /// Equal pods together.
     pub(super) fn of(market: &Market<'_>, units: &[Unit<'_>], simulation: &Simulation) -> Self {
         let seats = Seats::wanted(units, simulation);

@@ -60,10 +60,11 @@ pub(super) struct Market<'a> {
     /// In how many zones there are offers.
     pub(super) zone_count: usize,
     parts: Parts,
+    shared_label_sets: Vec<usize>,
     /// By class, the number of what it needs of a node beside room.
     needs: BTreeMap<ClassId, usize>,
-    /// The same for pods that must share their host with others, if its labels may be more than they ask for.
-    in_company: BTreeMap<ClassId, usize>,
+    /// By number, that of the same for pods that share their node with others: its labels may be more than they ask for.
+    in_company: Vec<usize>,
     areas: Vec<Place<'a>>,
     launches: &'a Launches<'a>,
     /// By series, the number of its area.
@@ -88,11 +89,10 @@ impl<'a> Market<'a> {
         areas.dedup();
         let area_of: Vec<usize> =
             of_series.iter().map(|place| areas.binary_search(place).unwrap_or_default()).collect();
-        let Needs { of_class: needs, examples, mut met } = Needs::of(classes, launches, simulation);
-        let in_company = meet_in_company(&mut met, examples.len(), (classes, launches), simulation);
-        let mut suiting = vec![Vec::new(); examples.len() + in_company.len()];
+        let Needs { of_class: needs, examples, in_company, met } = Needs::of(classes, launches, simulation);
+        let mut suiting = vec![Vec::new(); examples.len()];
         for (number, met) in met.iter().enumerate() {
-            met.all.numbers().for_each(|needs| suiting[needs].push(number));
+            met.all.numbers().filter(|needs| *needs < examples.len()).for_each(|needs| suiting[needs].push(number));
         }
         let types = types(&met, launches);
         let in_areas = all.iter().zip(&met).flat_map(|(series, met)| {
@@ -105,7 +105,10 @@ impl<'a> Market<'a> {
         let zones: BTreeSet<&str> = areas.iter().map(|(_, zone)| *zone).collect();
         let number = |zone: &str| zones.iter().take_while(|other| **other < zone).count();
         let offers_in_areas = offers(in_areas);
+        let is_shared =
+            |labels: &usize| launches.with_label_set(*labels).iter().all(|series| met[series.number].labels.is_empty());
         Self {
+            shared_label_sets: (0..launches.label_sets()).filter(is_shared).collect(),
             parts: Parts::of(&offers_in_areas, &examples, launches),
             offers: offers_in_areas,
             of_types: offers(by_type),
@@ -129,14 +132,24 @@ impl<'a> Market<'a> {
         self.needs(class).is_some_and(|needs| self.met[series.number].labels.contains(needs))
     }
 
+    /// Whether a pod of the class may come to a node of a series for the sake of others, as far as labels go.
+    pub(super) fn may_join(&self, series: &Series, class: ClassId) -> bool {
+        let meets = |needs: usize| self.met[series.number].all.contains(self.in_company(needs));
+        self.makes(series, class) || self.needs(class).is_some_and(meets)
+    }
+
+    /// The number of the same needs for pods that share their node with others.
+    pub(super) fn in_company(&self, needs: usize) -> usize {
+        self.in_company.get(needs).copied().unwrap_or(needs)
+    }
+
     /// Numbers of what pods of these classes need together of one node. Where they need different things, the node may have
     /// labels that only some of them ask for.
     pub(super) fn needs_together(&self, classes: &[ClassId]) -> Vec<usize> {
         let own = |class: &ClassId| self.needs(*class).unwrap_or(usize::MAX);
         let equal = classes.windows(2).all(|pair| own(&pair[0]) == own(&pair[1]));
-        let in_company = |class: &ClassId| self.in_company.get(class).copied().unwrap_or_else(|| own(class));
-        let mut needs: Vec<usize> =
-            if equal { classes.iter().map(own).collect() } else { classes.iter().map(in_company).collect() };
+        let of_class = |class: &ClassId| if equal { own(class) } else { self.in_company(own(class)) };
+        let mut needs: Vec<usize> = classes.iter().map(of_class).collect();
         needs.sort_unstable();
         needs.dedup();
         needs
@@ -202,6 +215,16 @@ impl<'a> Market<'a> {
         &self.parts.offers[part]
     }
 
+    /// The number of an offer's set of labels.
+    pub(super) fn label_set(&self, offer: usize) -> usize {
+        self.launches.number_of_labels(self.offers[offer].launch.series)
+    }
+
+    /// Numbers of the sets of labels that are there only for nodes which pods share that ask for different ones.
+    pub(super) fn shared_label_sets(&self) -> &[usize] {
+        &self.shared_label_sets
+    }
+
     /// How many areas there are.
     pub(super) fn area_count(&self) -> usize {
         self.areas.len()
@@ -256,7 +279,7 @@ impl<'a> Market<'a> {
     }
 
     fn meets(&self, offer: &Offer<'_>, class: ClassId) -> bool {
-        self.needs.get(&class).is_some_and(|needs| offer.meets.contains(*needs))
+        self.needs(class).is_some_and(|needs| offer.meets.contains(self.in_company(needs)))
     }
 }
 
@@ -390,41 +413,6 @@ fn different<'a>(launches: &'a Launches<'a>) -> Vec<Launch<'a>> {
     launches.with_rooms_of_their_own().filter(|launch| key(launch)).collect()
 }
 
-/// Numbers beyond the others for what classes with company need, met by every series that has the labels which they ask for,
-/// be they all that its `NodePool` adds or not. None where no series has other labels than another.
-fn meet_in_company(
-    met: &mut [Met],
-    first_number: usize,
-    (classes, launches): (&BTreeMap<ClassId, &Pod>, &Launches<'_>),
-    simulation: &Simulation,
-) -> BTreeMap<ClassId, usize> {
-    let label_sets: BTreeSet<&Labels> = launches.series().iter().map(|series| &*series.template_labels).collect();
-    let groups: BTreeSet<usize> =
-        classes.keys().filter_map(|class| simulation.host_group(*class)).map(|(group, _)| group).collect();
-    if groups.is_empty() || label_sets.len() < 2 {
-        return BTreeMap::new();
-    }
-    let has_company = |class: ClassId| {
-        simulation.host_group(class).is_some()
-            || simulation.host_groups_finding(class).any(|group| groups.contains(&group))
-    };
-    let in_company = classes.iter().filter(|(class, _)| has_company(**class));
-    let numbered = in_company.zip(first_number..).map(|((class, pod), number)| {
-        for shape in launches.shapes(pod).unwrap_or_default() {
-            let has_labels = |series: &&Series| {
-                shape.shape.template_labels.iter().all(|(key, value)| series.template_labels.get(key) == Some(value))
-            };
-            let suits =
-                |series: &&Series| shape.is_of(simulation, series.node) && simulation.meets_needs(*class, series.node);
-            for series in launches.series().iter().filter(has_labels).filter(suits) {
-                Arc::make_mut(&mut met[series.number].all).insert(number);
-            }
-        }
-        (*class, number)
-    });
-    numbered.collect()
-}
-
 /// A launch is an offer if it meets the needs of somebody, and no other of its stall beats it.
 fn offers<'a>(launches: impl Iterator<Item = (Stall, Launch<'a>, Arc<NeedSet>)>) -> Vec<Offer<'a>> {
     let mut by_stall: BTreeMap<Stall, Vec<Offer<'a>>> = BTreeMap::new();
@@ -438,10 +426,11 @@ fn offers<'a>(launches: impl Iterator<Item = (Stall, Launch<'a>, Arc<NeedSet>)>)
     offers
 }
 
-/// Of two at one price, the larger one comes first, then the first of the launches.
+/// Of two at one price, the larger one comes first, then the one with fewer labels, then the first of the launches.
 fn by_area_and_price(left: &Offer<'_>, right: &Offer<'_>) -> Ordering {
     let by_price = left.price.total_cmp(&right.price).then_with(|| right.room.cmp(&left.room));
-    left.area.cmp(&right.area).then(by_price).then(left.launch.position.cmp(&right.launch.position))
+    let order = |offer: &Offer<'_>| (offer.launch.template_labels().len(), offer.launch.position);
+    left.area.cmp(&right.area).then(by_price).then_with(|| order(left).cmp(&order(right)))
 }
 
 /// Larger nodes of unknown price are taken to cost more.

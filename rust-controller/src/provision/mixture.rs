@@ -201,7 +201,7 @@ impl Bought {
 }
 
 /// Whether an empty node of the offer may hold a pod of the lot.
-fn may_hold(offer: &Offer<'_>, lot: &Lot) -> bool {
+pub(super) fn may_hold(offer: &Offer<'_>, lot: &Lot) -> bool {
     lot.needs.iter().all(|needs| offer.meets.contains(*needs))
         && lot.area.is_none_or(|area| area == offer.area)
         && lot.requests.iter().zip(&offer.room).all(|(asked, room)| asked <= room)

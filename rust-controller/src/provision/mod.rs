@@ -20,6 +20,7 @@ mod exchange;
 mod existing;
 mod fill;
 mod holders;
+mod label_sets;
 mod launch;
 pub mod least_waste;
 mod lots;
@@ -37,6 +38,7 @@ mod prices;
 mod relaunch;
 mod repack;
 pub mod shape;
+mod share;
 mod singles;
 mod zones;
 
@@ -137,6 +139,8 @@ pub enum Unplaceable {
     NoType(NearestMiss),
     /// Some node type would do, were it not for other pods that wait: what refuses on the one that comes nearest.
     Hindered(NearestMiss),
+    /// No node with the pods whose host it must share has room for it; what refuses on the new node that comes nearest.
+    Crowded(NearestMiss),
     /// The options leave no node type at all.
     NoTypes,
     /// It claims devices through Dynamic Resource Allocation, and nothing here can judge where they are.

@@ -12,6 +12,7 @@ use super::lots::{Lots, Unit};
 use super::market::Market;
 use super::mixture::{Batch, Terms, cheapest_mixture};
 use super::repack::{MOST_PODS, Repacked, repack};
+use super::share::share;
 use super::singles::Singles;
 use super::zones::fill_up;
 use super::{LowerBound, Options};
@@ -183,18 +184,17 @@ fn round<'a>(
     let terms = terms(options, market, &lots);
     let batches = cheapest_mixture(market, &lots, terms, effort);
     let packing = Packing { settled, lots, batches };
-    let may_repack = terms.nodes_per_zone == 0 && pods.len() <= MOST_PODS;
-    if let Some(repacked) = may_repack
-        .then(|| repack((market, &packing.lots), &units, (&packing.settled, &packing.batches), simulation, effort))
-        .flatten()
-    {
-        let cheaper = Packing::of(&repacked, units, market, simulation);
-        let before = bins.mark();
-        let left = seat(pods, waiting, (&cheaper, &bundles), market, bins, simulation);
-        if !left.iter().any(|pod| repacked.holds(*pod) || bundles.follows(*pod)) {
-            return left;
+    if terms.nodes_per_zone == 0 {
+        let held = packing.held();
+        let may_repack = pods.len() <= MOST_PODS;
+        for cheaper in packing.cheaper(&units, (market, may_repack), effort, simulation) {
+            let before = bins.mark();
+            let left = seat(pods, waiting, (&cheaper, &bundles), market, bins, simulation);
+            if !left.iter().any(|pod| held.contains(pod) || bundles.follows(*pod)) {
+                return left;
+            }
+            bins.return_to(before, pods, simulation);
         }
-        bins.return_to(before, pods, simulation);
     }
     seat(pods, waiting, (&packing, &bundles), market, bins, simulation)
 }
@@ -239,6 +239,32 @@ fn seat<'a>(
 }
 
 impl Packing {
+    /// Others for the same units that cost less, the cheapest first: with nodes for pods that ask for different labels, and, if
+    /// there are few, packed again.
+    fn cheaper(
+        &self,
+        units: &[Unit<'_>],
+        (market, may_repack): (&Market<'_>, bool),
+        effort: &Effort,
+        simulation: &mut Simulation,
+    ) -> Vec<Self> {
+        let lots = self.lots.in_company(market);
+        let shared = share(market, &lots, &self.batches, effort);
+        let batches = shared.as_ref().unwrap_or(&self.batches);
+        let repacked =
+            may_repack.then(|| repack((market, &lots), units, (&self.settled, batches), simulation, effort)).flatten();
+        let repacked = repacked.map(|repacked| Self::of(&repacked, units.to_vec(), market, simulation));
+        let shared = shared.map(|batches| Self { settled: self.settled.clone(), lots: self.lots.clone(), batches });
+        repacked.into_iter().chain(shared).collect()
+    }
+
+    /// The pods for which there is a place.
+    fn held(&self) -> BTreeSet<usize> {
+        let lots: BTreeSet<usize> =
+            self.batches.iter().flat_map(|batch| batch.filling.iter().map(|(lot, _)| *lot)).collect();
+        lots.into_iter().flat_map(|lot| self.lots.all[lot].pods.iter().copied()).collect()
+    }
+
     /// The same units on other nodes, and in other areas.
     fn of(repacked: &Repacked, mut units: Vec<Unit<'_>>, market: &Market<'_>, simulation: &Simulation) -> Self {
         for unit in units.iter_mut().filter(|unit| unit.area.is_some()) {

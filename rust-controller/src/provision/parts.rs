@@ -1,7 +1,7 @@
 //! The market in parts that have nothing to do with one another.
 //!
-//! A node has the labels of one `NodePool`, so pods that ask for different ones share no node unless they must. They are served
-//! apart: prices, fillings and mergers then cost what each set of labels costs by itself, not the product of sets and pods.
+//! A node has the labels of one `NodePool`. Pods that ask for different ones are served apart: prices, fillings and mergers then
+//! cost what each set of labels costs by itself, not the product of sets and pods. What their nodes have left is shared later.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

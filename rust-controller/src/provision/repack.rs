@@ -41,13 +41,6 @@ pub(super) struct Repacked {
     pub(super) nodes: Vec<(usize, Vec<usize>)>,
 }
 
-impl Repacked {
-    /// Whether the unit of a pod has a place.
-    pub(super) fn holds(&self, pod: usize) -> bool {
-        self.nodes.iter().any(|(_, pods)| pods.contains(&pod))
-    }
-}
-
 /// Looks for nodes that hold the same units as those of a mixture and cost less. The simulation is as before when this
 /// returns.
 ///

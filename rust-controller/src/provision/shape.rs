@@ -17,10 +17,12 @@ pub struct Shape {
     /// On well-known keys, with old keys in their stable form; sorted, without repetition. They become requirements
     /// of the `NodePool`.
     pub requirements: Vec<Requirement>,
-    /// Labels on other keys that the pod asks for. They become labels of the `NodePool`'s template.
+    /// Labels on other keys with which a node is what the pod asks for. They become labels of the `NodePool`'s template.
     pub template_labels: Labels,
     /// Node names that it must not have, which no new node has.
     pub other_names: Vec<Requirement>,
+    /// What the pod asks of labels on other keys, sorted: other values than those above may do as well.
+    pub own: Vec<Requirement>,
 }
 
 /// Why no new node can be what the pod asks for.
@@ -149,8 +151,11 @@ impl<'a> Shaper<'a> {
                 any_value(key, requirements)?;
             } else if self.is_well_known(key) {
                 shape.requirements.extend(requirements);
-            } else if let Some(value) = template_label(key, requirements)? {
-                shape.template_labels.insert(key.to_owned(), value);
+            } else {
+                shape.own.extend(requirements.iter().cloned());
+                if let Some(value) = template_label(key, requirements)? {
+                    shape.template_labels.insert(key.to_owned(), value);
+                }
             }
         }
         let unsaid = |default: &&Requirement| shape.requirements.iter().all(|said| said.key != default.key);
@@ -158,13 +163,30 @@ impl<'a> Shaper<'a> {
         shape.requirements.extend(defaults);
         shape.requirements.sort();
         shape.requirements.dedup();
-        shape.template_labels.retain(|key, _| self.told_apart.as_ref().is_none_or(|keys| keys.contains(key)));
+        let is_told_apart = |key: &String| self.told_apart.as_ref().is_none_or(|keys| keys.contains(key));
+        shape.template_labels.retain(|key, _| is_told_apart(key));
+        shape.own.retain(|own| is_told_apart(&own.key));
+        shape.own.sort();
+        shape.own.dedup();
         shape.other_names.clone_from(&term.fields);
         match term.fields.iter().find(|field| field.operator != Operator::NotIn) {
             Some(named) => Err(ShapeError::NamedNode(named.clone())),
             None => Ok(shape),
         }
     }
+}
+
+/// Labels on keys of one's own that meet all of these requirements, if any do.
+pub(super) fn labels_meeting(asked: &BTreeSet<&Requirement>) -> Option<Labels> {
+    let mut by_key: BTreeMap<&str, Vec<Requirement>> = BTreeMap::new();
+    for requirement in asked {
+        by_key.entry(&requirement.key).or_default().push((*requirement).clone());
+    }
+    let label = |(key, requirements): (&str, Vec<Requirement>)| match template_label(key, requirements) {
+        Ok(value) => value.map(|value| Ok((key.to_owned(), value))),
+        Err(error) => Some(Err(error)),
+    };
+    by_key.into_iter().filter_map(label).collect::<Result<Labels, ShapeError>>().ok()
 }
 
 /// A new node has a host name and belongs to a `NodePool`, of names that nobody can know: any requirement on them holds,
@@ -235,11 +257,12 @@ impl Shape {
     /// The same, as the placement that a new node is held against.
     #[must_use]
     pub fn placement(&self, tolerations: &[Toleration]) -> Placement {
-        let term = NodeSelectorTerm { labels: self.requirements.clone(), fields: self.other_names.clone() };
+        let labels = self.requirements.iter().chain(&self.own).cloned().collect();
+        let term = NodeSelectorTerm { labels, fields: self.other_names.clone() };
         let asks_something = !term.labels.is_empty() || !term.fields.is_empty();
         Placement {
             node_name: None,
-            node_selector: self.template_labels.clone(),
+            node_selector: Labels::new(),
             node_affinity: asks_something.then(|| vec![term]),
             tolerations: tolerations.to_vec(),
         }

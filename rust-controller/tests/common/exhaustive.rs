@@ -4,7 +4,7 @@
 //! costs is the price of the cheapest type that holds its pods and is what they ask for. Of equal nodes and equal pods only one order is tried, and
 //! what costs as much as the best so far is given up.
 
-use crate::tiny::{Amount, Existing, Pin, Rule, Tiny};
+use crate::tiny::{Amount, Existing, Label, Pin, Rule, Tiny};
 
 /// The pods that share a host.
 struct Host {
@@ -98,14 +98,20 @@ impl Search<'_> {
     /// What a host with these pods costs; none where no type holds them, or is what they ask for.
     fn price(&self, host: usize) -> Option<u64> {
         let Host { zone, requests, pods, existing, .. } = &self.hosts[host];
-        let there = self.case.workloads.iter().zip(pods).filter(|(_, pods)| **pods > 0);
-        let pins: Vec<Pin> = there.map(|(workload, _)| workload.pin).collect();
+        let there = || self.case.workloads.iter().zip(pods).filter(|(_, pods)| **pods > 0);
+        let pins: Vec<Pin> = there().map(|(workload, _)| workload.pin).collect();
         if pins.iter().any(|pin| matches!(pin, Pin::Zone(other) if other != zone)) {
             return None;
         }
         if let Some(allocatable) = existing {
             let of_no_type = !pins.iter().any(|pin| matches!(pin, Pin::Kind(_)));
-            return allocatable.less(*requests).filter(|_| of_no_type).map(|_| 0);
+            let without_labels = there().all(|(workload, _)| workload.label.is_met_by_none());
+            return allocatable.less(*requests).filter(|_| of_no_type && without_labels).map(|_| 0);
+        }
+        let values = || std::iter::once(None).chain((0..Label::VALUES).map(Some));
+        let meets_all = |team, tier| there().all(|(workload, _)| workload.label.admits(team, tier));
+        if !values().any(|team| values().any(|tier| meets_all(team, tier))) {
+            return None;
         }
         let pods: usize = pods.iter().sum();
         let holds = |number: usize| {

@@ -32,8 +32,8 @@ impl Rule {
     pub(crate) const ALL: [Self; 5] =
         [Self::Nothing, Self::ZoneSpread, Self::HostSpread, Self::ZoneTogether, Self::HostApart];
 
-    /// In the specification of a pod that is of a workload.
-    fn spec(self, workload: usize) -> String {
+    /// In the specification of a pod that is of a workload and asks for this label.
+    fn spec(self, workload: usize, label: Label) -> String {
         let selector = format!("labelSelector: {{matchLabels: {{app: w{workload}}}}}");
         let spread = |topology: &str| {
             format!(
@@ -44,16 +44,32 @@ impl Rule {
         let affinity = |kind: &str, topology: &str| {
             let to = if let Self::ZoneNear(other) | Self::HostNear(other) = self { other } else { workload };
             let term = format!("{{topologyKey: {topology}, labelSelector: {{matchLabels: {{app: w{to}}}}}}}");
-            format!("affinity: {{{kind}: {{requiredDuringSchedulingIgnoredDuringExecution: [{term}]}}}}, ")
+            format!("{kind}: {{requiredDuringSchedulingIgnoredDuringExecution: [{term}]}}")
         };
-        match self {
-            Self::Nothing => String::new(),
+        let spread_over = match self {
             Self::ZoneSpread => spread("topology.kubernetes.io/zone"),
             Self::HostSpread => spread("kubernetes.io/hostname"),
+            _ => String::new(),
+        };
+        let of_pods = match self {
+            Self::Nothing | Self::ZoneSpread | Self::HostSpread => String::new(),
             Self::ZoneTogether | Self::ZoneNear(_) => affinity("podAffinity", "topology.kubernetes.io/zone"),
             Self::HostNear(_) => affinity("podAffinity", "kubernetes.io/hostname"),
             Self::HostApart => affinity("podAntiAffinity", "kubernetes.io/hostname"),
             Self::ZoneApart => affinity("podAntiAffinity", "topology.kubernetes.io/zone"),
+        };
+        let of_node = match label.spec() {
+            asked if asked.is_empty() => asked,
+            asked => format!(
+                "nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{nodeSelectorTerms: [{{matchExpressions: \
+                 [{asked}]}}]}}}}"
+            ),
+        };
+        let affinities: Vec<String> = [of_pods, of_node].into_iter().filter(|each| !each.is_empty()).collect();
+        if affinities.is_empty() {
+            spread_over
+        } else {
+            format!("{spread_over}affinity: {{{}}}, ", affinities.join(", "))
         }
     }
 }
@@ -66,6 +82,74 @@ pub(crate) enum Pin {
     Zone(usize),
     /// Of this type, by number.
     Kind(usize),
+}
+
+/// Which labels a pod asks for that only a `NodePool` gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Label {
+    /// None, and any will do.
+    Nothing,
+    /// `team` of this value.
+    Team(usize),
+    /// `team` of this value or the next.
+    TeamOf(usize),
+    /// Some `team`.
+    AnyTeam,
+    /// Not `team` of this value.
+    NotTeam(usize),
+    /// `tier` of this value.
+    Tier(usize),
+    /// `rank` above this.
+    RankAbove(usize),
+}
+
+impl Label {
+    /// Of the values that are asked for, no more are told apart.
+    pub(crate) const VALUES: usize = 4;
+
+    fn random(random: &mut Random) -> Self {
+        let value = random.below(Self::VALUES - 1);
+        match random.below(8) {
+            0 | 1 => Self::Team(value),
+            2 => Self::TeamOf(value),
+            3 => Self::AnyTeam,
+            4 => Self::NotTeam(value),
+            5 => Self::Tier(value),
+            6 => Self::RankAbove(value),
+            _ => Self::Nothing,
+        }
+    }
+
+    /// Whether a node with this `team` and `tier`, if any, and any `rank` that is high enough is what it asks for.
+    pub(crate) fn admits(self, team: Option<usize>, tier: Option<usize>) -> bool {
+        match self {
+            Self::Nothing | Self::RankAbove(_) => true,
+            Self::Team(value) => team == Some(value),
+            Self::TeamOf(value) => team.is_some_and(|team| team == value || team == value + 1),
+            Self::AnyTeam => team.is_some(),
+            Self::NotTeam(value) => team != Some(value),
+            Self::Tier(value) => tier == Some(value),
+        }
+    }
+
+    /// Whether a node without labels will do.
+    pub(crate) fn is_met_by_none(self) -> bool {
+        matches!(self, Self::Nothing | Self::NotTeam(_))
+    }
+
+    /// In the specification of a pod that has no other node affinity.
+    fn spec(self) -> String {
+        let (key, operator, values) = match self {
+            Self::Nothing => return String::new(),
+            Self::Team(value) => ("team", "In", format!("v{value}")),
+            Self::TeamOf(value) => ("team", "In", format!("v{value}, v{}", value + 1)),
+            Self::AnyTeam => ("team", "Exists", String::new()),
+            Self::NotTeam(value) => ("team", "NotIn", format!("v{value}")),
+            Self::Tier(value) => ("tier", "In", format!("v{value}")),
+            Self::RankAbove(value) => ("rank", "Gt", format!("'{value}'")),
+        };
+        format!("{{key: {key}, operator: {operator}, values: [{values}]}}")
+    }
 }
 
 /// Milli-cores, mebibytes and devices.
@@ -101,6 +185,7 @@ impl Amount {
 pub(crate) struct Workload {
     pub(crate) rule: Rule,
     pub(crate) pin: Pin,
+    pub(crate) label: Label,
     pub(crate) replicas: usize,
     pub(crate) requests: Amount,
 }
@@ -142,7 +227,7 @@ impl Tiny {
             let cpu = *random.pick(&[250, 500, 1000, 1500, 2000, 3000]);
             let requests = Amount { cpu, memory: 512 * random.between(1, 15), gpus: 0 };
             let replicas = usize::try_from(replicas).unwrap();
-            workloads.push(Workload { rule, pin: Pin::Nothing, replicas, requests });
+            workloads.push(Workload { rule, pin: Pin::Nothing, label: Label::Nothing, replicas, requests });
         }
         let zones = 1 + random.below(3);
         let existing = if random.chance(25) { 1 + random.below(2) } else { 0 };
@@ -154,6 +239,9 @@ impl Tiny {
         let mut case = Self { zones, kinds: kinds(random), existing, workloads };
         if random.chance(40) {
             case.single_out(random);
+        }
+        if random.chance(30) {
+            case.workloads.iter_mut().for_each(|workload| workload.label = Label::random(random));
         }
         case
     }
@@ -213,12 +301,12 @@ impl Tiny {
                  {{capacity: {resources}, allocatable: {resources}, conditions: [{{type: Ready, status: 'True'}}]}}\n"
             )
         });
-        let workloads = self.workloads.iter().enumerate().map(|(number, Workload { rule, pin, replicas, requests })| {
+        let workloads = self.workloads.iter().enumerate().map(|(number, Workload { rule, pin, label, replicas, requests })| {
             format!(
                 "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: w{number}}}\nspec:\n  replicas: {replicas}\n  \
                  selector: {{matchLabels: {{app: w{number}}}}}\n  template:\n    metadata: {{labels: {{app: w{number}}}}}\n    \
                  spec: {{{}{}containers: [{{name: c, resources: {{requests: {{{}}}}}}}]}}\n",
-                rule.spec(number),
+                rule.spec(number, *label),
                 pin.spec(),
                 requests.text()
             )
