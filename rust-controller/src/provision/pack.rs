@@ -141,8 +141,8 @@ fn fewer_zones<'a, 'c>(
     market: &Market<'a>,
     simulation: &Simulation,
 ) -> Option<BTreeSet<&'a str>> {
-    let mut zones: BTreeSet<&str> = BTreeSet::new();
-    spread.into_iter().for_each(|class| zones.extend(market.zones_suiting(class, simulation)));
+    let mut zones: BTreeSet<&str> =
+        spread.into_iter().flat_map(|class| market.zones_suiting(class, simulation)).collect();
     if zones.is_empty() {
         return None;
     }
@@ -185,12 +185,13 @@ fn round<'a>(
     let batches = cheapest_mixture(market, &lots, terms, effort);
     let packing = Packing { settled, lots, batches };
     if terms.nodes_per_zone == 0 {
-        let held = packing.held();
+        let mut held = None;
         let may_repack = pods.len() <= MOST_PODS;
         for cheaper in packing.cheaper(&units, (market, may_repack), effort, simulation) {
             let before = bins.mark();
             let left = seat(pods, waiting, (&cheaper, &bundles), market, bins, simulation);
-            if !left.iter().any(|pod| held.contains(pod) || bundles.follows(*pod)) {
+            if !left.iter().any(|pod| held.get_or_insert_with(|| packing.held()).contains(pod) || bundles.follows(*pod))
+            {
                 return left;
             }
             bins.return_to(before, pods, simulation);
@@ -248,8 +249,12 @@ impl Packing {
         effort: &Effort,
         simulation: &mut Simulation,
     ) -> Vec<Self> {
+        let label_sets: BTreeSet<usize> = self.batches.iter().map(|batch| market.label_set(batch.offer)).collect();
+        if label_sets.len() < 2 && !may_repack {
+            return Vec::new();
+        }
         let lots = self.lots.in_company(market);
-        let shared = share(market, &lots, &self.batches, effort);
+        let shared = (label_sets.len() > 1).then(|| share(market, &lots, &self.batches, effort)).flatten();
         let batches = shared.as_ref().unwrap_or(&self.batches);
         let repacked =
             may_repack.then(|| repack((market, &lots), units, (&self.settled, batches), simulation, effort)).flatten();

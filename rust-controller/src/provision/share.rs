@@ -4,7 +4,7 @@
 //! have more labels than some of its pods ask for. So where that costs less, the pods of a node move to what others have left,
 //! or two nodes become one with the labels of both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::effort::Effort;
 use super::fill::Filling;
@@ -25,10 +25,6 @@ const LEAST_SAVING: f64 = 1e-9;
 ///
 /// O(nodes² × lots of a node + pairs × offers) for the nodes that are looked at.
 pub(super) fn share(market: &Market<'_>, lots: &Lots, batches: &[Batch], effort: &Effort) -> Option<Vec<Batch>> {
-    let sets: BTreeSet<usize> = batches.iter().map(|batch| market.label_set(batch.offer)).collect();
-    if sets.len() < 2 {
-        return None;
-    }
     let mut sharing = Sharing::of(market, lots, batches);
     let moved = sharing.move_to_others();
     let merged = sharing.merge_pairs();
