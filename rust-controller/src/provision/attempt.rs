@@ -243,6 +243,11 @@ impl<'a> Attempt<'a> {
         self.packed.bound = LowerBound::of(&placed, &market, simulation);
     }
 
+    /// Whether some pod gets no node.
+    pub(super) fn leaves_somebody_out(&self) -> bool {
+        !self.packed.left_out.is_empty()
+    }
+
     /// Why each pod is left out that is, by position among the rest.
     pub(super) fn why(&self) -> Vec<(usize, Arc<Unplaceable>)> {
         let left_out = &self.packed.left_out;

@@ -206,40 +206,47 @@ pub fn plan_within_budget(snapshot: &Snapshot, catalog: &Catalog, options: &Opti
     plan_with(snapshot, catalog, options, &Effort::of(options.budget))
 }
 
-fn pods<'p>(waiting: impl Iterator<Item = &'p Waiting<'p>>) -> impl Iterator<Item = &'p Pod> {
-    waiting.map(|waiting| &**waiting.pod)
-}
-
 fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: &Effort) -> Plan {
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
     let (mut simulation, demands) = demands::simulate(snapshot, &shaper);
     let on_existing = place_on_existing(snapshot, &mut simulation);
-    let (everywhere, in_zones, wider);
+    let (everywhere, in_zones, wider, wider_in_zones);
     everywhere = demands.launches(pods(on_existing.rest.iter()), (catalog, options, None), &mut simulation);
     let attempts = Attempts { snapshot, launches: &everywhere, options };
     let mut best = attempts.first(on_existing, effort, &mut simulation);
-    let mut zones = None;
-    if let Some(fewer) = best.fewer_zones(snapshot) {
+    let fewer = best.fewer_zones(snapshot);
+    let mut there = None;
+    if let Some(zones) = &fewer {
         let on_existing = place_on_existing(snapshot, &mut simulation);
-        let from = (catalog, options, Some(&fewer));
+        let from = (catalog, options, Some(zones));
         in_zones = demands.launches(pods(on_existing.rest.iter()), from, &mut simulation);
-        let there = Attempts { launches: &in_zones, ..attempts }.first(on_existing, effort, &mut simulation);
-        if there.is_better_than(&best) {
-            (best, zones) = (there, Some(fewer));
-        }
+        there = Some(Attempts { launches: &in_zones, ..attempts }.first(on_existing, effort, &mut simulation));
+        there = there.filter(|there| there.is_better_than(&best));
     }
-    if best.hinders_somebody() {
-        // Others may be left over for new nodes.
-        wider = demands.launches(pods(best.pods()), (catalog, options, zones.as_ref()), &mut simulation);
+    if let Some(hindering) = there.take_if(|there| there.hinders_somebody()) {
+        wider_in_zones = demands.launches(pods(hindering.pods()), (catalog, options, fewer.as_ref()), &mut simulation);
+        there = Some(Attempts { launches: &wider_in_zones, ..attempts }.better(hindering, &mut simulation, effort));
+    }
+    // Where zones were left out, in vain or not at all, others may be left over for new nodes.
+    if best.hinders_somebody() && there.as_ref().is_none_or(Attempt::leaves_somebody_out) {
+        wider = demands.launches(pods(best.pods()), (catalog, options, None), &mut simulation);
         best = Attempts { launches: &wider, ..attempts }.better(best, &mut simulation, effort);
     }
-    if zones.is_some() {
-        let mut simulation = best.simulation.clone();
-        best.bound_by(
-            &demands.launches(pods(best.rest.iter()), (catalog, options, None), &mut simulation),
-            &simulation,
-        );
+    if let Some(mut there) = there.filter(|there| there.is_better_than(&best)) {
+        let mut simulation = there.simulation.clone();
+        let launches = demands.launches(pods(there.rest.iter()), (catalog, options, None), &mut simulation);
+        there.bound_by(&launches, &simulation);
+        best = there;
     }
+    written(best, (snapshot, catalog, options), effort)
+}
+
+fn pods<'p>(waiting: impl Iterator<Item = &'p Waiting<'p>>) -> impl Iterator<Item = &'p Pod> {
+    waiting.map(|waiting| &**waiting.pod)
+}
+
+/// The plan that comes of an attempt, with what is left to decide once it is known who goes where.
+fn written(best: Attempt<'_>, (snapshot, catalog, options): (&Snapshot, &Catalog, &Options), effort: &Effort) -> Plan {
     let why = best.why();
     let Attempt { fitting, rest, mut packed, launches, on_existing, mut simulation, .. } = best;
     let mut drafts = Drafts::of(snapshot, &rest, &on_existing);
