@@ -294,3 +294,31 @@ fn a_pod_takes_room_that_pods_with_more_labels_leave() {
         assert!(plan.pools.values().all(|pool| pool.labels.contains_key("team")));
     }
 }
+
+#[test]
+fn pods_that_share_a_host_as_one_group_get_hosts_one_by_one_where_they_would_be_left_out() {
+    let types = "
+version: 1
+nodeClassRef: {group: g.example.com, kind: Class, name: default}
+types:
+- {name: medium, arch: amd64, allocatable: {cpu: 4, memory: 14Gi, pods: 30}, zones: [a, b], pricePerHour: {on-demand: 0.2}}
+- {name: large, arch: amd64, allocatable: {cpu: 8, memory: 29Gi, pods: 30}, zones: [a, b], pricePerHour: {on-demand: 0.39}}
+";
+    let pod = |name: &str, app: &str, requests: &str, spec: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {app}, all: y}}}}\nspec: {{{spec} containers: \
+             [{{name: c, resources: {{requests: {{{requests}}}}}}}]}}\n"
+        )
+    };
+    // Any pod is company for the first six, and all ten are too many for one node.
+    let beside = rule("podAffinity", HOST, "matchLabels: {all: y}");
+    let group = (0..6).map(|at| pod(&format!("p{at}"), "p", "cpu: 1, memory: 4Gi", &beside));
+    let plain = (0..3).map(|at| pod(&format!("q{at}"), "q", "cpu: 100m, memory: 4Gi", ""));
+    let alone = pod("z", "z", "cpu: 300m, memory: 2Gi", &apart(ZONE, "z"));
+    let manifest: String = group.chain(plain).chain([alone]).collect();
+    let snapshot = lower::parse_manifest(&manifest).unwrap().into_snapshot();
+    let (types, options) = (catalog::parse("test", types).unwrap(), Options::default());
+    let plan = plan(&snapshot, &types, &options);
+    assert_eq!(check_plan(&snapshot, &types, &options, &plan), []);
+    assert_eq!(left_out(&plan), Vec::<&str>::new());
+}

@@ -13,7 +13,7 @@ use super::existing::{OnExisting, Waiting, place_urgent_first, take_back, usable
 use super::launch::Launches;
 use super::least_waste::Ranking;
 use super::market::Market;
-use super::pack::{Packed, pack};
+use super::pack::{Company, Packed, pack};
 use super::singles::join;
 use super::{LowerBound, Options, Unplaceable};
 use crate::feasibility::{ClassId, NodeId, Obstacles, Simulation};
@@ -65,6 +65,7 @@ pub(super) struct Attempts<'a, 'o> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) launches: &'a Launches<'a>,
     pub(super) options: &'o Options,
+    pub(super) company: Company,
 }
 
 impl<'a> Attempts<'a, '_> {
@@ -91,6 +92,14 @@ impl<'a> Attempts<'a, '_> {
         let of_few = effort.at_least(EFFORT_FOR_FEW);
         let for_tries = if few { &of_few } else { effort };
         let (mut best, mut is_first, mut vain) = (first, true, 0);
+        if !for_tries.is_spent() {
+            // Who is held together may find places one by one.
+            let apart = Self { company: Company::Ignored, ..*self }.attempt(&[], for_tries, simulation);
+            if apart.is_better_than(&best) {
+                hindered.clone_from(&apart.hindered);
+                (best, is_first) = (apart, false);
+            }
+        }
         for _ in 0..TRIES {
             hindered.truncate(MOST_URGENT);
             if vain == most_vain || hindered.is_empty() || hindered == urgent || for_tries.is_spent() {
@@ -137,7 +146,7 @@ impl<'a> Attempts<'a, '_> {
     ) -> Attempt<'a> {
         let OnExisting { fitting, rest } = on_existing;
         let mut with_all = with_fitting.clone();
-        let packed = pack(&rest, self.launches, (self.options, effort), &mut with_all);
+        let packed = pack(&rest, self.launches, (self.options, self.company, effort), &mut with_all);
         let mut attempt = Attempt {
             fitting,
             rest,
@@ -321,7 +330,8 @@ mod tests {
         let on_existing = place_on_existing(&snapshot, &mut simulation);
         let pods = snapshot.pods().iter().map(|pod| &**pod);
         let launches = demands.launches(pods, (&catalog, &options, None), &mut simulation);
-        let attempts = Attempts { snapshot: &snapshot, launches: &launches, options: &options };
+        let attempts =
+            Attempts { snapshot: &snapshot, launches: &launches, options: &options, company: Company::Sought };
         let first = attempts.first(on_existing, effort, &mut simulation);
         assert!(first.hinders_somebody());
         let before = effort.spent();

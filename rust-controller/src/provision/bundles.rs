@@ -29,11 +29,16 @@ pub(super) struct Bundle {
 const MOST_LEADERS: usize = 8;
 
 impl Bundles {
+    /// None, of so many pods.
+    pub(super) fn none(pods: usize) -> Self {
+        Self { by_leader: BTreeMap::new(), follows: vec![false; pods] }
+    }
+
     /// Pods that must share a host with each other, or with others that wait, since none of those that run has room: as many
     /// of each group as one node may hold, in their order. Those beyond that may find a place beside others, or none.
     /// O(pods × classes that lead), as no leader is tried again once it is full.
     pub(super) fn of(waiting: &[usize], pods: &[Waiting<'_>], market: &Market<'_>, simulation: &Simulation) -> Self {
-        let mut bundles = Self { by_leader: BTreeMap::new(), follows: vec![false; pods.len()] };
+        let mut bundles = Self::none(pods.len());
         let leaders = Leaders::of(waiting, pods, simulation);
         let mut of_class: BTreeMap<ClassId, Vec<Line<'_>>> = BTreeMap::new();
         for pod in waiting {

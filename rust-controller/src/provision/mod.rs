@@ -68,6 +68,7 @@ use attempt::{Attempt, Attempts};
 use bins::Bin;
 use effort::Effort;
 use launch::{Launch, Launches};
+use pack::Company;
 use pending::{Need, need};
 use shape::Shaper;
 
@@ -212,7 +213,7 @@ fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: 
     let on_existing = place_on_existing(snapshot, &mut simulation);
     let (everywhere, in_zones, wider, wider_in_zones);
     everywhere = demands.launches(pods(on_existing.rest.iter()), (catalog, options, None), &mut simulation);
-    let attempts = Attempts { snapshot, launches: &everywhere, options };
+    let attempts = Attempts { snapshot, launches: &everywhere, options, company: Company::Sought };
     let mut best = attempts.first(on_existing, effort, &mut simulation);
     let fewer = best.fewer_zones(snapshot);
     let mut there = None;

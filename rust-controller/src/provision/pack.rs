@@ -23,6 +23,15 @@ use crate::model::{Pod, key};
 /// that need more rounds are the business of [`Singles`].
 const ROUNDS: usize = 4;
 
+/// Whether nodes are sought for several pods at once: for those that must share a host, and for those that could share one in
+/// spite of different labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    Sought,
+    /// Each pod looks for a place by itself.
+    Ignored,
+}
+
 /// What was packed. Pods by their position among those that were given.
 pub(super) struct Packed<'a> {
     pub(super) bins: Vec<Bin<'a>>,
@@ -54,7 +63,7 @@ pub(super) struct Packed<'a> {
 pub(super) fn pack<'a>(
     pods: &[Waiting<'_>],
     launches: &'a Launches<'a>,
-    (options, effort): (&Options, &Effort),
+    (options, company, effort): (&Options, Company, &Effort),
     simulation: &mut Simulation,
 ) -> Packed<'a> {
     let mut classes: BTreeMap<ClassId, &Pod> = BTreeMap::new();
@@ -70,7 +79,7 @@ pub(super) fn pack<'a>(
         if !bins.all.is_empty() {
             waiting.retain(|pod| !bins.place_anywhere(*pod, pods[*pod].class, &market, simulation));
         }
-        waiting = round(pods, &waiting, &market, (options, effort), &mut bins, simulation);
+        waiting = round(pods, &waiting, &market, (options, company, effort), &mut bins, simulation);
         if waiting.is_empty() || waiting.len() == before {
             break;
         }
@@ -167,7 +176,7 @@ fn round<'a>(
     pods: &[Waiting<'_>],
     waiting: &[usize],
     market: &Market<'a>,
-    (options, effort): (&Options, &Effort),
+    (options, company, effort): (&Options, Company, &Effort),
     bins: &mut Bins<'a>,
     simulation: &mut Simulation,
 ) -> Vec<usize> {
@@ -175,7 +184,10 @@ fn round<'a>(
     let area_of = area_of(&settled, pods.len());
     let may_go_somewhere =
         |pod: usize| market.area_count() < 2 || area_of[pod].is_some() || !simulation.depends_on_area(pods[pod].class);
-    let bundles = Bundles::of(waiting, pods, market, simulation);
+    let bundles = match company {
+        Company::Sought => Bundles::of(waiting, pods, market, simulation),
+        Company::Ignored => Bundles::none(pods.len()),
+    };
     let placeable = waiting.iter().copied().filter(|pod| may_go_somewhere(*pod) && !bundles.follows(*pod));
     let units =
         placeable.map(|pod| Unit { pod, class: pods[pod].class, area: area_of[pod], bundle: bundles.led_by(pod) });
@@ -184,14 +196,14 @@ fn round<'a>(
     let terms = terms(options, market, &lots);
     let batches = cheapest_mixture(market, &lots, terms, effort);
     let packing = Packing { settled, lots, batches };
-    if terms.nodes_per_zone == 0 {
-        let mut held = None;
+    if terms.nodes_per_zone == 0 && company == Company::Sought {
         let may_repack = pods.len() <= MOST_PODS;
+        let leading = waiting.iter().filter(|pod| !bundles.follows(**pod)).count();
         for cheaper in packing.cheaper(&units, (market, may_repack), effort, simulation) {
             let before = bins.mark();
             let left = seat(pods, waiting, (&cheaper, &bundles), market, bins, simulation);
-            if !left.iter().any(|pod| held.get_or_insert_with(|| packing.held()).contains(pod) || bundles.follows(*pod))
-            {
+            // All have their seats for whom there was one.
+            if left.len() + cheaper.places() <= leading && !left.iter().any(|pod| bundles.follows(*pod)) {
                 return left;
             }
             bins.return_to(before, pods, simulation);
@@ -255,19 +267,29 @@ impl Packing {
         }
         let lots = self.lots.in_company(market);
         let shared = (label_sets.len() > 1).then(|| share(market, &lots, &self.batches, effort)).flatten();
-        let batches = shared.as_ref().unwrap_or(&self.batches);
-        let repacked =
-            may_repack.then(|| repack((market, &lots), units, (&self.settled, batches), simulation, effort)).flatten();
-        let repacked = repacked.map(|repacked| Self::of(&repacked, units.to_vec(), market, simulation));
-        let shared = shared.map(|batches| Self { settled: self.settled.clone(), lots: self.lots.clone(), batches });
-        repacked.into_iter().chain(shared).collect()
+        let mut found: Vec<Self> = Vec::new();
+        if may_repack {
+            // Nodes that are shared may have no seats for all, since rules about neighbours are asked only there.
+            let own: (&Lots, &[Batch]) = (&self.lots, &self.batches);
+            let others = shared.as_deref().map(|batches| (&lots, batches));
+            for (lots, batches) in others.into_iter().chain([(&lots, own.1), own]) {
+                let repacked = repack((market, lots), units, (&self.settled, batches), simulation, effort);
+                found.extend(repacked.map(|repacked| Self::of(&repacked, units.to_vec(), market, simulation)));
+            }
+        }
+        found.extend(shared.map(|batches| Self { settled: self.settled.clone(), lots: self.lots.clone(), batches }));
+        found.sort_by(|one, other| one.cost(market).total_cmp(&other.cost(market)));
+        found
     }
 
-    /// The pods for which there is a place.
-    fn held(&self) -> BTreeSet<usize> {
-        let lots: BTreeSet<usize> =
-            self.batches.iter().flat_map(|batch| batch.filling.iter().map(|(lot, _)| *lot)).collect();
-        lots.into_iter().flat_map(|lot| self.lots.all[lot].pods.iter().copied()).collect()
+    fn cost(&self, market: &Market<'_>) -> f64 {
+        self.batches.iter().map(|batch| market.offers[batch.offer].price * f64::from(batch.nodes)).sum()
+    }
+
+    /// For how many pods that follow no other there is a place.
+    fn places(&self) -> usize {
+        let of_batch = |batch: &Batch| batch.nodes * batch.filling.iter().map(|(_, count)| count).sum::<u32>();
+        self.batches.iter().map(|batch| of_batch(batch) as usize).sum()
     }
 
     /// The same units on other nodes, and in other areas.
