@@ -313,9 +313,9 @@ types:
     // Any pod is company for the first six, and all ten are too many for one node.
     let beside = rule("podAffinity", HOST, "matchLabels: {all: y}");
     let group = (0..6).map(|at| pod(&format!("p{at}"), "p", "cpu: 1, memory: 4Gi", &beside));
-    let plain = (0..3).map(|at| pod(&format!("q{at}"), "q", "cpu: 100m, memory: 4Gi", ""));
+    let ordinary = (0..3).map(|at| pod(&format!("q{at}"), "q", "cpu: 100m, memory: 4Gi", ""));
     let alone = pod("z", "z", "cpu: 300m, memory: 2Gi", &apart(ZONE, "z"));
-    let manifest: String = group.chain(plain).chain([alone]).collect();
+    let manifest: String = group.chain(ordinary).chain([alone]).collect();
     let snapshot = lower::parse_manifest(&manifest).unwrap().into_snapshot();
     let (types, options) = (catalog::parse("test", types).unwrap(), Options::default());
     let plan = plan(&snapshot, &types, &options);
