@@ -431,18 +431,42 @@ fn a_pod_with_a_folder_of_its_node_moves_with_a_warning() {
     assert_eq!(warnings[0], "leaves what is in its hostPath on the node");
 }
 
+const SPREAD: &str = "topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: \
+                      DoNotSchedule, labelSelector: {matchLabels: {app: a}}}], ";
+
 /// Of two pods that leave a node one is spread, and the other is counted and minds nobody: the judge must not have it come first.
 #[test]
 fn pods_of_deleting_nodes_that_mind_others_come_first() {
-    let spread = "topologySpreadConstraints: [{maxSkew: 2, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, \
-                  labelSelector: {matchLabels: {app: a}}}], ";
+    let spread = SPREAD.replace("maxSkew: 1", "maxSkew: 2");
     let app = ", labels: {app: a}";
     let text = node("empty", "")
         + &node("n", "")
         + &node("x", DELETED)
         + &pod_with("p", "n", 300, app, "")
         + &pod_with("plain", "x", 50, app, "")
-        + &pod_with("spread", "x", 50, app, spread);
+        + &pod_with("spread", "x", 50, app, &spread);
     let mut consolidation = decided(&text);
     assert_eq!(plan(&mut consolidation, "x").moves.len(), 2);
+}
+
+/// One is spread and must come before another that counts and that has only this place.
+#[test]
+fn pods_of_deleting_nodes_come_in_the_order_in_which_their_places_were_found() {
+    let near = "affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, \
+                labelSelector: {matchLabels: {app: b}}}]}}, ";
+    let app = ", labels: {app: a}";
+    let text = node("full", "")
+        + &pod_with("large", "full", 3900, app, "")
+        + &node("n", "")
+        + &pod_with("small", "n", 100, app, "")
+        + &pod_with("b", "n", 100, ", labels: {app: b}", "")
+        + &node("x", DELETED)
+        + &pod_with("near", "x", 100, app, near)
+        + &node("y", DELETED)
+        + &pod_with("spread", "y", 300, app, SPREAD);
+    let mut consolidation = decided(&text);
+    let names: Vec<&str> = consolidation.displaced.iter().map(|pod| pod.name.as_str()).collect();
+    assert_eq!(names, ["spread", "near"]);
+    consolidation.displaced.reverse();
+    assert!(complaints(&consolidation, &snapshot(&text)).contains("default/spread: on n: PodTopologySpread"));
 }

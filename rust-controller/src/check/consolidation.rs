@@ -1,6 +1,5 @@
 //! Plans of nodes to remove, replayed step by step.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::budgets::Budgets;
@@ -9,9 +8,7 @@ use super::kinds::{Guest, Kinds};
 use super::site::Site;
 use super::{Unchecked, Violation, needs_node, violations};
 use crate::consolidate::{Consolidation, Destination, Move, NodePlan, Objective, Verdict};
-use crate::model::{
-    Catalog, Neighbours, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, TaintEffect, key,
-};
+use crate::model::{Catalog, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, TaintEffect, key};
 use crate::snapshot::{Extras, Snapshot};
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
@@ -190,8 +187,8 @@ impl<'a> Replay<'a> {
         found
     }
 
-    /// Nodes that are being deleted are gone, and their pods come to where the plan keeps room for them, in whatever order they
-    /// may. Where it finds none for a pod that somebody makes anew, there is none.
+    /// Nodes that are being deleted are gone, and their pods come to where the plan keeps room for them, in the order that it
+    /// says. Where it finds none for a pod that somebody makes anew, there is none.
     fn displace(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
         let mut found = Vec::new();
         let (mut coming, mut homeless) = (Vec::new(), Vec::new());
@@ -220,39 +217,17 @@ impl<'a> Replay<'a> {
                 }
             }
         }
-        found.extend(self.bring(coming));
+        let turns: BTreeMap<&PodName, usize> = consolidation.displaced.iter().zip(0..).collect();
+        coming.sort_by_key(|(guest, _): &(Guest<'_>, &Move)| turns.get(&guest.pod.name).copied().unwrap_or(usize::MAX));
+        for (guest, to) in coming {
+            self.arrived.insert(&guest.pod.name);
+            let unchecked = Unchecked::Said(&to.unchecked_rules);
+            found.extend(self.arrive(Arrival { guest, made_anew: true }, &to.destination, unchecked));
+        }
         // What differs only in its name has no place either.
         let mut asked = BTreeSet::new();
         homeless.retain(|guest| !guest.pod.volumes.is_empty() || asked.insert(guest.kind));
         found.extend(homeless.into_iter().filter_map(|guest| self.has_room_for(guest)));
-        found
-    }
-
-    /// Pods come to their places, each as soon as nothing is against it; the rest come all the same. The more urgent ones and those
-    /// with rules about others come first: others mind nobody, and could spoil their places.
-    fn bring(&mut self, mut coming: Vec<(Guest<'a>, &Move)>) -> Vec<Violation> {
-        coming.sort_by_key(|(guest, _)| (Reverse(guest.pod.priority), guest.pod.neighbours == Neighbours::default()));
-        let mut found = Vec::new();
-        loop {
-            let before = coming.len();
-            coming.retain(|(guest, to)| {
-                let arrival = Arrival { guest: *guest, made_anew: true };
-                let unchecked = Unchecked::Said(&to.unchecked_rules);
-                let may_come = self.against(arrival, &to.destination, unchecked).is_empty();
-                if may_come {
-                    self.arrived.insert(&guest.pod.name);
-                    found.extend(self.arrive(arrival, &to.destination, unchecked));
-                }
-                !may_come
-            });
-            if coming.len() == before {
-                break;
-            }
-        }
-        for (guest, to) in coming {
-            let unchecked = Unchecked::Said(&to.unchecked_rules);
-            found.extend(self.arrive(Arrival { guest, made_anew: true }, &to.destination, unchecked));
-        }
         found
     }
 

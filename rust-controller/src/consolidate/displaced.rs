@@ -13,31 +13,42 @@ use super::{BlockReason, Blocker, Consolidation, NodePlan, awaits, is_candidate}
 use crate::model::{PodName, SchedulingState};
 use crate::provision::place_until_nothing_changes;
 
+/// Where pods of nodes that are being deleted go.
+#[derive(Default)]
+pub(super) struct Displaced {
+    /// By node.
+    pub(super) steps: Vec<Step>,
+    /// The pods, in an order in which each finds its place.
+    pub(super) order: Vec<PodName>,
+}
+
 /// Takes the nodes that are being deleted out of the fleet and sends their pods elsewhere, those of higher priority first: to
 /// nodes that stay anyway, else to the fullest of those that might go, which then stay, and to the control plane last. Pods
 /// that find no place are written into the plans of their nodes.
-pub(super) fn keep_room(fleet: &mut Fleet<'_>, plans: &mut [NodePlan]) -> Vec<Step> {
+pub(super) fn keep_room(fleet: &mut Fleet<'_>, plans: &mut [NodePlan]) -> Displaced {
     let leaving: Vec<usize> = (0..plans.len()).filter(|node| plans[*node].node.deleting).collect();
     if leaving.is_empty() {
         fleet.close_control_plane();
-        return Vec::new();
+        return Displaced::default();
     }
     for node in &leaving {
         fleet.remove(*node);
     }
-    let mut order: Vec<usize> = (0..plans.len()).collect();
-    order.sort_by_key(|node| {
+    let mut by_preference: Vec<usize> = (0..plans.len()).collect();
+    by_preference.sort_by_key(|node| {
         let (is_last_resort, room) = fleet.preference(*node);
         (is_last_resort, is_candidate(&plans[*node]), room, *node)
     });
-    fleet.send_in_order(order);
+    fleet.send_in_order(by_preference);
 
     let mut moves: BTreeMap<usize, Vec<(usize, usize)>> = leaving.iter().map(|node| (*node, Vec::new())).collect();
+    let mut order = Vec::new();
     let mut waiting = waiting(fleet, &leaving, plans);
     place_until_nothing_changes(&mut waiting, |(node, seat)| {
-        let destination = fleet.place(fleet.stops[*node].passengers[*seat].class);
-        moves.entry(*node).or_default().extend(destination.map(|destination| (*seat, destination)));
-        destination.is_some()
+        let Some(destination) = fleet.place(fleet.stops[*node].passengers[*seat].class) else { return false };
+        moves.entry(*node).or_default().push((*seat, destination));
+        order.push(seat_name(fleet, *node, *seat));
+        true
     });
     let mut refusals = Refusals::default();
     for (node, seat) in waiting {
@@ -55,7 +66,7 @@ pub(super) fn keep_room(fleet: &mut Fleet<'_>, plans: &mut [NodePlan]) -> Vec<St
     {
         awaits(&mut plans[to], |_, displaced| displaced.push(pod));
     }
-    steps
+    Displaced { steps, order }
 }
 
 /// As a consolidation says, of a fleet that may have more nodes; `number` finds them by name.

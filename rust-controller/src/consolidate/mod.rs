@@ -91,6 +91,9 @@ pub struct Consolidation {
     /// Unschedulable pods that fit nodes as they are, each with its node, in the order in which they take their room;
     /// before any pod moves.
     pub reserved: Vec<(Arc<Pod>, String)>,
+    /// Pods of nodes that are being deleted for which room is kept, in an order in which each finds its place, after those for
+    /// which it is reserved.
+    pub displaced: Vec<PodName>,
     /// What nodes are compared by.
     pub objective: Objective,
     /// The least that any nodes for the pods of the nodes that count would cost, and why; of [`lower_bound()`].
@@ -168,7 +171,8 @@ pub fn consolidate_after(before: &Before, snapshot: &Snapshot, catalog: &Catalog
     let weights = plans.iter().map(|plan| objective.weight(plan)).collect();
     let mut removing = Removing { fleet, plans, weights, steps: Vec::new() };
     removing.decide(before);
-    Consolidation { objective, ..removing.finish(reserved, &displaced, &evictions, &requested_of) }
+    let decided = removing.finish(reserved, &displaced.steps, &evictions, &requested_of);
+    Consolidation { objective, displaced: displaced.order, ..decided }
 }
 
 /// Unschedulable pods take the room that they fit; their nodes stay. Each with its node.
