@@ -59,6 +59,11 @@ impl Lots {
         Self { all, seats: self.seats.clone() }
     }
 
+    /// Whether these lots need the same as those of the same units in company, or by themselves.
+    pub(super) fn need_the_same_as(&self, other: &Self) -> bool {
+        self.all.iter().zip(&other.all).all(|(one, other)| one.needs == other.needs)
+    }
+
     /// Equal pods together.
     pub(super) fn of(market: &Market<'_>, units: &[Unit<'_>], simulation: &Simulation) -> Self {
         let seats = Seats::wanted(units, simulation);

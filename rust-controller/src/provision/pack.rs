@@ -270,9 +270,9 @@ impl Packing {
         let mut found: Vec<Self> = Vec::new();
         if may_repack {
             // Nodes that are shared may have no seats for all, since rules about neighbours are asked only there.
-            let own: (&Lots, &[Batch]) = (&self.lots, &self.batches);
-            let others = shared.as_deref().map(|batches| (&lots, batches));
-            for (lots, batches) in others.into_iter().chain([(&lots, own.1), own]) {
+            let of_others = shared.as_deref().map(|batches| (&lots, batches));
+            let in_company = (!lots.need_the_same_as(&self.lots)).then_some((&lots, &self.batches[..]));
+            for (lots, batches) in of_others.into_iter().chain(in_company).chain([(&self.lots, &self.batches[..])]) {
                 let repacked = repack((market, lots), units, (&self.settled, batches), simulation, effort);
                 found.extend(repacked.map(|repacked| Self::of(&repacked, units.to_vec(), market, simulation)));
             }
