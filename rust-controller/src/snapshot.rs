@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::{AttachLimits, Budget, Claim, Labels, Node, ObjectName, Pod, PodName, StorageClass, Usage, Volume};
+use crate::units::FastMap;
 
 /// The state of a cluster, or of a set of files: the planner's only input besides its options and a catalog.
 ///
@@ -66,7 +67,7 @@ pub enum NoUsage {
 }
 
 /// Pods by the name of their node, each list by namespace and name.
-pub type PodsByNode<'a> = BTreeMap<&'a str, Vec<&'a Arc<Pod>>>;
+pub(crate) type PodsByNode<'a> = FastMap<&'a str, Vec<&'a Arc<Pod>>>;
 
 /// An object that could not be read, and why. The rest is planned without it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,9 +174,8 @@ impl Snapshot {
     }
 
     /// The pods on each node, by node name: those that run there, and those whose room is being made there.
-    #[must_use]
-    pub fn pods_by_node(&self) -> PodsByNode<'_> {
-        let mut by_node = PodsByNode::new();
+    pub(crate) fn pods_by_node(&self) -> PodsByNode<'_> {
+        let mut by_node = PodsByNode::default();
         for pod in self.pods() {
             if let Some(node) = pod.occupied_node() {
                 by_node.entry(node).or_default().push(pod);

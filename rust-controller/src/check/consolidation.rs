@@ -10,11 +10,12 @@ use super::{Unchecked, Violation, needs_node, violations};
 use crate::consolidate::{Consolidation, Destination, Move, NodePlan, Objective, Verdict};
 use crate::model::{Catalog, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, TaintEffect, key};
 use crate::snapshot::{Extras, Snapshot};
+use crate::units::{FastMap, FastSet};
 
 /// Everything that is wrong with a consolidation, sorted; nothing, for one that may be shown.
 #[must_use]
 pub fn check_consolidation(snapshot: &Snapshot, catalog: &Catalog, consolidation: &Consolidation) -> Vec<Violation> {
-    let plans: BTreeMap<&str, &NodePlan> =
+    let plans: FastMap<&str, &NodePlan> =
         consolidation.nodes.iter().map(|plan| (plan.node.name.as_str(), plan)).collect();
     let mut replay = Replay::new(snapshot, consolidation);
     let mut violations = replay.expect(consolidation);
@@ -106,7 +107,7 @@ fn said_of_pods(plan: &NodePlan) -> impl Iterator<Item = (&PodName, Option<&Move
 }
 
 /// What the plan says is requested of the destinations before and after, where it is not so.
-fn wrong_sums(requested: &BTreeMap<&str, Resources>, plan: &NodePlan) -> Option<Violation> {
+fn wrong_sums(requested: &FastMap<&str, Resources>, plan: &NodePlan) -> Option<Violation> {
     let mut coming: BTreeMap<&str, Resources> = BTreeMap::new();
     for each in &plan.moves {
         coming.entry(&each.destination).or_default().add(&each.pod.requests);
@@ -124,14 +125,14 @@ fn wrong_sums(requested: &BTreeMap<&str, Resources>, plan: &NodePlan) -> Option<
 
 /// The cluster as it is after each step.
 pub(super) struct Replay<'a> {
-    nodes: BTreeMap<&'a str, &'a Node>,
+    nodes: FastMap<&'a str, &'a Node>,
     /// Pods that the plan keeps room for, as the snapshot has them.
     reserved: Vec<Option<Guest<'a>>>,
     cluster: Cluster<'a>,
     /// What is requested of each node.
-    requested: BTreeMap<&'a str, Resources>,
+    requested: FastMap<&'a str, Resources>,
     /// Pods that have come somewhere.
-    arrived: BTreeSet<&'a PodName>,
+    arrived: FastSet<&'a PodName>,
     /// Nodes with a pod that could not be read, so that nobody knows what is free there and who would have to go.
     unreadable: BTreeSet<&'a str>,
     budgets: Budgets<'a>,
@@ -152,7 +153,7 @@ impl<'a> Replay<'a> {
         plans: &'a [NodePlan],
         (planned, mut kinds, daemons): (Vec<Site<'a>>, Kinds<'a>, &[Guest<'a>]),
     ) -> Self {
-        let pods: BTreeMap<&PodName, &Pod> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
+        let pods: FastMap<&PodName, &Pod> = snapshot.pods().iter().map(|pod| (&pod.name, &**pod)).collect();
         let mut guest = |pod: &Pod| pods.get(&pod.name).map(|pod| kinds.coming(pod));
         let moved: Vec<Guest<'a>> =
             plans.iter().flat_map(|plan| &plan.moves).filter_map(|each| guest(&each.pod)).collect();
@@ -162,7 +163,7 @@ impl<'a> Replay<'a> {
         let coming = moved.into_iter().chain(reserved.iter().copied().flatten()).chain(displaced);
         let coming: Vec<Guest<'a>> = coming.chain(daemons.iter().copied()).collect();
         let names = snapshot.nodes().iter().map(|node| node.name.as_str());
-        let mut requested: BTreeMap<&str, Resources> = names.map(|name| (name, Resources::default())).collect();
+        let mut requested: FastMap<&str, Resources> = names.map(|name| (name, Resources::default())).collect();
         for pod in snapshot.pods() {
             if let Some(node) = pod.occupied_node() {
                 requested.entry(node).or_default().add(&pod.requests);
@@ -173,7 +174,7 @@ impl<'a> Replay<'a> {
             reserved,
             cluster: Cluster::new(snapshot, planned, kinds, &coming),
             requested,
-            arrived: BTreeSet::new(),
+            arrived: FastSet::default(),
             unreadable: snapshot.unreadable_nodes(),
             budgets: Budgets::new(snapshot),
             extras: snapshot.extras(),
@@ -199,7 +200,8 @@ impl<'a> Replay<'a> {
                 requested.entry(&each.destination).or_default().add(&each.pod.requests);
             }
         }
-        let leaving: Vec<&str> = self.nodes.values().filter(|node| node.deleting).map(|node| &*node.name).collect();
+        let mut leaving: Vec<&str> = self.nodes.values().filter(|node| node.deleting).map(|node| &*node.name).collect();
+        leaving.sort_unstable();
         for name in leaving {
             let plan = consolidation.nodes.iter().find(|plan| plan.node.name == *name);
             let plan = plan.filter(|plan| plan.node.deleting);
@@ -279,7 +281,7 @@ impl<'a> Replay<'a> {
             found.push(Violation::new(name, "goes, and runs a pod that could not be read"));
         }
         let gone = self.cluster.remove(id);
-        let mut leaving: BTreeMap<&PodName, Guest<'a>> =
+        let mut leaving: FastMap<&PodName, Guest<'a>> =
             gone.into_iter().filter(|guest| must_move(guest.pod)).map(|guest| (&guest.pod.name, guest)).collect();
         let evicted = plan.moves.iter().filter_map(|each| leaving.get(&each.pod.name));
         found.extend(self.budgets.evict(plan, evicted.map(|guest| guest.pod)));

@@ -1,23 +1,22 @@
 //! Pods that are not to be evicted, and what the eviction of the others costs.
 
-use std::collections::BTreeMap;
-
 use super::budgets::Budgets;
 use super::{BlockReason, Warning};
 use crate::model::{ObjectName, Owner, Phase, Pod, PodVolume, SchedulingState, Volume};
 use crate::snapshot::Snapshot;
+use crate::units::FastMap;
 
 /// Everything in the cluster that decides about evictions.
 pub(super) struct Evictions<'a> {
     pub(super) budgets: Budgets<'a>,
     snapshot: &'a Snapshot,
     /// How many pods of a controller run, by its namespace.
-    running: BTreeMap<(&'a str, &'a Owner), usize>,
+    running: FastMap<(&'a str, &'a Owner), usize>,
 }
 
 impl<'a> Evictions<'a> {
     pub(super) fn of(snapshot: &'a Snapshot) -> Self {
-        let mut running = BTreeMap::new();
+        let mut running: FastMap<(&str, &Owner), usize> = FastMap::default();
         for pod in snapshot.pods().iter().filter(|pod| pod.phase == Phase::Running && !pod.deleting) {
             if let Some(owner) = &pod.owner {
                 *running.entry((pod.name.namespace.as_str(), owner)).or_default() += 1;
