@@ -1,4 +1,5 @@
-//! What a fleet could shrink to, and how long deciding that takes: `cargo bench --bench consolidate`.
+//! What a fleet could shrink to, and how long deciding that takes: `cargo bench --bench consolidate`, with numbers of fleets
+//! after `--`, from 0 on, for some alone. Each is measured by a process of its own, so that its peak of memory is its own.
 //!
 //! Prints a Markdown table; `again` is the same with one pod less, after what was said before, and `changed` how many nodes
 //! go that stayed, or stay that went. Nodes are of the generic catalog; pods have controllers and soft spreads over hosts, as those
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use mini_karpenter::catalog;
 use mini_karpenter::check::{check_consolidation, check_lower_bound, check_replacement};
 use mini_karpenter::consolidate::{
@@ -29,6 +31,9 @@ use process::{peak_memory_mib, timed};
 
 const MIB: u64 = 1 << 20;
 const RUNS: usize = 3;
+
+/// A fleet that takes longer is given up.
+const FLEET_LIMIT: Duration = Duration::from_mins(10);
 
 /// A cluster: nodes of one type, of which some have no pods.
 struct Fleet {
@@ -79,17 +84,26 @@ const FLEETS: [Fleet; 6] = [
     Fleet { node_type: "s-16x-amd64-linux", millicores: &[50, 100, 200, 500], mebibytes: &[128, 256, 512], ..LARGE },
 ];
 
-fn main() {
-    // Cargo itself adds `--bench`; else which of the fleets, from 0 on.
-    let chosen: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+fn main() -> anyhow::Result<()> {
+    // Cargo itself adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [flag, fleet] = arguments.as_slice()
+        && flag == "--fleet"
+    {
+        let fleet = &FLEETS[fleet.parse::<usize>()?];
+        fleet.measure(&catalog::builtin("generic").context("catalog")?);
+        return Ok(());
+    }
+    let chosen: Vec<usize> = arguments.iter().map(|fleet| fleet.parse()).collect::<Result<_, _>>()?;
     println!(
         "| nodes | pods | | decide s | check s | MiB | after | $/h before | $/h after | bound $/h | gap | moved | changed | wrong |"
     );
     println!("| --: | --: | -- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
-    let catalog = catalog::builtin("generic").unwrap();
-    for (_, fleet) in FLEETS.iter().enumerate().filter(|(at, _)| chosen.is_empty() || chosen.contains(at)) {
-        fleet.measure(&catalog);
+    for fleet in (0..FLEETS.len()).filter(|fleet| chosen.is_empty() || chosen.contains(fleet)) {
+        let lines = process::apart(&["--fleet".to_owned(), fleet.to_string()], FLEET_LIMIT)?;
+        println!("{}", lines.unwrap_or_else(|| format!("| fleet {fleet} | over {} s |", FLEET_LIMIT.as_secs())));
     }
+    Ok(())
 }
 
 /// A line of the table.

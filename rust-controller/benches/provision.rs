@@ -1,5 +1,6 @@
 //! How long planning takes, and what the plans cost: `cargo bench --bench provision`, with the names of kinds or numbers
-//! of pods after `--` for some rows alone, or `--large` for large clusters.
+//! of pods after `--` for some rows alone, `--large` for large clusters, or `--karpenter` for what Karpenter's scheduler makes
+//! of the same pods on this machine.
 //!
 //! Prints a Markdown table. Each row is measured by a process of its own, so that its peak of memory is its own.
 
@@ -9,23 +10,26 @@
 #[expect(dead_code, reason = "tests of random cases use the rest")]
 mod workloads;
 
+#[path = "../tests/common/pod_list.rs"]
+mod pod_list;
+
 #[path = "common/process.rs"]
 mod process;
 
-use std::io::Read;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use mini_karpenter::check::check_plan;
 use mini_karpenter::model::Catalog;
 use mini_karpenter::provision::{Options, Plan, Verdict, plan};
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::Money;
+use pod_list::pod_list;
 use process::{field, peak_memory_mib, timed};
-use workloads::{Kind, catalog, snapshot};
+use testbed::{KarpenterScheduler, Launch};
+use workloads::{Karpenter, Kind, OPEN_NODE_POOL, catalog, instance_types, snapshot};
 
 /// Numbers of pods, each with the seeds by which they are drawn.
 const SIZES: [(usize, &[u64]); 3] = [(1_000, &[1]), (5_000, &[1, 2, 3]), (20_000, &[1])];
@@ -33,6 +37,11 @@ const LARGE_SIZES: [(usize, &[u64]); 3] = [(50_000, &[1]), (100_000, &[1]), (200
 
 /// A row that takes longer is given up.
 const ROW_LIMIT: Duration = Duration::from_mins(10);
+
+/// Where Karpenter's scheduler is measured as well.
+const KARPENTER_ROW_LIMIT: Duration = Duration::from_mins(40);
+
+const KARPENTER_FLAG: &str = "--karpenter";
 
 /// Planning is repeated until this much time has gone into it, at least [`LEAST_RUNS`] times.
 const PLANNING_TIME: Duration = Duration::from_secs(3);
@@ -61,15 +70,17 @@ const COLUMNS: [(&str, usize); 16] = [
 const LEGEND: &str = "
 Seconds are medians for planning, and of one run for the checker; MiB is the process's peak.
 unplaced: pods without a planned node. wrong: violations that the checker finds.
-K: what the scheduler of Karpenter 1.14.1 launches first for as many other pods drawn in the same way.";
+K: what the scheduler of Karpenter 1.14.1 launches first: with --karpenter for the same pods, measured here in the same run;
+else for as many other pods drawn in the same way, as noted in tests/common/workloads.rs.";
 
 fn main() -> anyhow::Result<()> {
     // Cargo itself adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if let [flag, kind, pods, seed] = arguments.as_slice()
+    if let [flag, kind, pods, seed, rest @ ..] = arguments.as_slice()
         && flag == "--row"
     {
-        let row = Row { kind: kind_named(kind).context("kind")?, pods: pods.parse()?, seed: seed.parse()? };
+        let (kind, beside_karpenter) = (kind_named(kind).context("kind")?, !rest.is_empty());
+        let row = Row { kind, pods: pods.parse()?, seed: seed.parse()?, beside_karpenter };
         println!("{}", line(&row.measure()));
         return Ok(());
     }
@@ -94,18 +105,24 @@ struct Row {
     kind: Kind,
     pods: usize,
     seed: u64,
+    /// Karpenter's scheduler plans for the same pods; else what was noted of it is shown.
+    beside_karpenter: bool,
 }
 
 impl Row {
     /// The rows that the arguments ask for.
     fn chosen(arguments: &[String]) -> anyhow::Result<Vec<Self>> {
-        let (mut kinds, mut counts, mut large) = (Vec::new(), Vec::<usize>::new(), false);
+        let (mut kinds, mut counts) = (Vec::new(), Vec::<usize>::new());
+        let (mut large, mut beside_karpenter) = (false, false);
         for argument in arguments {
             match (argument.as_str(), kind_named(argument), argument.parse()) {
                 ("--large", ..) => large = true,
+                (KARPENTER_FLAG, ..) => beside_karpenter = true,
                 (_, Some(kind), _) => kinds.push(kind),
                 (_, _, Ok(count)) => counts.push(count),
-                _ => bail!("{argument}: neither a kind (generic, fleet, diverse) nor a number of pods nor --large"),
+                _ => bail!(
+                    "{argument}: neither a kind (generic, fleet, diverse) nor a number of pods nor --large or --karpenter"
+                ),
             }
         }
         if kinds.is_empty() {
@@ -118,7 +135,7 @@ impl Row {
         };
         let of_kind = |kind| {
             let each = sizes.iter().flat_map(|(pods, seeds)| seeds.iter().map(move |seed| (*pods, *seed)));
-            each.map(move |(pods, seed)| Self { kind, pods, seed })
+            each.map(move |(pods, seed)| Self { kind, pods, seed, beside_karpenter })
         };
         Ok(kinds.into_iter().flat_map(of_kind).collect())
     }
@@ -130,27 +147,27 @@ impl Row {
 
     /// The line that a new process prints for this row.
     fn measure_apart(self) -> anyhow::Result<String> {
-        let Self { kind, pods, seed } = self;
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["--row", kind.name(), &pods.to_string(), &seed.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut output = child.stdout.take().context("no output")?;
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || {
-            let mut text = String::new();
-            // Nobody listens any more where the row took too long.
-            _ = sender.send(output.read_to_string(&mut text).map(|_| text));
-        });
-        let Ok(text) = receiver.recv_timeout(ROW_LIMIT) else {
-            child.kill()?;
-            child.wait()?;
-            let [name, seed] = self.name();
-            return Ok(format!("| {name:>14} | {seed:>4} | over {} s |", ROW_LIMIT.as_secs()));
-        };
-        let status = child.wait()?;
-        ensure!(status.success(), "{}: {status}", self.name().join(" of seed "));
-        Ok(text?.trim_end().to_owned())
+        let Self { kind, pods, seed, beside_karpenter } = self;
+        let mut arguments = vec!["--row".to_owned(), kind.name().to_owned(), pods.to_string(), seed.to_string()];
+        arguments.extend(beside_karpenter.then(|| KARPENTER_FLAG.to_owned()));
+        let limit = if beside_karpenter { KARPENTER_ROW_LIMIT } else { ROW_LIMIT };
+        let [name, seed] = self.name();
+        let given_up = || format!("| {name:>14} | {seed:>4} | over {} s |", limit.as_secs());
+        Ok(process::apart(&arguments, limit)?.unwrap_or_else(given_up))
+    }
+
+    /// What Karpenter launches: for these very pods, or what was noted for as many others.
+    fn karpenter(self, bound: Option<f64>) -> Option<Karpenter> {
+        if !self.beside_karpenter {
+            return self.kind.karpenter(self.pods);
+        }
+        let pods = pod_list(&self.kind.pods(self.pods, self.seed));
+        let scheduler = KarpenterScheduler::locate().unwrap();
+        let Launch { cost_per_hour, nodes, seconds, unscheduled } =
+            scheduler.launch(&pods, &instance_types(), OPEN_NODE_POOL).unwrap();
+        assert_eq!(unscheduled.len(), 0, "Karpenter places all of them");
+        let nodes = nodes.values().sum::<usize>().try_into().unwrap();
+        Some(Karpenter { cost: cost_per_hour, bound, nodes, seconds })
     }
 
     fn measure(self) -> [String; COLUMNS.len()] {
@@ -161,7 +178,8 @@ impl Row {
         let (violations, checking) = timed(|| check_plan(&snapshot, &catalog, &options, &plan));
         let cost = plan.cost_per_hour().map(Money::units);
         let gap = cost.zip(bound).map(|(cost, bound)| cost / bound - 1.0);
-        let karpenter = self.kind.karpenter(self.pods);
+        let memory = peak_memory_mib();
+        let karpenter = self.karpenter(bound);
         let [name, seed] = self.name();
         [
             name,
@@ -169,7 +187,7 @@ impl Row {
             seconds(planning),
             format!("{:.0}", count(self.pods) / planning.as_secs_f64()),
             seconds(checking),
-            known(peak_memory_mib(), |mib| mib.to_string()),
+            known(memory, |mib| mib.to_string()),
             plan.nodes.len().to_string(),
             known(cost, |cost| format!("{cost:.2}")),
             known(bound, |bound| format!("{bound:.2}")),
@@ -177,7 +195,7 @@ impl Row {
             known(karpenter, |karpenter| format!("{:.2}", karpenter.cost)),
             known(karpenter.and_then(|karpenter| karpenter.gap()), percent),
             known(karpenter, |karpenter| karpenter.nodes.to_string()),
-            known(karpenter, |karpenter| format!("{:?}", karpenter.seconds)),
+            known(karpenter, |karpenter| format!("{:.2}", karpenter.seconds)),
             (self.pods - plan.count(|verdict| matches!(verdict, Verdict::Planned { .. }))).to_string(),
             violations.len().to_string(),
         ]

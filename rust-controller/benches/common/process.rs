@@ -1,6 +1,34 @@
-//! What this process takes, and what the kernel says of it.
+//! What a process takes, and what the kernel says of it.
 
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+
+/// What this benchmark prints with other arguments in a process of its own, so that its peak of memory is of that alone;
+/// `None` where it takes too long.
+pub(crate) fn apart(arguments: &[String], limit: Duration) -> anyhow::Result<Option<String>> {
+    let program = std::env::current_exe()?;
+    let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn()?;
+    let mut output = child.stdout.take().context("no output")?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut text = String::new();
+        // Nobody listens any more where it took too long.
+        _ = sender.send(output.read_to_string(&mut text).map(|_| text));
+    });
+    let Ok(text) = receiver.recv_timeout(limit) else {
+        child.kill()?;
+        child.wait()?;
+        return Ok(None);
+    };
+    let status = child.wait()?;
+    ensure!(status.success(), "{}: {status}", arguments.join(" "));
+    Ok(Some(text?.trim_end().to_owned()))
+}
 
 #[expect(clippy::disallowed_methods, reason = "time is what is measured")]
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
@@ -20,6 +21,8 @@ type launch struct {
 	CostPerHour float64 `json:"costPerHour"`
 	// By the type that would be launched.
 	Nodes map[string]int `json:"nodes"`
+	// How long the scheduler took, once everything was read.
+	Seconds float64 `json:"seconds"`
 	// Why, by namespace/name.
 	Unscheduled map[string]string `json:"unscheduled"`
 }
@@ -37,6 +40,7 @@ func withDefaults(ctx context.Context) context.Context {
 // launch runs one round of scheduling, as Karpenter's provisioner does, but without its limit of a minute: it would
 // leave pods over for the next round, and there is none.
 func (in *inputs) launch(ctx context.Context) (*launch, error) {
+	start := time.Now()
 	scheduler, err := in.scheduler(ctx)
 	if err != nil {
 		return nil, err
@@ -46,7 +50,13 @@ func (in *inputs) launch(ctx context.Context) (*launch, error) {
 		return nil, err
 	}
 	results = results.TruncateInstanceTypes(ctx, scheduling.MaxInstanceTypes)
-	return in.summarize(results)
+	seconds := time.Since(start).Seconds()
+	summary, err := in.summarize(results)
+	if err != nil {
+		return nil, err
+	}
+	summary.Seconds = seconds
+	return summary, nil
 }
 
 // scheduler is made as Karpenter's provisioner makes it in a cluster without nodes, DaemonSets and volumes.

@@ -18,8 +18,8 @@ const MODULE: &str = "sigs.k8s.io/karpenter";
 /// Removes the symbol tables.
 const LINKER_FLAGS: &str = "-s -w";
 
-/// Thousands of pods with rules about each other take minutes.
-const LAUNCH_LIMIT: Duration = Duration::from_mins(10);
+/// Tens of thousands of pods with rules about each other take minutes.
+const LAUNCH_LIMIT: Duration = Duration::from_mins(30);
 
 /// The scheduler of the real Karpenter, in a program that runs it once.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Launch {
     pub cost_per_hour: f64,
     /// How many nodes of each type.
     pub nodes: BTreeMap<String, usize>,
+    /// How long its scheduler took, once everything was read.
+    pub seconds: f64,
     /// For which pods (`namespace/name`) nothing would be launched, and why.
     pub unscheduled: BTreeMap<String, String>,
 }

@@ -8,24 +8,9 @@ use testbed::{KarpenterScheduler, Launch};
 
 use crate::pod_list::pod_list;
 use crate::program::run;
-use crate::workloads::{Kind, instance_types};
+use crate::workloads::{Kind, OPEN_NODE_POOL, instance_types};
 
 const PODS: usize = 1_000;
-
-/// Everything that the plan may use.
-const OPEN_NODE_POOL: &str = "
-apiVersion: karpenter.sh/v1
-kind: NodePool
-metadata: {name: open}
-spec:
-  template:
-    spec:
-      nodeClassRef: {group: karpenter.kwok.sh, kind: KWOKNodeClass, name: default}
-      requirements:
-      - {key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}
-      - {key: kubernetes.io/arch, operator: In, values: [amd64]}
-      - {key: kubernetes.io/os, operator: In, values: [linux]}
-";
 
 #[test]
 fn generic_pods_all_get_nodes_that_cost_less_than_from_an_open_node_pool() {

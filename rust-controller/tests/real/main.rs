@@ -18,6 +18,7 @@ mod ownership;
 mod pending;
 mod permissions;
 mod plane;
+#[path = "../common/pod_list.rs"]
 mod pod_list;
 #[path = "../common/program.rs"]
 mod program;
