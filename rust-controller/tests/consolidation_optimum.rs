@@ -56,6 +56,42 @@ fn small_fleets_shrink_as_far_as_exhaustive_search_finds() {
     assert!(removals > 500, "the cases say little: {removals} removals");
 }
 
+/// Some of the pods have no node yet, and a node may be being deleted: where those pods go is part of what is searched.
+#[test]
+fn small_fleets_that_await_pods_shrink_as_far_as_exhaustive_search_finds() {
+    let catalog = catalog::parse("test", TYPES).unwrap();
+    let (mut cases, mut optimal, mut kept, mut worse) = (0, 0, 0, Vec::new());
+    for seed in 0..CASES {
+        let mut random = Random::new(seed);
+        let (mut hosts, mut guests) = fleet(&mut random, [3, 8], [3, 16]);
+        for guest in guests.iter_mut().filter(|_| random.chance(15)) {
+            leave(&mut hosts, guest);
+            guest.host = None;
+        }
+        let leaving = random.below(hosts.len());
+        hosts[leaving].deleting = random.chance(50);
+        let snapshot = snapshot(&hosts, &guests);
+        let decided = consolidate(&snapshot, &catalog, &Options::default());
+        let wrong = check_consolidation(&snapshot, &catalog, &decided);
+        assert!(wrong.is_empty(), "seed {seed}: {}", wrong[0]);
+        // Of those for whom there is no room nothing is said here.
+        let waiting = guests.iter().filter(|guest| guest.host.is_none()).count();
+        let is_stranded = decided.nodes.iter().any(|plan| !plan.stranded.is_empty());
+        if decided.reserved.len() < waiting || is_stranded {
+            continue;
+        }
+        let (saved, most) = (saved(&decided), most_savings(&hosts, &guests, 0).0);
+        assert!(saved <= most, "seed {seed}: saves {saved} of at most {most}");
+        cases += 1;
+        kept += decided.expected().count();
+        optimal += u64::from(saved == most);
+        worse.extend((saved < most).then_some(seed));
+    }
+    println!("{optimal} of {cases} fleets are at the optimum, not {worse:?}; {kept} pods were awaited");
+    assert!(optimal * 100 >= cases * 99, "{optimal} of {cases} are at the optimum, not {worse:?}");
+    assert!(cases > CASES / 2 && kept > 500, "the cases say little: {kept} pods in {cases}");
+}
+
 /// In milli-cores, of which a GiB counts as 250.
 fn size([millicores, gib, _]: [u64; 3]) -> u64 {
     millicores + 250 * gib

@@ -61,7 +61,7 @@ impl Search<'_> {
             self.try_new(at, &guest, number, standing);
         }
         for zone in ["a", "b"] {
-            self.new.push((Host { size: 0, zone, left: BOUNDLESS, apart: Vec::new() }, [0; 3]));
+            self.new.push((Host { size: 0, zone, left: BOUNDLESS, apart: Vec::new(), deleting: false }, [0; 3]));
             self.try_new(self.new.len() - 1, &guest, number, standing);
             self.new.pop();
         }
@@ -88,7 +88,8 @@ fn least_cost(hosts: &[Host], guests: &[Guest], known: u64) -> u64 {
         let gone = |at: &usize| removed >> at & 1 == 1;
         let staying: Vec<Host> = (0..hosts.len()).filter(|at| !gone(at)).map(|at| hosts[at].clone()).collect();
         let standing = staying.iter().map(|host| SIZES[host.size].2).sum();
-        let mut moving: Vec<Guest> = guests.iter().copied().filter(|guest| gone(&guest.host)).collect();
+        let mut moving: Vec<Guest> =
+            guests.iter().copied().filter(|guest| guest.host.is_none_or(|host| gone(&host))).collect();
         // Some node that takes pods is left.
         if staying.is_empty() && moving.is_empty() {
             continue;

@@ -128,6 +128,8 @@ pub(super) struct Replay<'a> {
     nodes: FastMap<&'a str, &'a Node>,
     /// Pods that the plan keeps room for, as the snapshot has them.
     reserved: Vec<Option<Guest<'a>>>,
+    /// All pods that wait for a node.
+    waiting: Vec<Guest<'a>>,
     cluster: Cluster<'a>,
     /// What is requested of each node.
     requested: FastMap<&'a str, Resources>,
@@ -160,7 +162,10 @@ impl<'a> Replay<'a> {
         let reserved: Vec<Option<Guest<'a>>> = reserved.iter().map(|(pod, _)| guest(pod)).collect();
         // Whatever a plan says of them.
         let displaced: Vec<Guest<'a>> = displaced(snapshot).map(|pod| kinds.coming(pod)).collect();
+        let waiting = snapshot.pods().iter().filter(|pod| needs_node(pod));
+        let waiting: Vec<Guest<'a>> = waiting.map(|pod| kinds.coming(pod)).collect();
         let coming = moved.into_iter().chain(reserved.iter().copied().flatten()).chain(displaced);
+        let coming = coming.chain(waiting.iter().copied());
         let coming: Vec<Guest<'a>> = coming.chain(daemons.iter().copied()).collect();
         let names = snapshot.nodes().iter().map(|node| node.name.as_str());
         let mut requested: FastMap<&str, Resources> = names.map(|name| (name, Resources::default())).collect();
@@ -172,6 +177,7 @@ impl<'a> Replay<'a> {
         Self {
             nodes: snapshot.nodes().iter().map(|node| (node.name.as_str(), &**node)).collect(),
             reserved,
+            waiting,
             cluster: Cluster::new(snapshot, planned, kinds, &coming),
             requested,
             arrived: FastSet::default(),
@@ -226,22 +232,26 @@ impl<'a> Replay<'a> {
             let unchecked = Unchecked::Said(&to.unchecked_rules);
             found.extend(self.arrive(Arrival { guest, made_anew: true }, &to.destination, unchecked));
         }
-        // What differs only in its name has no place either.
-        let mut asked = BTreeSet::new();
-        homeless.retain(|guest| !guest.pod.volumes.is_empty() || asked.insert(guest.kind));
-        found.extend(homeless.into_iter().filter_map(|guest| self.has_room_for(guest)));
+        found.extend(self.has_room_for(homeless, true));
         found
     }
 
-    /// A node that takes a pod for which the plan finds none.
-    fn has_room_for(&self, guest: Guest<'a>) -> Option<Violation> {
-        let arrival = Arrival { guest, made_anew: true };
-        let takes = |name: &str| self.is_open(name, arrival);
-        let (_, site) = self.cluster.there().find(|(id, site)| takes(site.name) && self.cluster.takes(arrival, *id))?;
-        Some(Violation::new(&guest.pod.name, format_args!("is left without a place, and {} takes it", site.name)))
+    /// Nodes that take pods for which the plan finds none.
+    fn has_room_for(&self, mut homeless: Vec<Guest<'a>>, made_anew: bool) -> Vec<Violation> {
+        // What differs only in its name has no place either.
+        let mut asked = BTreeSet::new();
+        homeless.retain(|guest| !guest.pod.volumes.is_empty() || asked.insert(guest.kind));
+        let room_for = |guest: Guest<'a>| {
+            let arrival = Arrival { guest, made_anew };
+            let takes = |name: &str| self.is_open(name, arrival);
+            let mut there = self.cluster.there();
+            let (_, site) = there.find(|(id, site)| takes(site.name) && self.cluster.takes(arrival, *id))?;
+            Some(Violation::new(&guest.pod.name, format_args!("is left without a place, and {} takes it", site.name)))
+        };
+        homeless.into_iter().filter_map(room_for).collect()
     }
 
-    /// Unschedulable pods take the room that is kept for them.
+    /// Unschedulable pods take the room that is kept for them; for the others there is none.
     fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
         let mut found = Vec::new();
         for (position, (reserved, node)) in consolidation.reserved.iter().enumerate() {
@@ -255,6 +265,8 @@ impl<'a> Replay<'a> {
             }
             found.extend(self.arrive(Arrival { guest, made_anew: false }, node, Unchecked::None));
         }
+        let left = self.waiting.iter().copied().filter(|guest| !self.arrived.contains(&guest.pod.name)).collect();
+        found.extend(self.has_room_for(left, false));
         found
     }
 

@@ -14,7 +14,7 @@ use crate::model::{PodName, SchedulingState};
 use crate::provision::place_until_nothing_changes;
 
 /// Where pods of nodes that are being deleted go.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Displaced {
     /// By node.
     pub(super) steps: Vec<Step>,
@@ -61,12 +61,20 @@ pub(super) fn keep_room(fleet: &mut Fleet<'_>, plans: &mut [NodePlan]) -> Displa
     fleet.send_by_preference();
     fleet.close_control_plane();
     let steps: Vec<Step> = moves.into_iter().map(|(node, moves)| Step { node, moves }).collect();
-    for (pod, to) in
-        steps.iter().flat_map(|step| step.moves.iter().map(|(seat, to)| (seat_name(fleet, step.node, *seat), *to)))
-    {
-        awaits(&mut plans[to], |_, displaced| displaced.push(pod));
+    let displaced = Displaced { steps, order };
+    displaced.note(fleet, plans);
+    displaced
+}
+
+impl Displaced {
+    /// The nodes to which they go await them.
+    pub(super) fn note(&self, fleet: &Fleet<'_>, plans: &mut [NodePlan]) {
+        for Step { node, moves } in &self.steps {
+            for (seat, to) in moves {
+                awaits(&mut plans[*to], |_, displaced| displaced.push(seat_name(fleet, *node, *seat)));
+            }
+        }
     }
-    Displaced { steps, order }
 }
 
 /// As a consolidation says, of a fleet that may have more nodes; `number` finds them by name.

@@ -33,24 +33,26 @@ pub(super) fn remove_heaviest(
         let cpu: i64 = nodes.iter().map(|node| fleet.load(*node)[0]).sum();
         let guided = nodes.iter().filter(|node| guide.destinations.contains_key(node)).count();
         let others = if guide.removed.is_empty() { 0 } else { nodes.len() - guided };
-        let moving = nodes.iter().map(|node| fleet.stops[*node].passengers.len()).sum::<usize>();
+        let moving = nodes.iter().map(|node| fleet.passengers(*node).len()).sum::<usize>();
         (Reverse(weight), Reverse(guided), others, moving, cpu, Reverse(nodes.clone()))
     });
     let mut places_left = MOST_PLACES;
     let mut is_exact = true;
+    let awaited = (!fleet.awaited.is_empty()).then(|| fleet.nowhere());
     for nodes in sets {
-        if fleet.are_last(&nodes) || !may_fit(fleet, &nodes) {
+        let sources: Vec<usize> = awaited.iter().chain(&nodes).copied().collect();
+        if fleet.are_last(&nodes) || !may_fit(fleet, &sources) {
             continue;
         }
         let mut places = MOST_PLACES_OF_SET.min(places_left);
         let before = places;
         // Those with rules about others first, since few places suit them; or last, since they may wait for who suits them.
-        let joint = [false, true].into_iter().find_map(|last| pack(fleet, &nodes, last, guide, &mut places));
+        let joint = [false, true].into_iter().find_map(|last| pack(fleet, &sources, last, guide, &mut places));
         places_left -= before - places;
         is_exact &= joint.is_some() || places > 0;
         let Some(joint) = joint else { continue };
         let steps = replay(fleet, &joint, order_of(&nodes));
-        if steps.len() == nodes.len() {
+        if steps.len() == sources.len() {
             return (steps, is_exact);
         }
         undo(fleet, &steps);
@@ -97,22 +99,22 @@ fn pack(fleet: &mut Fleet<'_>, nodes: &[usize], ruled_last: bool, guide: &Joint,
         fleet.remove(*node);
     }
     let mut seats: Vec<(usize, usize)> =
-        nodes.iter().flat_map(|node| (0..fleet.stops[*node].passengers.len()).map(move |seat| (*node, seat))).collect();
+        nodes.iter().flat_map(|node| (0..fleet.passengers(*node).len()).map(move |seat| (*node, seat))).collect();
     seats.sort_by_key(|(node, seat)| {
-        let (plain, size) = fleet.size(fleet.stops[*node].passengers[*seat].class);
+        let (plain, size) = fleet.size(fleet.passengers(*node)[*seat].class);
         (plain != ruled_last, size, *node, *seat)
     });
     let mut found = Vec::new();
     let fits = place_all(fleet, &seats, guide, places, &mut found);
     for ((node, seat), destination) in seats.iter().zip(&found).rev() {
-        fleet.take(fleet.stops[*node].passengers[*seat].class, *destination);
+        fleet.take(fleet.passengers(*node)[*seat].class, *destination);
     }
     for node in nodes {
         fleet.restore(*node);
     }
     let mut joint = Joint { removed: nodes.to_vec(), ..Joint::default() };
     for node in nodes {
-        joint.destinations.insert(*node, vec![None; fleet.stops[*node].passengers.len()]);
+        joint.destinations.insert(*node, vec![None; fleet.passengers(*node).len()]);
     }
     for ((node, seat), destination) in seats.iter().zip(found) {
         if let Some(seats) = joint.destinations.get_mut(node) {
@@ -132,7 +134,7 @@ fn place_all(
     found: &mut Vec<usize>,
 ) -> bool {
     let Some(((node, seat), rest)) = seats.split_first() else { return true };
-    let Passenger { class, .. } = fleet.stops[*node].passengers[*seat];
+    let Passenger { class, .. } = fleet.passengers(*node)[*seat];
     let guided = guide.of(*node).get(*seat).copied().flatten();
     let others = fleet.order().iter().copied().filter(|destination| guided != Some(*destination));
     let destinations: Vec<usize> = guided.into_iter().chain(others).collect();

@@ -48,6 +48,9 @@ pub(super) struct Fleet<'a> {
     /// By node, its place in that order.
     place_of: Vec<usize>,
     fit: FirstFit,
+    /// Pods that need a place before anything goes and have none, as long as it is decided where they go: they are
+    /// [`nowhere`](Self::nowhere).
+    pub(super) awaited: Vec<Passenger<'a>>,
     /// Some node takes pods without tolerations, so one such node stays.
     needs_untainted: bool,
     /// How many nodes were asked about pods so far.
@@ -97,8 +100,16 @@ impl<'a> Fleet<'a> {
         let fit = FirstFit::new(&vec![CLOSED; count]);
         let takes_any = |stop: &Stop<'_>| stop.takes_pods && !stop.cordoned && stop.untainted && !stop.is_last_resort;
         let needs_untainted = stops.iter().any(takes_any);
-        let mut fleet =
-            Self { simulation, stops, order: Vec::new(), place_of: Vec::new(), fit, needs_untainted, asked: 0 };
+        let mut fleet = Fleet {
+            simulation,
+            stops,
+            order: Vec::new(),
+            place_of: Vec::new(),
+            fit,
+            awaited: Vec::new(),
+            needs_untainted,
+            asked: 0,
+        };
         fleet.send_by_preference();
         fleet
     }
@@ -157,9 +168,19 @@ impl<'a> Fleet<'a> {
         asked
     }
 
+    /// Stands for a node that is gone, with the awaited pods on it: its number comes after those of all nodes.
+    pub(super) fn nowhere(&self) -> usize {
+        self.stops.len()
+    }
+
+    /// The pods of a node that must move if it goes.
+    pub(super) fn passengers(&self, node: usize) -> &[Passenger<'a>] {
+        self.stops.get(node).map_or(&self.awaited, |stop| &stop.passengers)
+    }
+
     /// What the passengers of a node request.
     pub(super) fn load(&self, node: usize) -> Room {
-        let requests = self.stops[node].passengers.iter().map(|passenger| self.requests(passenger.class));
+        let requests = self.passengers(node).iter().map(|passenger| self.requests(passenger.class));
         requests.fold(NOTHING, plus)
     }
 
@@ -197,7 +218,7 @@ impl<'a> Fleet<'a> {
 
     /// A node goes, and with it all that runs there. O(its pods).
     pub(super) fn remove(&mut self, node: usize) {
-        let Stop { id, all, removed, .. } = &mut self.stops[node];
+        let Some(Stop { id, all, removed, .. }) = self.stops.get_mut(node) else { return };
         *removed = true;
         for class in all {
             self.simulation.take(*class, *id);
@@ -208,7 +229,7 @@ impl<'a> Fleet<'a> {
 
     /// It is there again, with all that ran there.
     pub(super) fn restore(&mut self, node: usize) {
-        let Stop { id, all, removed, .. } = &mut self.stops[node];
+        let Some(Stop { id, all, removed, .. }) = self.stops.get_mut(node) else { return };
         *removed = false;
         self.simulation.restore_node(*id);
         for class in all {
@@ -245,7 +266,8 @@ impl<'a> Fleet<'a> {
 
     /// Whether pods are sent to a node, of those that take pods at all.
     pub(super) fn open(&mut self, node: usize, open: bool) {
-        self.stops[node].open = open;
+        let Some(stop) = self.stops.get_mut(node) else { return };
+        stop.open = open;
         self.renew(node);
     }
 

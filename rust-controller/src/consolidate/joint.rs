@@ -47,6 +47,8 @@ struct Packing<'f, 'a> {
 /// Where the guide says what is to go, that takes the place of what room and weight alone say, and pods go first where it
 /// sends them.
 ///
+/// Awaited pods come from nowhere, which goes in any case and never comes back.
+///
 /// O(pods × log nodes) where the first node with room takes a pod, for the packing and for each node that comes back.
 pub(super) fn choose(fleet: &mut Fleet<'_>, candidates: &[usize], weights: &[u64], guide: &Joint) -> Joint {
     let mut keeping = Keeping::of(fleet, candidates, weights);
@@ -55,6 +57,9 @@ pub(super) fn choose(fleet: &mut Fleet<'_>, candidates: &[usize], weights: &[u64
     }
     fleet.send_in_order(keeping.order(fleet, candidates));
     let mut packing = Packing { fleet, weights, guide, joint: Joint::default(), waiting: Vec::new() };
+    if !packing.fleet.awaited.is_empty() {
+        packing.remove_all(&[packing.fleet.nowhere()]);
+    }
     packing.remove_all(&keeping.going);
     packing.place_waiting();
     let mut coming_back = keeping.going;
@@ -77,7 +82,7 @@ impl Packing<'_, '_> {
         for node in nodes {
             self.fleet.remove(*node);
             self.joint.removed.push(*node);
-            let count = self.fleet.stops[*node].passengers.len();
+            let count = self.fleet.passengers(*node).len();
             self.joint.destinations.insert(*node, vec![None; count]);
             self.waiting.extend((0..count).map(|seat| (*node, seat)));
         }
@@ -85,7 +90,7 @@ impl Packing<'_, '_> {
     }
 
     fn passenger(&self, (node, seat): Seat) -> Passenger<'_> {
-        self.fleet.stops[node].passengers[seat]
+        self.fleet.passengers(node)[seat]
     }
 
     fn sort_waiting(&mut self) {
@@ -185,7 +190,7 @@ impl Packing<'_, '_> {
         for (node, seats) in &self.joint.destinations {
             for (seat, destination) in seats.iter().enumerate() {
                 if let Some(destination) = destination {
-                    let class = self.fleet.stops[*node].passengers[seat].class;
+                    let class = self.fleet.passengers(*node)[seat].class;
                     self.fleet.take(class, *destination);
                 }
             }
@@ -193,6 +198,8 @@ impl Packing<'_, '_> {
         for node in &self.joint.removed {
             self.fleet.restore(*node);
         }
+        let nowhere = self.fleet.nowhere();
+        self.joint.removed.retain(|node| *node != nowhere);
         self.joint.removed.sort_unstable();
         self.joint
     }
@@ -211,7 +218,8 @@ impl Keeping {
         let loads: BTreeMap<usize, Room> = candidates.iter().map(|node| (*node, fleet.load(*node))).collect();
         let others = (0..fleet.stops.len()).filter(|node| !loads.contains_key(node) && fleet.takes_pods(*node));
         let elsewhere = others.map(|node| fleet.room(node)).fold(NOTHING, plus);
-        let mut needed = minus(loads.values().copied().fold(NOTHING, plus), elsewhere);
+        let awaited = fleet.load(fleet.nowhere());
+        let mut needed = minus(loads.values().copied().fold(awaited, plus), elsewhere);
         let offered = |node: usize| plus(fleet.room(node), loads[&node]);
         let by_worth = by_worth(candidates, &offered, needed, weights, &loads);
         let largest = candidates.iter().map(|node| offered(*node)).fold(NOTHING, larger);

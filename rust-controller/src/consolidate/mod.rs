@@ -5,6 +5,7 @@
 //! once, so later nodes see it. A node that has received pods stays. The removals are therefore feasible in their order,
 //! and no pod moves twice.
 
+mod awaited;
 mod before;
 mod bound;
 mod budgets;
@@ -45,6 +46,7 @@ use crate::model::{Catalog, Pod, PodName, Resources};
 use crate::provision::{place_on_existing, place_until_nothing_changes};
 use crate::snapshot::Snapshot;
 use crate::units::{Money, Timestamp};
+use awaited::Awaited;
 use evictions::Evictions;
 use fleet::Fleet;
 use joint::Joint;
@@ -162,28 +164,18 @@ pub fn consolidate_after(before: &Before, snapshot: &Snapshot, catalog: &Catalog
         before.hold(plan, options);
     }
     let mut simulation = Simulation::of(snapshot);
-    let reserved = reserve(snapshot, &mut simulation, &mut plans);
+    let on_existing = place_on_existing(snapshot, &mut simulation);
+    let mut awaited = Awaited::of(&on_existing, &simulation, &mut plans);
     let pods_on = |node: &str| pods_by_node.get(node).map_or(&[][..], Vec::as_slice);
     let requested_of = |node: &str| Resources::sum(pods_on(node).iter().map(|pod| &pod.requests));
     let mut fleet = Fleet::of(simulation, &plans, snapshot);
-    let displaced = displaced::keep_room(&mut fleet, &mut plans);
+    awaited.displaced = displaced::keep_room(&mut fleet, &mut plans);
     let objective = Objective::among(&plans);
-    let weights = plans.iter().map(|plan| objective.weight(plan)).collect();
-    let mut removing = Removing { fleet, plans, weights, steps: Vec::new() };
+    // Nowhere weighs nothing.
+    let weights = plans.iter().map(|plan| objective.weight(plan)).chain([0]).collect();
+    let mut removing = Removing { fleet, plans, weights, steps: Vec::new(), awaited };
     removing.decide(before);
-    let decided = removing.finish(reserved, &displaced.steps, &evictions, &requested_of);
-    Consolidation { objective, displaced: displaced.order, ..decided }
-}
-
-/// Unschedulable pods take the room that they fit; their nodes stay. Each with its node.
-fn reserve(snapshot: &Snapshot, simulation: &mut Simulation, plans: &mut [NodePlan]) -> Vec<(Arc<Pod>, String)> {
-    let awaited = place_on_existing(snapshot, simulation).fitting;
-    for (pod, node) in &awaited {
-        if let Ok(at) = plans.binary_search_by(|plan| plan.node.name.cmp(node)) {
-            awaits(&mut plans[at], |pending, _| pending.push(pod.pod.name.clone()));
-        }
-    }
-    awaited.into_iter().map(|(waiting, node)| (Arc::clone(waiting.pod), node)).collect()
+    Consolidation { objective, ..removing.finish(&evictions, &requested_of) }
 }
 
 /// Room is kept on a node, so it stays, whatever else keeps it.
@@ -203,11 +195,49 @@ struct Removing<'a> {
     /// By node.
     weights: Vec<u64>,
     steps: Vec<Step>,
+    awaited: Awaited<'a>,
 }
 
 impl Removing<'_> {
-    /// By itself first, then guided by what was said before, which holds unless it saves less.
+    /// With awaited pods where they are; and where they hold nodes up, with other places for them, if that removes more.
     fn decide(&mut self, before: &Before) {
+        self.decide_beside_awaited(before);
+        let Self { fleet, plans, awaited, .. } = self;
+        if !awaited.hold_nodes_up(plans) {
+            return;
+        }
+        let beside = std::mem::take(&mut self.steps);
+        replay::undo(fleet, &beside);
+        awaited.withdraw(fleet, plans);
+        self.decide_beside_awaited(before);
+        self.take_new_places_if_better(beside);
+    }
+
+    /// The steps done began nowhere, unless nothing was found. They stay done if they remove more than the others and awaited
+    /// pods can come as they say; else the others are, and awaited pods are where they were.
+    fn take_new_places_if_better(&mut self, others: Vec<Step>) {
+        let Self { fleet, plans, weights, steps, awaited } = self;
+        let done = std::mem::take(steps);
+        replay::undo(fleet, &done);
+        if weight(weights, &done) > weight(weights, &others)
+            && let Some((from_nowhere, removals)) = done.split_first()
+        {
+            let mut elsewhere = awaited.clone();
+            elsewhere.follow(from_nowhere, fleet);
+            if elsewhere.come(fleet, plans) {
+                replay::redo(fleet, removals);
+                *steps = removals.to_vec();
+                *awaited = elsewhere;
+                return;
+            }
+        }
+        awaited.come_back(fleet, plans);
+        replay::redo(fleet, &others);
+        *steps = others;
+    }
+
+    /// By itself first, then guided by what was said before, which holds unless it saves less.
+    fn decide_beside_awaited(&mut self, before: &Before) {
         let candidates: Vec<usize> = (0..self.plans.len()).filter(|node| is_candidate(&self.plans[*node])).collect();
         let guide = before.guide(&self.fleet, &self.plans, &candidates);
         self.remove(&candidates, &Joint::default());
@@ -228,7 +258,7 @@ impl Removing<'_> {
             order.sort_by_key(|node| (plans[*node].utilization().largest(), *node));
             order
         };
-        let Self { fleet, plans, weights, steps } = self;
+        let Self { fleet, plans, weights, steps, .. } = self;
         let few = candidates.len() <= exact::MOST_CANDIDATES;
         let mut is_exact = few;
         if few {
@@ -242,7 +272,10 @@ impl Removing<'_> {
             *steps = replay::replay(fleet, &joint, sorted(&joint.removed, plans));
             keep_heavier(fleet, weights, steps, by_sets);
         }
-        self.remove_more(sorted(candidates, &self.plans), guide);
+        let have_come = self.fleet.awaited.is_empty() || !self.steps.is_empty();
+        if have_come {
+            self.remove_more(sorted(candidates, &self.plans), guide);
+        }
     }
 
     /// Nodes that got no pods are tried once more, as long as that helps: one that went may have been what refused.
@@ -266,33 +299,33 @@ impl Removing<'_> {
         });
     }
 
-    fn finish(
-        mut self,
-        reserved: Vec<(Arc<Pod>, String)>,
-        displaced: &[Step],
-        evictions: &Evictions<'_>,
-        requested_of: &dyn Fn(&str) -> Resources,
-    ) -> Consolidation {
+    fn finish(mut self, evictions: &Evictions<'_>, requested_of: &dyn Fn(&str) -> Resources) -> Consolidation {
         reasons::explain(&mut self.fleet, &mut self.plans, &self.steps);
         let removals = self.steps.iter().map(|step| self.plans[step.node].node.name.clone()).collect();
-        let Self { fleet, plans, steps, .. } = self;
+        let Self { fleet, plans, steps, awaited, .. } = self;
+        let reserved = awaited.reserved(&plans);
         let expected = reserved.iter().map(|(pod, node)| (&**pod, node.as_str()));
         let requested = Requested::new(expected, requested_of, &plans);
         let mut writer = Writer::new(&fleet, plans, evictions, requested);
-        writer.write_displaced(displaced);
+        writer.write_displaced(&awaited.displaced.steps);
         writer.write_removals(&steps);
-        Consolidation { nodes: writer.plans, removals, reserved, ..Consolidation::default() }
+        let displaced = awaited.displaced.order;
+        Consolidation { nodes: writer.plans, removals, reserved, displaced, ..Consolidation::default() }
     }
 }
 
 /// Of steps that are done and others that are not, those stay done, or come in their place, that remove more weight.
 fn keep_heavier(fleet: &mut Fleet<'_>, weights: &[u64], done: &mut Vec<Step>, others: Vec<Step>) {
-    let weight = |steps: &[Step]| steps.iter().map(|step| weights[step.node]).sum::<u64>();
-    if weight(done) < weight(&others) {
+    if weight(weights, done) < weight(weights, &others) {
         replay::undo(fleet, done);
         replay::redo(fleet, &others);
         *done = others;
     }
+}
+
+/// What steps remove.
+fn weight(weights: &[u64], steps: &[Step]) -> u64 {
+    steps.iter().map(|step| weights[step.node]).sum()
 }
 
 /// Until it is decided, a node that nothing forbids to remove counts as blocked.

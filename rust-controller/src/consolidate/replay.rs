@@ -19,14 +19,22 @@ impl Step {
     }
 }
 
-/// Does what was chosen, in this order of nodes; a node whose pods are refused is tried again after the others. Those that
+/// Does what was chosen, awaited pods first, and nothing where these find no place, then in this order of nodes; a node whose pods are refused is tried again after the others. Those that
 /// could not go are back. Pods go where they were to go, or, if that is refused, wherever they may.
 pub(super) fn replay(fleet: &mut Fleet<'_>, joint: &Joint, mut order: Vec<usize>) -> Vec<Step> {
     for node in &order {
         fleet.open(*node, false);
     }
     let mut steps = Vec::new();
+    let nowhere = fleet.nowhere();
+    if !fleet.awaited.is_empty() {
+        steps.extend(empty(fleet, nowhere, joint.of(nowhere)));
+    }
+    let have_come = fleet.awaited.is_empty() || !steps.is_empty();
     place_until_nothing_changes(&mut order, |node| {
+        if !have_come {
+            return false;
+        }
         let step = empty(fleet, *node, joint.of(*node)).ok();
         let goes = step.is_some();
         steps.extend(step);
@@ -52,7 +60,7 @@ pub(super) fn redo(fleet: &mut Fleet<'_>, steps: &[Step]) {
     for Step { node, moves } in steps {
         fleet.remove(*node);
         for (seat, destination) in moves {
-            let class = fleet.stops[*node].passengers[*seat].class;
+            let class = fleet.passengers(*node)[*seat].class;
             fleet.return_to(class, *destination);
         }
     }
@@ -62,9 +70,9 @@ pub(super) fn redo(fleet: &mut Fleet<'_>, steps: &[Step]) {
 pub(super) fn empty(fleet: &mut Fleet<'_>, node: usize, wanted: &[Option<usize>]) -> Result<Step, Vec<usize>> {
     fleet.remove(node);
     let mut moves = Vec::new();
-    let mut waiting: Vec<usize> = (0..fleet.stops[node].passengers.len()).collect();
+    let mut waiting: Vec<usize> = (0..fleet.passengers(node).len()).collect();
     place_until_nothing_changes(&mut waiting, |seat| {
-        let Passenger { class, .. } = fleet.stops[node].passengers[*seat];
+        let Passenger { class, .. } = fleet.passengers(node)[*seat];
         let wanted = wanted.get(*seat).copied().flatten();
         let destination = wanted.filter(|wanted| fleet.place_on(class, *wanted)).or_else(|| fleet.place(class));
         moves.extend(destination.map(|destination| (*seat, destination)));
@@ -80,7 +88,7 @@ pub(super) fn empty(fleet: &mut Fleet<'_>, node: usize, wanted: &[Option<usize>]
 
 fn take_back(fleet: &mut Fleet<'_>, node: usize, moves: &[(usize, usize)]) {
     for (seat, destination) in moves.iter().rev() {
-        let class = fleet.stops[node].passengers[*seat].class;
+        let class = fleet.passengers(node)[*seat].class;
         fleet.take(class, *destination);
     }
 }

@@ -26,13 +26,15 @@ pub(crate) struct Host {
     pub(crate) left: [u64; 3],
     /// Workloads that keep apart, of which one pod is here.
     pub(crate) apart: Vec<usize>,
+    pub(crate) deleting: bool,
 }
 
 #[derive(Clone, Copy)]
 pub(crate) struct Guest {
     /// Tells it from every other.
     pub(crate) number: u64,
-    pub(crate) host: usize,
+    /// None for a pod that waits.
+    pub(crate) host: Option<usize>,
     pub(crate) asked: [u64; 3],
     pub(crate) zone: Option<&'static str>,
     /// A workload of which no two pods share a host.
@@ -50,7 +52,7 @@ pub(crate) fn fleet(random: &mut Random, hosts: [u64; 2], guests: [u64; 2]) -> (
 /// A node without pods.
 pub(crate) fn host(random: &mut Random) -> Host {
     let size = random.below(SIZES.len());
-    Host { size, zone: ["a", "b"][random.below(2)], left: SIZES[size].1, apart: Vec::new() }
+    Host { size, zone: ["a", "b"][random.below(2)], left: SIZES[size].1, apart: Vec::new(), deleting: false }
 }
 
 /// A pod of this number on one of the nodes, if that takes it.
@@ -59,7 +61,7 @@ pub(crate) fn guest(random: &mut Random, number: u64, hosts: &mut [Host]) -> Opt
     let host = random.below(hosts.len());
     let zone = random.chance(15).then_some(hosts[host].zone);
     let apart = random.chance(20).then(|| random.below(2));
-    let guest = Guest { number, host, asked, zone, apart };
+    let guest = Guest { number, host: Some(host), asked, zone, apart };
     takes(&hosts[host], &guest).then(|| {
         come(&mut hosts[host], &guest);
         guest
@@ -68,7 +70,8 @@ pub(crate) fn guest(random: &mut Random, number: u64, hosts: &mut [Host]) -> Opt
 
 /// A pod goes.
 pub(crate) fn leave(hosts: &mut [Host], guest: &Guest) {
-    let Host { left, apart, .. } = &mut hosts[guest.host];
+    let Some(host) = guest.host else { return };
+    let Host { left, apart, .. } = &mut hosts[host];
     left.iter_mut().zip(guest.asked).for_each(|(left, asked)| *left += asked);
     if let Some(at) = guest.apart.and_then(|workload| apart.iter().position(|other| *other == workload)) {
         apart.remove(at);
@@ -115,11 +118,17 @@ pub(crate) fn most_removed(
     weight: impl Fn(usize) -> u64,
 ) -> (u64, u32) {
     let mut most = (0, 0);
+    let leaving: u32 = (0..hosts.len()).filter(|at| hosts[*at].deleting).map(|at| 1 << at).sum();
     for removed in 1..(1_u32 << hosts.len()) - 1 {
+        if removed & leaving != leaving || removed == (1 << hosts.len()) - 1 {
+            continue;
+        }
         let gone = |at: &usize| removed >> at & 1 == 1;
-        let saved = (0..hosts.len()).filter(gone).map(|at| weight(hosts[at].size)).sum();
+        let saved =
+            (0..hosts.len()).filter(|at| gone(at) && !hosts[*at].deleting).map(|at| weight(hosts[at].size)).sum();
         let found = (saved, (removed & preferred).count_ones());
-        let mut moving: Vec<Guest> = guests.iter().copied().filter(|guest| gone(&guest.host)).collect();
+        let comes = |guest: &Guest| guest.host.is_none_or(|host| gone(&host));
+        let mut moving: Vec<Guest> = guests.iter().copied().filter(comes).collect();
         moving.sort_by_key(|guest| Reverse(guest.asked));
         if found > most && fit(&mut hosts.to_vec(), removed, &moving) {
             most = found;
@@ -133,9 +142,10 @@ pub(crate) fn manifest(hosts: &[Host], guests: &[Guest]) -> String {
     let mut text = String::new();
     for (at, host) in hosts.iter().enumerate() {
         let (name, [cpu, memory, pods], _) = SIZES[host.size];
+        let deletion = if host.deleting { "deletionTimestamp: 2026-01-01T00:00:00Z, " } else { "" };
         let _ = write!(
             text,
-            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{at}, labels: {{kubernetes.io/hostname: n{at}, topology.kubernetes.io/zone: {}, \
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: n{at}, {deletion}labels: {{kubernetes.io/hostname: n{at}, topology.kubernetes.io/zone: {}, \
              node.kubernetes.io/instance-type: {name}}}}}\nstatus: {{allocatable: {{cpu: {cpu}m, memory: {memory}Gi, pods: {pods}}}}}\n",
             host.zone
         );
@@ -149,11 +159,18 @@ pub(crate) fn manifest(hosts: &[Host], guests: &[Guest]) -> String {
              labelSelector: {{matchLabels: {{app: {app}}}}}}}]}}}}, "
         );
         let keeps_off = if apart.is_some() { keeps_off.as_str() } else { "" };
+        let (node, status) = match host {
+            Some(host) => (format!("nodeName: n{host}, "), "phase: Running"),
+            None => (
+                String::new(),
+                "phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable}]",
+            ),
+        };
         let _ = write!(
             text,
             "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: p{number}, labels: {{app: {app}}}, ownerReferences: [{{apiVersion: apps/v1, kind: \
-             ReplicaSet, name: r, uid: u, controller: true}}]}}\nspec: {{nodeName: n{host}, {zone}{keeps_off}containers: [{{name: c, \
-             resources: {{requests: {{cpu: {cpu}m, memory: {memory}Gi}}}}}}]}}\nstatus: {{phase: Running}}\n"
+             ReplicaSet, name: r, uid: u, controller: true}}]}}\nspec: {{{node}{zone}{keeps_off}containers: [{{name: c, \
+             resources: {{requests: {{cpu: {cpu}m, memory: {memory}Gi}}}}}}]}}\nstatus: {{{status}}}\n"
         );
     }
     text
