@@ -444,6 +444,7 @@ fn room_is_kept_for_pods_that_wait_and_fit() {
     complains(&spoiled(|plan| plan.reserved.push(plan.reserved[0].clone())), "has room kept for it twice");
     complains(&spoiled(|plan| plan.reserved[0].0 = pod(IDLE, "busy")), "needs no room on zonal");
     complains(&spoiled(|plan| plan.reserved[0].1 = "nothing".to_owned()), "which is gone");
+    complains(&spoiled(|plan| plan.reserved.clear()), "default/waits: is left without a place, and zonal takes it");
     // It is there before the others come.
     let text = IDLE.replace("hostPort: 81", "hostPort: 80");
     let mut crowded = good.clone();

@@ -179,11 +179,11 @@ fn the_judge_minds_pods_of_nodes_that_are_being_deleted() {
 #[test]
 fn a_node_that_waits_for_pods_names_them() {
     let text = node("a", "") + &node("b", "") + &bare("stays", "b", 4000) + &unschedulable("w1", 500);
-    assert_eq!(reason(&text, "a"), "the unschedulable pod default/w1 fits it as it is");
+    assert_eq!(reason(&text, "a"), "the pending pod default/w1 fits it as it is");
     let two = text + &unschedulable("w2", 500);
-    assert_eq!(reason(&two, "a"), "unschedulable pods fit it as it is: default/w1 and default/w2");
+    assert_eq!(reason(&two, "a"), "pending pods fit it as it is: default/w1 and default/w2");
     let three = two + &unschedulable("w3", 500);
-    assert_eq!(reason(&three, "a"), "unschedulable pods fit it as it is: default/w1 and 2 others");
+    assert_eq!(reason(&three, "a"), "pending pods fit it as it is: default/w1 and 2 others");
 }
 
 const ASKS: &str = ", annotations: {karpenter.sh/do-not-disrupt: 'true'}";

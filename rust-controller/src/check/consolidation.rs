@@ -6,9 +6,11 @@ use super::budgets::Budgets;
 use super::cluster::{Arrival, Cluster};
 use super::kinds::{Guest, Kinds};
 use super::site::Site;
-use super::{Unchecked, Violation, needs_node, violations};
+use super::{Unchecked, Violation, violations};
 use crate::consolidate::{Consolidation, Destination, Move, NodePlan, Objective, Verdict};
-use crate::model::{Catalog, Node, ObjectName, Pod, PodName, PodVolume, Resources, SchedulingState, TaintEffect, key};
+use crate::model::{
+    Catalog, Node, ObjectName, Phase, Pod, PodName, PodVolume, Resources, SchedulingState, TaintEffect, key,
+};
 use crate::snapshot::{Extras, Snapshot};
 use crate::units::{FastMap, FastSet};
 
@@ -87,6 +89,12 @@ fn must_move(pod: &Pod) -> bool {
     !pod.ends_with_its_node() && !pod.deleting
 }
 
+/// Whether the scheduler will bind a pod to a node that has room for it.
+fn waits(pod: &Pod) -> bool {
+    let has_no_node = matches!(pod.scheduling, SchedulingState::Unschedulable | SchedulingState::Unjudged);
+    pod.phase == Phase::Pending && has_no_node && !pod.deleting && !pod.is_daemon()
+}
+
 /// Pods on nodes that are being deleted.
 fn displaced(snapshot: &Snapshot) -> impl Iterator<Item = &Pod> {
     let deleting = snapshot.nodes().iter().filter(|node| node.deleting);
@@ -162,7 +170,7 @@ impl<'a> Replay<'a> {
         let reserved: Vec<Option<Guest<'a>>> = reserved.iter().map(|(pod, _)| guest(pod)).collect();
         // Whatever a plan says of them.
         let displaced: Vec<Guest<'a>> = displaced(snapshot).map(|pod| kinds.coming(pod)).collect();
-        let waiting = snapshot.pods().iter().filter(|pod| needs_node(pod));
+        let waiting = snapshot.pods().iter().filter(|pod| waits(pod));
         let waiting: Vec<Guest<'a>> = waiting.map(|pod| kinds.coming(pod)).collect();
         let coming = moved.into_iter().chain(reserved.iter().copied().flatten()).chain(displaced);
         let coming = coming.chain(waiting.iter().copied());
@@ -187,7 +195,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// Pods take the room that is kept for them: unschedulable ones, then those of nodes that are being deleted.
+    /// Pods take the room that is kept for them: pending ones, then those of nodes that are being deleted.
     pub(super) fn expect(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
         let mut found = self.reserve(consolidation);
         found.extend(self.displace(consolidation));
@@ -251,12 +259,12 @@ impl<'a> Replay<'a> {
         homeless.into_iter().filter_map(room_for).collect()
     }
 
-    /// Unschedulable pods take the room that is kept for them; for the others there is none.
+    /// Pending pods take the room that is kept for them; for the others there is none.
     fn reserve(&mut self, consolidation: &Consolidation) -> Vec<Violation> {
         let mut found = Vec::new();
         for (position, (reserved, node)) in consolidation.reserved.iter().enumerate() {
             let name = &reserved.name;
-            let Some(guest) = self.reserved[position].filter(|guest| needs_node(guest.pod)) else {
+            let Some(guest) = self.reserved[position].filter(|guest| waits(guest.pod)) else {
                 found.push(Violation::new(name, format_args!("needs no room on {node}, which is kept for it")));
                 continue;
             };

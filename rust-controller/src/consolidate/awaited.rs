@@ -1,4 +1,4 @@
-//! Pods that come before anything goes: unschedulable ones that fit nodes as they are, and those of nodes that are being
+//! Pods that come before anything goes: pending ones that fit nodes as they are, and those of nodes that are being
 //! deleted.
 //!
 //! Each has a place at first that was found without a look at what could go. Where that keeps nodes from going, all of them
@@ -18,15 +18,15 @@ use crate::provision::OnExisting;
 
 #[derive(Clone)]
 pub(super) struct Awaited<'a> {
-    /// Unschedulable pods, each with the node on which room is kept for it.
+    /// Pending pods, each with the node on which room is kept for it.
     reserved: Vec<(Passenger<'a>, usize)>,
-    /// Unschedulable pods for which there is none, though all of their rules can be checked.
+    /// Pending pods for which there is none, though all of their rules can be checked.
     left_out: Vec<ClassId>,
     pub(super) displaced: Displaced,
 }
 
 impl<'a> Awaited<'a> {
-    /// Unschedulable pods are on the nodes that they fit, which await them.
+    /// Pending pods are on the nodes that they fit, which await them.
     pub(super) fn of(
         OnExisting { fitting, rest }: &OnExisting<'a>,
         simulation: &Simulation,
@@ -98,8 +98,8 @@ impl<'a> Awaited<'a> {
         self.displaced.order.sort_by_key(|name| turns.get(name));
     }
 
-    /// They come to their places, one by one: unschedulable ones while nodes that are being deleted are still there, then the pods
-    /// of these. Where one may not, or another unschedulable pod fits somewhere then, none has come.
+    /// They come to their places, one by one: pending ones while nodes that are being deleted are still there, then the pods
+    /// of these. Where one may not, or another pending pod fits somewhere then, none has come.
     pub(super) fn come(&self, fleet: &mut Fleet<'a>, plans: &mut [NodePlan]) -> bool {
         let leaving: Vec<usize> = self.displaced.steps.iter().map(|step| step.node).collect();
         leaving.iter().for_each(|node| fleet.restore(*node));
@@ -133,7 +133,7 @@ impl<'a> Awaited<'a> {
         self.displaced.note(fleet, plans);
     }
 
-    /// Whether an unschedulable pod for which no room is kept fits some node as it is.
+    /// Whether a pending pod for which no room is kept fits some node as it is.
     fn leaves_room(&self, fleet: &Fleet<'_>, plans: &[NodePlan]) -> bool {
         let is_open = |plan: &NodePlan| !plan.node.deleting && plan.verdict != Verdict::Keep(Keep::UnreadablePod);
         let open: Vec<usize> = (0..plans.len()).filter(|node| is_open(&plans[*node])).collect();
@@ -141,7 +141,7 @@ impl<'a> Awaited<'a> {
         self.left_out.iter().any(fits)
     }
 
-    /// Unschedulable pods, each with the name of the node on which room is kept for it.
+    /// Pending pods, each with the name of the node on which room is kept for it.
     pub(super) fn reserved(&self, plans: &[NodePlan]) -> Vec<(Arc<Pod>, String)> {
         let named =
             |(passenger, node): &(Passenger<'_>, usize)| (Arc::clone(passenger.pod), plans[*node].node.name.clone());

@@ -43,7 +43,7 @@ pub use utilization::Utilization;
 
 use crate::feasibility::Simulation;
 use crate::model::{Catalog, Pod, PodName, Resources};
-use crate::provision::{place_on_existing, place_until_nothing_changes};
+use crate::provision::{place_pending_on_existing, place_until_nothing_changes};
 use crate::snapshot::Snapshot;
 use crate::units::{Money, Timestamp};
 use awaited::Awaited;
@@ -90,7 +90,7 @@ pub struct Consolidation {
     pub nodes: Vec<NodePlan>,
     /// Nodes to remove, in this order.
     pub removals: Vec<String>,
-    /// Unschedulable pods that fit nodes as they are, each with its node, in the order in which they take their room;
+    /// Pending pods that fit nodes as they are, each with its node, in the order in which they take their room;
     /// before any pod moves.
     pub reserved: Vec<(Arc<Pod>, String)>,
     /// Pods of nodes that are being deleted for which room is kept, in an order in which each finds its place, after those for
@@ -164,7 +164,7 @@ pub fn consolidate_after(before: &Before, snapshot: &Snapshot, catalog: &Catalog
         before.hold(plan, options);
     }
     let mut simulation = Simulation::of(snapshot);
-    let on_existing = place_on_existing(snapshot, &mut simulation);
+    let on_existing = place_pending_on_existing(snapshot, &mut simulation);
     let mut awaited = Awaited::of(&on_existing, &simulation, &mut plans);
     let pods_on = |node: &str| pods_by_node.get(node).map_or(&[][..], Vec::as_slice);
     let requested_of = |node: &str| Resources::sum(pods_on(node).iter().map(|pod| &pod.requests));

@@ -82,7 +82,7 @@ pub enum Keep {
     UnreadablePod,
     /// Room is kept here for pods that are to come.
     AwaitsPods {
-        /// Unschedulable pods that fit here as it is.
+        /// Pending pods that fit here as it is.
         pending: Vec<PodName>,
         /// Pods of nodes that are being deleted.
         displaced: Vec<PodName>,

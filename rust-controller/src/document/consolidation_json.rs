@@ -1,6 +1,7 @@
 //! A consolidation as JSON: the document of `-o json`, and each node's `info.json` with the same field names.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -14,7 +15,7 @@ use crate::consolidate::{
     Utilization, Verdict, Warning, WhyKept,
 };
 use crate::feasibility::Rule;
-use crate::model::{Catalog, PodName};
+use crate::model::{Catalog, Pod, PodName};
 use crate::snapshot::{MeasuredUsage, Skipped};
 use crate::units::Money;
 use crate::{consolidate, provision};
@@ -47,6 +48,9 @@ pub struct ConsolidationDocument<'a> {
     measured_usage: Option<usage::UsageStatus>,
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
+    /// Pending pods for which room is kept, each with its node: they come first, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reserved: Vec<ReservedEntry<'a>>,
     totals: Totals,
     /// What could be done instead if new nodes came; null where that does not save enough.
     replacements: Option<ReplacementEntry<'a>>,
@@ -132,6 +136,17 @@ pub(super) struct MoveEntry<'a> {
     warnings: Vec<&'static str>,
 }
 
+/// A pending pod for which room is kept.
+#[derive(Debug, Serialize)]
+struct ReservedEntry<'a> {
+    pod: String,
+    node: &'a str,
+}
+
+fn reserved_entry((pod, node): &(Arc<Pod>, String)) -> ReservedEntry<'_> {
+    ReservedEntry { pod: pod.name.to_string(), node }
+}
+
 /// More pods under a budget than that allows to evict at once.
 #[derive(Debug, Serialize)]
 pub(super) struct TurnsEntry {
@@ -192,6 +207,7 @@ impl<'a> ConsolidationDocument<'a> {
             measured_usage: usage::status(usage),
             nodes: consolidation.nodes.iter().map(|plan| node_entry(plan, usage)).collect(),
             removals: &consolidation.removals,
+            reserved: consolidation.reserved.iter().map(reserved_entry).collect(),
             totals: totals(consolidation),
             replacements: replacement_json::entry(consolidation, None),
             certificate: consolidation.bound.as_ref().map(|bound| CertificateEntry::of(&bound.certificate)),
@@ -382,8 +398,8 @@ fn displaced(NodePlan { moves, stranded, .. }: &NodePlan) -> String {
 /// For whom room is kept on a node.
 fn awaited(pending: &[PodName], displaced: &[PodName]) -> String {
     let pending = first_of(pending).map(|pods| match pending.len() {
-        1 => format!("the unschedulable pod {pods} fits it as it is"),
-        _ => format!("unschedulable pods fit it as it is: {pods}"),
+        1 => format!("the pending pod {pods} fits it as it is"),
+        _ => format!("pending pods fit it as it is: {pods}"),
     });
     let displaced = first_of(displaced).map(|pods| {
         let whose = if displaced.len() == 1 { "whose node is" } else { "whose nodes are" };

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::pending::{Need, need};
+use super::pending::{Ignored, Need, need};
 use super::preferences::on_existing;
 use crate::feasibility::{ClassId, Miss, NodeId, Refusal, Rule, Simulation};
 use crate::model::{Node, Pod};
@@ -48,6 +48,17 @@ pub fn place_on_existing<'a>(snapshot: &'a Snapshot, simulation: &mut Simulation
     place_urgent_first(snapshot, &[], simulation, |_, _| Vec::new())
 }
 
+/// The same, but for all pods that the scheduler will find a node for if there is one: those at which it has not looked yet come
+/// after the unschedulable ones.
+pub fn place_pending_on_existing<'a>(snapshot: &'a Snapshot, simulation: &mut Simulation) -> OnExisting<'a> {
+    let OnExisting { mut fitting, mut rest } = place_on_existing(snapshot, simulation);
+    let unjudged = pods_that(snapshot, |need| *need == Need::None(Ignored::Unjudged));
+    // Who has found no place may find one beside these.
+    rest.extend(waiting(snapshot, unjudged, simulation));
+    place_all(&mut rest, &mut fitting, &usable_nodes(snapshot, simulation), simulation);
+    OnExisting { fitting, rest }
+}
+
 /// The same, but some pods, by their position in the snapshot, come before all others. Those that fit nowhere get nodes that
 /// could join, as long as the others are placed, so that nobody takes a place that keeps them away.
 pub(super) fn place_urgent_first<'a>(
@@ -87,13 +98,23 @@ pub(super) fn place_urgent_first<'a>(
 /// The pods that need a node, the urgent ones first.
 fn in_order<'a>(snapshot: &'a Snapshot, urgent: &[usize], simulation: &Simulation) -> Vec<Waiting<'a>> {
     let known: BTreeSet<usize> = urgent.iter().copied().collect();
-    let waiting = |(position, urgent): (usize, bool)| {
-        let class = simulation.class_at(position)?;
-        Some(Waiting { position, pod: &snapshot.pods()[position], class, urgent })
-    };
     let others = waiting_pods(snapshot).into_iter().filter(|position| !known.contains(position));
-    let urgent = urgent.iter().map(|position| (*position, true));
-    urgent.chain(others.map(|position| (position, false))).filter_map(waiting).collect()
+    let mut all = waiting(snapshot, urgent.iter().copied(), simulation);
+    all.iter_mut().for_each(|pod| pod.urgent = true);
+    all.extend(waiting(snapshot, others, simulation));
+    all
+}
+
+fn waiting<'a>(
+    snapshot: &'a Snapshot,
+    positions: impl IntoIterator<Item = usize>,
+    simulation: &Simulation,
+) -> Vec<Waiting<'a>> {
+    let waiting = |position: usize| {
+        let class = simulation.class_at(position)?;
+        Some(Waiting { position, pod: &snapshot.pods()[position], class, urgent: false })
+    };
+    positions.into_iter().filter_map(waiting).collect()
 }
 
 /// Places what fits existing nodes; what does not stays.
@@ -140,11 +161,16 @@ pub(super) fn take_back(fitting: &[(Waiting<'_>, String)], simulation: &mut Simu
     }
 }
 
-/// Positions of the unschedulable pods in the snapshot. Higher priority first, since room may run out; then those that ask for
-/// what few nodes have, such as GPUs; then larger pods, which fit fewer holes; then by name.
+/// Positions of the unschedulable pods in the snapshot, in the order of their urgency.
 pub(super) fn waiting_pods(snapshot: &Snapshot) -> Vec<usize> {
+    pods_that(snapshot, |need| *need == Need::Node)
+}
+
+/// Positions of such pods in the snapshot. Higher priority first, since room may run out; then those that ask for
+/// what few nodes have, such as GPUs; then larger pods, which fit fewer holes; then by name.
+fn pods_that(snapshot: &Snapshot, wait: impl Fn(&Need) -> bool) -> Vec<usize> {
     let pods = snapshot.pods();
-    let mut waiting: Vec<usize> = (0..pods.len()).filter(|position| need(&pods[*position]) == Need::Node).collect();
+    let mut waiting: Vec<usize> = (0..pods.len()).filter(|position| wait(&need(&pods[*position]))).collect();
     // The snapshot is in the order of names, and the sort keeps it.
     waiting.sort_by_key(|position| {
         let Pod { priority, requests, .. } = &*pods[*position];

@@ -49,8 +49,8 @@ pub use alone::alone;
 pub use bound::{Certificate, LowerBound, Surcharge};
 pub use daemons::daemon_pods;
 pub use existing::{
-    ExistingMisses, NodeVerdicts, OnExisting, Waiting, place_on_existing, place_until_nothing_changes,
-    verdicts_on_existing,
+    ExistingMisses, NodeVerdicts, OnExisting, Waiting, place_on_existing, place_pending_on_existing,
+    place_until_nothing_changes, verdicts_on_existing,
 };
 pub use holders::{Holders, There};
 pub use least_waste::{Choice, Fit, NearestMiss};
