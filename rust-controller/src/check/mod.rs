@@ -1,6 +1,6 @@
 //! An independent judge of plans. It shares no algorithm with the planner: it does what a plan says, step by step, from
 //! nothing, and asks every rule of the scheduler once more for every pod at its turn. A plan with a violation is a bug
-//! of the planner, and nobody gets to see it.
+//! of the planner, and nobody gets to see it, unless all that is wrong is that it has less than it could.
 //!
 //! `cluster::Cluster` is what the steps are done to. Rules that look at one node by itself are those of
 //! [`feasibility`](crate::feasibility); the others, about ports, room, other pods and volumes, are written here apart

@@ -150,12 +150,16 @@ pub(super) struct CertificateEntry {
     node_types: Vec<String>,
 }
 
+/// Resources whose price is said even where it is nothing.
+const WITH_EVERY_NODE: [&str; 3] = ["cpu", "memory", "pods"];
+
 impl CertificateEntry {
     pub(super) fn of(certificate: &Certificate) -> Self {
         let Certificate { node_types, per_resource, per_node, fewest_nodes, apart_like, apart_by, surcharges } =
             certificate;
+        let of_resources = per_resource.iter().map(|(name, price)| (name.clone(), *price));
         Self {
-            per_resource: per_resource.clone(),
+            per_resource: WITH_EVERY_NODE.map(|name| (name.to_owned(), 0.0)).into_iter().chain(of_resources).collect(),
             per_node: *per_node,
             fewest_nodes: *fewest_nodes,
             apart_like: apart_like.as_ref().map(PodName::to_string),

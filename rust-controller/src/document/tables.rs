@@ -66,6 +66,9 @@ fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
             prices::rounded_down(bound.per_hour, 4),
         );
     }
+    if plan.bound.is_none() && !plan.nodes.is_empty() {
+        text.push_str("No lower bound on the cost: some node type that would do has no price\n");
+    }
     if plan.cut_short {
         text.push_str("The time budget ended the search for a cheaper plan early; give it more with --budget\n");
     }

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_pass_is_counted_as_rejected_and_goes_no_further() {
+    fn what_does_not_pass_goes_no_further_and_all_that_is_wrong_is_counted() {
         let outlets = Outlets::default();
         let violation = |can_be_done: bool| Violation {
             subject: "Pod a/b".to_owned(),
@@ -291,7 +291,7 @@ mod tests {
         let right = outcome::judged("plan", || "a plan", |_| Vec::new(), &|_| {});
         assert_eq!(outlets.counted(right, |metrics| &mut metrics.provisioning), Some("a plan"));
         let Metrics { provisioning, consolidation } = *outlets.metrics.borrow();
-        assert_eq!((provisioning.plans, provisioning.rejected), (3, 1));
+        assert_eq!((provisioning.plans, provisioning.rejected, provisioning.lacking), (3, 1, 1));
         assert_eq!(consolidation, PlanMetrics::default());
     }
 

@@ -63,6 +63,10 @@ const MOST_MERGED: usize = 24;
 /// The first manner alone serves more pods than this; below, as many as take no longer than that.
 const PODS_FOR_ONE_MANNER: usize = 5_000;
 
+/// Where fewer nodes are bought, what is left over on the last ones may be some percent of all, and a second manner is tried
+/// however many pods there are.
+const NODES_FOR_ONE_MANNER: u32 = 60;
+
 /// What a plan is to keep to, beside being cheap.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
@@ -183,9 +187,10 @@ fn cheapest_of_part(
         terms,
         bought.clone(),
     );
-    let manners = std::iter::once(&FIRST_MANNER).chain(&OTHER_MANNERS[..others]);
-    let in_time = manners.enumerate().take_while(|(number, _)| *number == 0 || !effort.is_spent());
-    let mixtures = in_time.map(|(_, manner)| mixture(start.clone(), *manner, effort));
+    let first = mixture(start.clone(), FIRST_MANNER, effort);
+    let are_few = first.iter().map(|batch| batch.nodes).sum::<u32>() < NODES_FOR_ONE_MANNER;
+    let others = OTHER_MANNERS[..others.max(usize::from(are_few))].iter().take_while(|_| !effort.is_spent());
+    let mixtures = std::iter::once(first).chain(others.map(|manner| mixture(start.clone(), *manner, effort)));
     let price = |batches: &Vec<Batch>| -> f64 {
         batches.iter().map(|batch| offers[batch.offer].price * f64::from(batch.nodes)).sum()
     };

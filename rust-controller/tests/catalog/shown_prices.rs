@@ -122,6 +122,7 @@ fn a_price_that_is_not_known_is_unknown_and_never_zero() {
         assert!(words_of(&table).contains(words), "{words}: {table}");
     }
     assert!(table.lines().any(|line| line.contains("a1.4xlarge") && line.contains(" unknown ")), "{table}");
+    assert!(table.contains("No lower bound on the cost: some node type that would do has no price"), "{table}");
     assert!(run(&["explain", "arm"]).lines().any(|line| line.contains("a1.4xlarge") && line.contains("unknown")));
 }
 

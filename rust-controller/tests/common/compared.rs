@@ -48,6 +48,10 @@ impl Compared {
         }
         let least = least_cost(&case, &on_existing(&plan), cost);
         let least_of_all = least_cost(&case, &[], least);
+        let bound = plan.bound.as_ref().map_or(0.0, |bound| bound.per_hour * 1e3);
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let least_and_a_hair = least as f64 + 1e-6;
+        assert!(bound <= least_and_a_hair, "seed {seed}: {bound} is no bound on {least} in {case:#?}");
         Some(Self { seed, case, cost, least, least_of_all, unplaced })
     }
 
