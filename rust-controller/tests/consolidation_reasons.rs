@@ -470,3 +470,49 @@ fn pods_of_deleting_nodes_come_in_the_order_in_which_their_places_were_found() {
     consolidation.displaced.reverse();
     assert!(complaints(&consolidation, &snapshot(&text)).contains("default/spread: on n: PodTopologySpread"));
 }
+
+#[test]
+fn a_move_shows_whatever_the_pod_requests_before_and_after() {
+    let gpus = |text: String, count: u32| text.replace("pods: 20}", &format!("pods: 20, nvidia.com/gpu: {count}}}"));
+    let asks = |text: String| {
+        let limits = "limits: {nvidia.com/gpu: 1}, requests: {nvidia.com/gpu: 1, ephemeral-storage: 1Gi, ";
+        text.replace("requests: {", limits)
+    };
+    let text = gpus(node_of("dear", "a", ""), 1)
+        + &asks(pod("p", "a", 500))
+        + &gpus(node("b", ""), 2).replace("pods: 20", "pods: 20, ephemeral-storage: 9Gi")
+        + &asks(pod("q", "b", 3000));
+    let decided = decided(&text);
+    assert_eq!(decided.removals, ["a"]);
+    let table = consolidation_table(&outcome(&decided, &types()));
+    let lines = "  default/p (500m cpu, 0, 1Gi ephemeral-storage, 1 nvidia.com/gpu) -> b\n  b: 3000m -> 3500m of 4 cpu, 0 -> 0 of 8Gi memory, \
+                 1Gi -> 2Gi of 9Gi ephemeral-storage, 1 -> 2 of 2 nvidia.com/gpu\n";
+    assert!(table.contains(lines), "{table}");
+    // What nothing comes of is not shown.
+    let plain = self::decided(&text.replacen("nvidia.com/gpu: 1, ephemeral-storage: 1Gi, ", "", 1).replacen(
+        "limits: {nvidia.com/gpu: 1}, ",
+        "",
+        1,
+    ));
+    let table = consolidation_table(&outcome(&plain, &types()));
+    assert!(table.contains("  b: 3000m -> 3500m of 4 cpu, 0 -> 0 of 8Gi memory\n"), "{table}");
+}
+
+#[test]
+fn a_table_has_requests_without_daemon_sets_where_there_are_any() {
+    let plain = node("a", "") + &pod("p", "a", 400) + &node("b", "") + &bare("q", "b", 3000);
+    let table = |text: &str| consolidation_table(&outcome(&decided(text), &types()));
+    assert!(!table(&plain).contains("W/O DS"), "{}", table(&plain));
+    let daemon = pod("d", "a", 200).replace("kind: ReplicaSet", "kind: DaemonSet");
+    let with_daemon = table(&(plain + &daemon));
+    let words = |name: &str| -> Vec<String> {
+        let line = with_daemon.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().take(9).map(str::to_owned).collect()
+    };
+    assert_eq!(words("a ")[1..], ["15.0", "%", "0.0", "%", "10.0", "%", "0.0", "%"]);
+    assert_eq!(words("b ")[1..], ["75.0", "%", "0.0", "%", "75.0", "%", "0.0", "%"]);
+    assert!(
+        with_daemon
+            .contains("\nREQ is what pods request, W/O DS the same without those of DaemonSets and static ones\n")
+    );
+}

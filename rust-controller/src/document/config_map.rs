@@ -154,21 +154,6 @@ pub(super) fn texts<const N: usize>(texts: [(&str, String); N]) -> BTreeMap<Stri
     texts.into_iter().map(|(name, text)| (name.to_owned(), text)).collect()
 }
 
-/// As many of the entries as fit `room` bytes as JSON, and how many do not.
-pub(super) fn cut<T: serde::Serialize>(entries: Vec<T>, room: usize) -> (Vec<T>, usize) {
-    let count = entries.len();
-    let mut left = room;
-    let fits = |entry: &T| {
-        // Indentation and the comma come on top of the compact form.
-        let size = json_text(entry).len() * 2;
-        left = left.saturating_sub(size);
-        left > 0
-    };
-    let kept: Vec<T> = entries.into_iter().take_while(fits).collect();
-    let left_out = count - kept.len();
-    (kept, left_out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,13 +165,5 @@ mod tests {
         assert_eq!(data["plan.yaml"], "small");
         let info: Value = serde_json::from_str(&data["info.json"]).unwrap();
         assert_eq!(info["leftOutBytes"], LARGEST_BYTES);
-    }
-
-    #[test]
-    fn a_list_that_is_too_long_is_cut_and_says_by_how_much() {
-        let entries: Vec<String> = (0..1000).map(|number| format!("entry {number}")).collect();
-        let (kept, left_out) = cut(entries, 1000);
-        assert!(json_text(&kept).len() <= 1000 && !kept.is_empty());
-        assert_eq!(kept.len() + left_out, 1000);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::basis::Basis;
+use super::entries::Room;
 use super::plan_json::CertificateEntry;
 use super::prices::Prices;
 use super::replacement_json::{self, ReplacementEntry};
@@ -37,6 +38,9 @@ pub struct ConsolidationOutcome<'a> {
     pub unread_kinds: Vec<&'static str>,
 }
 
+/// What every `utilization`, `cpu` and `memory` of a node is a share of allocatable of; measured use has a name of its own.
+pub(super) const UTILIZATION_OF: &str = "requests";
+
 /// The document of `consolidate -o json`.
 #[derive(Debug, Serialize)]
 pub struct ConsolidationDocument<'a> {
@@ -46,6 +50,9 @@ pub struct ConsolidationDocument<'a> {
     /// Where it was asked for.
     #[serde(rename = "measuredUsage", skip_serializing_if = "Option::is_none")]
     measured_usage: Option<usage::UsageStatus>,
+    /// What shares of allocatable are of.
+    #[serde(rename = "utilizationOf")]
+    utilization_of: &'static str,
     nodes: Vec<NodeEntry<'a>>,
     removals: &'a [String],
     /// Pending pods for which room is kept, each with its node: they come first, in this order.
@@ -191,6 +198,8 @@ pub(super) struct NodeInfo<'a> {
     version: u32,
     #[serde(flatten)]
     prices: Prices<'a>,
+    #[serde(rename = "utilizationOf")]
+    utilization_of: &'static str,
     #[serde(flatten)]
     node: NodeEntry<'a>,
 }
@@ -205,11 +214,12 @@ impl<'a> ConsolidationDocument<'a> {
             version: 1,
             basis: outcome.basis(),
             measured_usage: usage::status(usage),
+            utilization_of: UTILIZATION_OF,
             nodes: consolidation.nodes.iter().map(|plan| node_entry(plan, usage)).collect(),
             removals: &consolidation.removals,
             reserved: consolidation.reserved.iter().map(reserved_entry).collect(),
             totals: totals(consolidation),
-            replacements: replacement_json::entry(consolidation, None),
+            replacements: replacement_json::entry(consolidation, Room::new(usize::MAX)),
             certificate: consolidation.bound.as_ref().map(|bound| CertificateEntry::of(&bound.certificate)),
             skipped: skipped.iter().map(Skipped::to_string).collect(),
         }
@@ -274,7 +284,8 @@ fn rounded(gap: f64) -> f64 {
 }
 
 pub(super) fn node_info<'a>(plan: &'a NodePlan, outcome: &ConsolidationOutcome<'a>) -> NodeInfo<'a> {
-    NodeInfo { version: 1, prices: Prices::of(outcome.catalog), node: node_entry(plan, outcome.usage) }
+    let (prices, node) = (Prices::of(outcome.catalog), node_entry(plan, outcome.usage));
+    NodeInfo { version: 1, prices, utilization_of: UTILIZATION_OF, node }
 }
 
 fn node_entry<'a>(plan: &'a NodePlan, usage: &MeasuredUsage) -> NodeEntry<'a> {
@@ -326,20 +337,50 @@ pub(super) fn warning_text(warning: Warning) -> &'static str {
 pub(super) fn reason(plan: &NodePlan) -> String {
     let Verdict::Keep(keep) = &plan.verdict else { return String::new() };
     let reason = match keep {
-        Keep::ControlPlane => "runs the control plane".to_owned(),
-        Keep::NotReady => "is not ready, so what runs there is not known".to_owned(),
-        Keep::Cordoned => "is cordoned: somebody is at it already".to_owned(),
-        Keep::Deleting => "is being deleted already".to_owned() + &displaced(plan),
-        Keep::DoNotDisrupt(annotation) => format!("is not to be disturbed: {annotation}"),
-        Keep::NoAllocatable => "has not reported what it offers".to_owned(),
-        Keep::UnreadablePod => "runs a pod that could not be read".to_owned(),
-        Keep::AwaitsPods { pending, displaced } => awaited(pending, displaced),
-        Keep::LastNode(last) => last_node(*last).to_owned(),
-        Keep::Blocked if plan.blockers.is_empty() => "no plan in which it goes was found".to_owned(),
-        Keep::Blocked => "some of its pods cannot move".to_owned(),
-        Keep::ReceivesPods => return received(plan).unwrap_or_default(),
+        Keep::Deleting => Some(itself(plan, keep).to_owned() + &displaced(plan)),
+        Keep::DoNotDisrupt(annotation) => Some(format!("{}: {annotation}", itself(plan, keep))),
+        Keep::AwaitsPods { pending, displaced } => Some(awaited(pending, displaced)),
+        Keep::ReceivesPods => None,
+        _ => Some(itself(plan, keep).to_owned()),
     };
-    [Some(reason), received(plan)].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    [reason, received(plan)].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// The same in some forty letters, without the names of others.
+pub(super) fn short_reason(plan: &NodePlan) -> String {
+    let Verdict::Keep(keep) = &plan.verdict else { return String::new() };
+    let reason = (*keep != Keep::ReceivesPods).then(|| itself(plan, keep).to_owned());
+    let taken = plan.receives.as_ref().map(|Receives { pods, own, why, .. }| match why {
+        WhyKept::WithoutPlace { pods: stuck, is_least } => {
+            let tried = if *is_least { "" } else { "as tried, " };
+            format!("takes {}; {tried}{stuck} of {} have no other place", counted(*pods), own + pods)
+        }
+        _ => format!("takes {}", counted(*pods)),
+    });
+    [reason, taken].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// Why a node stays, as far as that is about itself.
+fn itself(plan: &NodePlan, keep: &Keep) -> &'static str {
+    match keep {
+        Keep::ControlPlane => "runs the control plane",
+        Keep::NotReady => "is not ready, so what runs there is not known",
+        Keep::Cordoned => "is cordoned: somebody is at it already",
+        Keep::Deleting => "is being deleted already",
+        Keep::DoNotDisrupt(_) => "is not to be disturbed",
+        Keep::NoAllocatable => "has not reported what it offers",
+        Keep::UnreadablePod => "runs a pod that could not be read",
+        Keep::AwaitsPods { .. } => "room is kept for pods that are to come",
+        Keep::LastNode(last) => last_node(*last),
+        Keep::Blocked if plan.blockers.is_empty() => "no plan in which it goes was found",
+        Keep::Blocked => "some of its pods cannot move",
+        Keep::ReceivesPods => "takes pods",
+    }
+}
+
+/// `1 pod`, `2 pods`.
+fn counted(pods: usize) -> String {
+    if pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") }
 }
 
 fn last_node(last: Last) -> &'static str {
@@ -357,8 +398,7 @@ pub(super) fn received(plan: &NodePlan) -> Option<String> {
     } else {
         from.join(", ")
     };
-    let these = if *pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") };
-    let taken = format!("takes {these} of {named}");
+    let taken = format!("takes {} of {named}", counted(*pods));
     let total = own + pods;
     let with_own = if *own == 0 { String::new() } else { format!("with its own {own}, ") };
     // Where something else keeps it, that has been said.

@@ -6,6 +6,7 @@ mod basis;
 mod config_map;
 mod consolidation_json;
 mod costs;
+mod entries;
 mod explain;
 mod metrics;
 mod names;

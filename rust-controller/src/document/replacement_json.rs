@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::config_map::cut;
 use super::consolidation_json::{MoveEntry, Totals, TurnsEntry, move_entry, turns_entry};
+use super::entries::Room;
 use super::plan_json::{NodeEntry, node_entry};
 use super::suggestion::is_zero;
 use super::{NodePool, share, unchecked};
@@ -23,7 +23,9 @@ pub(super) struct ReplacementEntry<'a> {
     #[serde(skip_serializing_if = "is_zero")]
     removals_left_out: usize,
     /// Removals of the consolidation that stay if this is done.
-    staying: &'a [String],
+    staying: Vec<&'a str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    staying_left_out: usize,
     node_pools: Vec<NodePool>,
     #[serde(skip_serializing_if = "is_zero")]
     node_pools_left_out: usize,
@@ -57,14 +59,14 @@ struct ReplacementTotals {
     savings_share: f64,
 }
 
-/// The whole replacement; `room` bytes at most, where there is a limit.
-pub(super) fn entry(consolidation: &Consolidation, room: Option<usize>) -> Option<ReplacementEntry<'_>> {
+/// The whole replacement, as far as there is room for its lists.
+pub(super) fn entry(consolidation: &Consolidation, mut room: Room) -> Option<ReplacementEntry<'_>> {
     let replacement = consolidation.replacement.as_ref()?;
-    let room = room.unwrap_or(usize::MAX) / 4;
-    let (nodes, nodes_left_out) = cut(replacement.nodes.iter().map(node_entry).collect(), room);
-    let (removals, removals_left_out) = cut(replacement.removals.iter().map(removal_entry).collect(), room);
-    let (node_pools, node_pools_left_out) = cut(replacement.pools.values().map(NodePool::new).collect(), room);
-    let Replacement { staying, replaced_per_hour, further_savings_per_hour, .. } = replacement;
+    let (nodes, nodes_left_out) = room.cut(replacement.nodes.iter().map(node_entry).collect());
+    let (node_pools, node_pools_left_out) = room.cut(replacement.pools.values().map(NodePool::new).collect());
+    let (staying, staying_left_out) = room.cut(replacement.staying.iter().map(String::as_str).collect());
+    let (removals, removals_left_out) = room.cut(replacement.removals.iter().map(removal_entry).collect());
+    let Replacement { replaced_per_hour, further_savings_per_hour, .. } = replacement;
     let totals = ReplacementTotals {
         totals: Totals::with_replacement(consolidation, replacement),
         further_savings_per_hour: *further_savings_per_hour,
@@ -77,6 +79,7 @@ pub(super) fn entry(consolidation: &Consolidation, room: Option<usize>) -> Optio
         removals,
         removals_left_out,
         staying,
+        staying_left_out,
         node_pools,
         node_pools_left_out,
         totals,

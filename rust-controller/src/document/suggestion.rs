@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::config_map::{LARGEST_BYTES, cut, texts};
+use super::config_map::{LARGEST_BYTES, texts};
 use super::consolidation_json::{ConsolidationOutcome, block_reason, node_info, reason, warning_text};
+use super::entries::Room;
 use super::{json, percent, unchecked, usage, yaml};
 use crate::consolidate::{Destination, Millionths, Move, NodePlan, Turns, Utilization, Verdict};
-use crate::model::{Pod, printed_alike, printed_amount};
+use crate::model::{Pod, Resources, printed_alike, printed_amount};
 use crate::snapshot::MeasuredUsage;
 
 #[derive(Serialize)]
@@ -69,7 +70,7 @@ fn suggestion(plan: &NodePlan, alone: bool, usage: &MeasuredUsage) -> Suggestion
     let goes = plan.verdict == Verdict::Remove;
     let without_daemon_sets = plan.requested_without_daemon_sets != plan.requested;
     let moves = plan.moves.iter().map(|each| format!("{} -> {}{}", each.pod.name, each.destination, marks(each)));
-    let (moves, moves_left_out) = cut(moves.collect(), LARGEST_BYTES / 4);
+    let (moves, moves_left_out) = Room::new(LARGEST_BYTES / 4).cut(moves.collect());
     Suggestion {
         node: name.clone(),
         verdict: if goes { "remove" } else { "keep" },
@@ -134,12 +135,19 @@ fn requested(utilization: Utilization<'_>) -> BTreeMap<String, String> {
     utilization.shares().map(line).collect()
 }
 
-/// A pod that moves, with what it requests: `shop/web-1 (500m cpu, 1Gi)`.
+/// A pod that moves, with what it requests: `shop/web-1 (500m cpu, 1Gi)`, and whatever else: `(4 cpu, 16Gi, 1 nvidia.com/gpu)`.
 pub(super) fn moved(each: &Move) -> String {
     let Pod { name, requests, .. } = &*each.pod;
     let [cpu, memory] = [("cpu", requests.cpu.get()), ("memory", requests.memory.get())]
         .map(|(resource, amount)| printed_amount(resource, amount));
-    format!("{name} ({cpu} cpu, {memory})")
+    let others =
+        others(requests).map(|(resource, amount)| format!(", {} {resource}", printed_amount(resource, amount)));
+    format!("{name} ({cpu} cpu, {memory}{})", others.collect::<String>())
+}
+
+/// What is requested beside CPU, memory and a place for a pod.
+fn others(requests: &Resources) -> impl Iterator<Item = (&str, u64)> {
+    requests.amounts().filter(|(resource, amount)| *amount > 0 && !["cpu", "memory", "pods"].contains(resource))
 }
 
 /// What to add to a line about a move: what it costs, and which rules were not checked.
@@ -149,7 +157,8 @@ pub(super) fn marks(each: &Move) -> String {
     warnings + &unchecked::mark(unchecked::names(&each.unchecked_rules))
 }
 
-/// What is requested of a destination: `node-2: 1200m -> 1700m of 4 cpu, 2Gi -> 3Gi of 16Gi memory`.
+/// What is requested of a destination: `node-2: 1200m -> 1700m of 4 cpu, 2Gi -> 3Gi of 16Gi memory`, and of whatever else the
+/// pods request that come: `0 -> 1 of 2 nvidia.com/gpu`.
 pub(super) fn filling(destination: &Destination) -> String {
     let Destination { node, before, after } = destination;
     let of = |resource: &str| {
@@ -157,7 +166,9 @@ pub(super) fn filling(destination: &Destination) -> String {
         let offered = printed_amount(resource, node.allocatable.amount(resource));
         format!("{before} -> {after} of {offered} {resource}")
     };
-    format!("{}: {}, {}", node.name, of("cpu"), of("memory"))
+    let more = others(after).filter(|(resource, amount)| *amount != before.amount(resource));
+    let resources = ["cpu", "memory"].into_iter().chain(more.map(|(resource, _)| resource));
+    format!("{}: {}", node.name, resources.map(of).collect::<Vec<_>>().join(", "))
 }
 
 /// Why a node that is not underutilized still has a suggestion.

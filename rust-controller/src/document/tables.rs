@@ -12,8 +12,8 @@ use super::suggestion::{DESTINATIONS, WAVE_BEGINS, filling, marks, moved, steps,
 use super::table::Table;
 use super::{percent, preferences, prices, replacement_table, seen, unchecked, usage};
 use crate::catalog::SeenAllocatable;
-use crate::consolidate::{Consolidation, Keep, NodePlan, Objective, Verdict as NodeVerdict};
-use crate::model::{Catalog, Offering};
+use crate::consolidate::{Consolidation, Keep, NodePlan, Objective, Utilization, Verdict as NodeVerdict};
+use crate::model::{Catalog, Offering, Resources};
 use crate::provision::Verdict;
 use crate::snapshot::{MeasuredUsage, Skipped};
 use crate::units::Money;
@@ -124,18 +124,22 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
     text
 }
 
-/// A line for each node; what it uses only where that could be read.
+/// A line for each node; what it uses only where that could be read, and what is requested without DaemonSets only where there
+/// are any.
 fn node_table(consolidation: &Consolidation, usage: &MeasuredUsage) -> String {
     let with_usage = matches!(usage, MeasuredUsage::Read(_));
+    let with_daemons = consolidation.nodes.iter().any(has_daemons);
+    let less: &[&str] = if with_daemons { &["CPU W/O DS", "MEM W/O DS"] } else { &[] };
     let used: &[&str] = if with_usage { &["CPU USED", "MEM USED"] } else { &[] };
-    let columns = [&["NODE", "CPU REQ", "MEM REQ"], used, &["PODS", "PRICE/HOUR", "VERDICT", "WHY"]].concat();
-    let numbers: Vec<usize> = (1..=4 + used.len()).collect();
+    let columns = [&["NODE", "CPU REQ", "MEM REQ"], less, used, &["PODS", "PRICE/HOUR", "VERDICT", "WHY"]].concat();
+    let numbers: Vec<usize> = (1..=4 + less.len() + used.len()).collect();
     let mut table = Table::new(&columns, &numbers);
+    let shares = |of: Utilization<'_>| ["cpu", "memory"].map(|resource| percent(of.share(resource)));
     for plan in &consolidation.nodes {
-        let requested = ["cpu", "memory"].map(|resource| percent(plan.utilization().share(resource)));
         let goes = plan.verdict == NodeVerdict::Remove;
         let mut row = vec![plan.node.name.clone()];
-        row.extend(requested);
+        row.extend(shares(plan.utilization()));
+        row.extend(with_daemons.then(|| shares(plan.utilization_without_daemon_sets())).into_iter().flatten());
         row.extend(with_usage.then(|| usage::cells(usage, &plan.node)).into_iter().flatten());
         row.push(if goes { plan.moves.len().to_string() } else { "-".to_owned() });
         row.push(money(plan.price_per_hour));
@@ -143,7 +147,18 @@ fn node_table(consolidation: &Consolidation, usage: &MeasuredUsage) -> String {
         row.push(why(plan));
         table.row(row);
     }
-    table.render()
+    let note = if with_daemons {
+        "REQ is what pods request, W/O DS the same without those of DaemonSets and static ones\n"
+    } else {
+        ""
+    };
+    table.render() + note
+}
+
+/// Whether pods that end with a node request anything of it.
+fn has_daemons(plan: &NodePlan) -> bool {
+    let amounts = |of: &Resources| (of.cpu, of.memory);
+    amounts(&plan.requested) != amounts(&plan.requested_without_daemon_sets)
 }
 
 fn skipped_lines(skipped: &[Skipped]) -> String {
