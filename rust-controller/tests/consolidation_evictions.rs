@@ -65,11 +65,58 @@ fn annotations_of_karpenter_and_of_the_autoscaler_keep_pods_and_nodes() {
         let annotated = |value: &str| format!(", annotations: {{{annotation}: '{value}'}}");
         let said = format!("{annotation}={value}");
         let of_pod = blocker(&cluster(&[("p", &annotated(value), "", "")]));
-        assert!(matches!(of_pod, Some(BlockReason::DoNotDisrupt(by)) if by == said), "{of_pod:?}");
+        assert_eq!(of_pod, Some(BlockReason::DoNotDisrupt(said.clone())));
         assert_eq!(blocker(&cluster(&[("p", &annotated("maybe"), "", "")])), None);
         let of_node = decided(&(cluster(&[]) + &node("n0", &annotated(value))));
         let verdict = &plan(&of_node, "n0").verdict;
         assert!(matches!(verdict, Verdict::Keep(Keep::DoNotDisrupt(by)) if *by == said), "{verdict:?}");
+    }
+}
+
+const KARPENTER: &str = "karpenter.sh/do-not-disrupt";
+const AUTOSCALER: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+
+#[test]
+fn a_duration_keeps_a_pod_as_long_as_it_runs_and_shows_in_the_reason() {
+    let of_pod =
+        |key: &str, value: &str| blocker(&cluster(&[("p", &format!(", annotations: {{{key}: '{value}'}}"), "", "")]));
+    for value in ["24h", "1h30m", "0.5s"] {
+        assert_eq!(of_pod(KARPENTER, value), Some(BlockReason::DoNotDisrupt(format!("{KARPENTER}={value}"))));
+    }
+    for value in ["0s", "-24h", "1d", "24", "false", ""] {
+        assert_eq!(of_pod(KARPENTER, value), None, "{value}");
+    }
+    assert_eq!(of_pod(AUTOSCALER, "24h"), None);
+    // Karpenter does not read durations on nodes.
+    let of_node = decided(&(cluster(&[]) + &node("n0", &format!(", annotations: {{{KARPENTER}: 24h}}"))));
+    assert_eq!(of_node.removals, ["n0"]);
+}
+
+#[test]
+fn pods_that_end_with_their_node_keep_it_where_karpenters_annotation_asks_for_it() {
+    let daemon = |metadata: &str| {
+        let pod = pod("d", "n0", metadata, "", "").replace("kind: ReplicaSet", "kind: DaemonSet");
+        cluster(&[("p", "", "", "")]) + &pod
+    };
+    let mirror = |metadata: &str| {
+        daemon(metadata)
+            .replace("annotations: {", "annotations: {kubernetes.io/config.mirror: x, ")
+            .replace("kind: DaemonSet", "kind: Node")
+    };
+    let annotated = |key: &str, value: &str| format!(", annotations: {{{key}: '{value}'}}");
+    for value in ["true", "24h"] {
+        let metadata = annotated(KARPENTER, value);
+        for text in [daemon(&metadata), mirror(&metadata)] {
+            assert_eq!(decided(&text).removals, Vec::<String>::new(), "{text}");
+            assert_eq!(blocker(&text), Some(BlockReason::DoNotDisrupt(format!("{KARPENTER}={value}"))));
+        }
+        let ending = daemon(&(metadata + ", deletionTimestamp: '2026-08-01T00:00:00Z', finalizers: [x/y]"));
+        assert_eq!(decided(&ending).removals, ["n0"], "it is over soon");
+    }
+    for metadata in [annotated(AUTOSCALER, "false"), annotated(KARPENTER, "0s")] {
+        for text in [daemon(&metadata), mirror(&metadata)] {
+            assert_eq!(decided(&text).removals, ["n0"], "{text}");
+        }
     }
 }
 

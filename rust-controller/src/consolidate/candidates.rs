@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::evictions::Evictions;
-use super::{Blocker, Keep, NodePlan, Options, Utilization, Verdict};
+use super::{BlockReason, Blocker, Keep, NodePlan, Options, Utilization, Verdict};
 use crate::model::{Catalog, Node, Pod, Resources, SchedulingState, key};
 use crate::snapshot::{PodsByNode, Snapshot};
 
@@ -76,10 +76,16 @@ fn forbidden(node: &Node) -> Option<Keep> {
     forbidden.or_else(|| node.do_not_disrupt.map(Keep::DoNotDisrupt))
 }
 
+/// Pods of DaemonSets and static ones keep their node where an annotation asks for it, as in Karpenter.
 fn blockers(pods: &[&Arc<Pod>], evictions: &Evictions<'_>) -> Vec<Blocker> {
-    let moving = pods.iter().filter(|pod| must_move(pod));
-    let blocker = |pod: &&Arc<Pod>| Some(Blocker { pod: pod.name.clone(), reason: evictions.forbidding(pod)? });
-    moving.filter_map(blocker).collect()
+    let reason = |pod: &Pod| {
+        if must_move(pod) {
+            return evictions.forbidding(pod);
+        }
+        pod.eviction.forbidden_by.clone().filter(|_| !pod.deleting).map(BlockReason::DoNotDisrupt)
+    };
+    let blocker = |pod: &&Arc<Pod>| Some(Blocker { pod: pod.name.clone(), reason: reason(pod)? });
+    pods.iter().filter_map(blocker).collect()
 }
 
 /// Those of a node's pods that need another place if it goes: larger ones first, since they fit fewer holes.

@@ -31,7 +31,7 @@ impl<'a> Evictions<'a> {
             SchedulingState::Nominated(_) => Some(BlockReason::Nominated),
             _ if pod.owner.is_none() => Some(BlockReason::NoController),
             _ => {
-                let annotated = pod.eviction.forbidden_by.map(BlockReason::DoNotDisrupt);
+                let annotated = pod.eviction.forbidden_by.clone().map(BlockReason::DoNotDisrupt);
                 let local = || self.local_volume(pod).map(|volume| BlockReason::LocalVolume(volume.name.clone()));
                 annotated.or_else(local).or_else(|| self.budgets.forbidding(pod))
             }

@@ -149,8 +149,8 @@ pub struct Blocker {
 pub enum BlockReason {
     /// Nobody would make it again: it would be lost, not moved.
     NoController,
-    /// This annotation forbids to evict it.
-    DoNotDisrupt(&'static str),
+    /// This annotation forbids to evict it, or to take its node away from it.
+    DoNotDisrupt(String),
     /// It uses this volume, which is a disk of the node.
     LocalVolume(String),
     /// Room is being made for it on this node.

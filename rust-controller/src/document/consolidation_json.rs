@@ -461,7 +461,7 @@ fn first_of(pods: &[PodName]) -> Option<String> {
 fn blocker_entry(blocker: &Blocker) -> BlockerEntry<'_> {
     let (reason, object, refused_nodes) = match &blocker.reason {
         BlockReason::NoController => ("NoController", None, None),
-        BlockReason::DoNotDisrupt(annotation) => ("DoNotDisrupt", Some((*annotation).to_owned()), None),
+        BlockReason::DoNotDisrupt(annotation) => ("DoNotDisrupt", Some(annotation.clone()), None),
         BlockReason::LocalVolume(volume) => ("LocalVolume", Some(format!("PersistentVolume {volume}")), None),
         BlockReason::Nominated => ("Nominated", None, None),
         BlockReason::Budget(budget) | BlockReason::StaleBudget(budget) => {

@@ -2,6 +2,7 @@
 //!
 //! What cannot be lowered is an error about one object, with the field: callers skip that object, name it, and go on.
 
+mod annotations;
 mod defaults;
 mod documents;
 mod extras;
@@ -36,7 +37,7 @@ pub use policy::{lower_budget, lower_namespace};
 pub use storage::{lower_attach_limits, lower_claim, lower_storage_class, lower_volume};
 pub use usage::{NodeMetrics, lower_usage};
 
-use crate::model::{FORBIDDING, ObjectName, Resources};
+use crate::model::{ObjectName, Resources};
 use crate::units::{Quantity, QuantityError};
 
 /// Why an object cannot be planned with.
@@ -83,14 +84,6 @@ fn name_of(metadata: &ObjectMeta) -> Result<String, LowerError> {
 fn object_name(metadata: &ObjectMeta) -> Result<ObjectName, LowerError> {
     let namespace = metadata.namespace.clone().unwrap_or_else(|| "default".to_owned());
     Ok(ObjectName { namespace, name: name_of(metadata)? })
-}
-
-/// The annotation by which its owner asks to leave an object where it is.
-fn forbidden_by(annotations: Option<&BTreeMap<String, String>>) -> Option<&'static str> {
-    let says = |(key, value, _): &&(&str, &str, &str)| {
-        annotations.is_some_and(|all| all.get(*key).is_some_and(|said| said == value))
-    };
-    FORBIDDING.iter().find(says).map(|(.., annotation)| *annotation)
 }
 
 /// Quantities by resource name, exact; what sums are made of before they are rounded.

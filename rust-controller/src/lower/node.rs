@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::core::v1::Node as RawNode;
 
-use super::{LowerError, amounts, forbidden_by, name_of, placement::taints, resources};
+use super::annotations::forbidding_node;
+use super::{LowerError, amounts, name_of, placement::taints, resources};
 use crate::model::Node;
 
 /// The planner's view of a node.
@@ -29,7 +30,7 @@ pub fn lower_node(raw: &RawNode) -> Result<Node, LowerError> {
         ready: conditions.iter().all(|condition| condition.type_ != "Ready" || condition.status == "True"),
         deleting: raw.metadata.deletion_timestamp.is_some(),
         allocatable: resources(&amounts(offered, field)?),
-        do_not_disrupt: forbidden_by(raw.metadata.annotations.as_ref()),
+        do_not_disrupt: forbidding_node(raw.metadata.annotations.as_ref()),
         provider_id: spec.and_then(|spec| spec.provider_id.clone()),
     })
 }

@@ -1,17 +1,17 @@
 //! Pods.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Pod as RawPod, PodSpec, PodStatus};
 
+use super::annotations::forbidding_pod;
 use super::neighbours::neighbours;
 use super::placement::placement;
 use super::ports::host_ports;
 use super::preferences::preferences;
 use super::requests::effective_requests;
 use super::volumes::volumes;
-use super::{LowerError, forbidden_by, object_name};
+use super::{LowerError, object_name};
 use crate::model::{Eviction, Owner, Phase, Pod, SchedulingState};
 
 /// The planner's view of a pod.
@@ -26,7 +26,7 @@ pub fn lower_pod(raw: &RawPod) -> Result<Pod, LowerError> {
     let annotations = metadata.annotations.as_ref();
     let name = object_name(metadata)?;
     let labels = metadata.labels.clone().unwrap_or_default();
-    Ok(Pod {
+    let mut pod = Pod {
         owner: owner.map(|owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() }),
         requests: effective_requests(raw, spec)?,
         priority: spec.priority.unwrap_or(0),
@@ -40,19 +40,21 @@ pub fn lower_pod(raw: &RawPod) -> Result<Pod, LowerError> {
         scheduling: scheduling_state(spec, raw.status.as_ref()),
         deleting: metadata.deletion_timestamp.is_some(),
         mirror: annotations.is_some_and(|annotations| annotations.contains_key("kubernetes.io/config.mirror")),
-        eviction: eviction(spec, raw.status.as_ref(), annotations),
+        eviction: eviction(spec, raw.status.as_ref()),
         name,
         labels,
-    })
+    };
+    pod.eviction.forbidden_by = forbidding_pod(annotations, pod.ends_with_its_node());
+    Ok(pod)
 }
 
-fn eviction(spec: &PodSpec, status: Option<&PodStatus>, annotations: Option<&BTreeMap<String, String>>) -> Eviction {
+fn eviction(spec: &PodSpec, status: Option<&PodStatus>) -> Eviction {
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     Eviction {
-        forbidden_by: forbidden_by(annotations),
         leaves_host_path: spec.volumes.iter().flatten().any(|volume| volume.host_path.is_some()),
         loses_scratch: spec.volumes.iter().flatten().any(|volume| volume.empty_dir.is_some()),
         unready: conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status != "True"),
+        ..Eviction::default()
     }
 }
 

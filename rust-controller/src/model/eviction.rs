@@ -3,8 +3,8 @@
 /// What the eviction of a pod would mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Eviction {
-    /// The annotation that forbids it, with its value.
-    pub forbidden_by: Option<&'static str>,
+    /// The annotation that forbids it, with its value; of a pod that ends with its node, one that forbids that, too.
+    pub forbidden_by: Option<String>,
     /// It has an `emptyDir` volume, whose contents would be lost.
     pub loses_scratch: bool,
     /// It has a `hostPath` volume: what is there stays on the node.
@@ -12,9 +12,3 @@ pub struct Eviction {
     /// It runs and is not Ready.
     pub unready: bool,
 }
-
-/// Annotations of pods and nodes by which their owners ask to be left alone: Karpenter's, and the cluster autoscaler's.
-pub const FORBIDDING: [(&str, &str, &str); 2] = [
-    ("karpenter.sh/do-not-disrupt", "true", "karpenter.sh/do-not-disrupt=true"),
-    ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false", "cluster-autoscaler.kubernetes.io/safe-to-evict=false"),
-];

@@ -14,7 +14,7 @@ mod storage;
 mod topology;
 mod usage;
 
-pub use eviction::{Eviction, FORBIDDING};
+pub use eviction::Eviction;
 pub use labels::{Labels, is_label_value, key, normalized_key};
 pub use name::ObjectName;
 pub use node::Node;
