@@ -186,6 +186,29 @@ fn removals_that_need_more_evictions_than_a_budget_allows_at_once_go_in_waves() 
 }
 
 #[test]
+fn pods_of_nodes_that_are_being_deleted_take_their_part_of_a_budget_first() {
+    let deleted = ", deletionTimestamp: '2026-08-01T00:00:00Z', finalizers: [x/y]";
+    let daemon = pod("d", "gone", "", "", "").replace("kind: ReplicaSet", "kind: DaemonSet");
+    let leaving =
+        node("gone", deleted) + &pod("l", "gone", "", "", "") + &daemon + &pod("ends", "gone", deleted, "", "");
+    let pods = cluster(&[("p", "", "", ""), ("q", "", "", "")]);
+    let waves = |allowed: u32, leaving: &str| -> Vec<u32> {
+        let consolidation = decided(&(pods.clone() + leaving + &budget(allowed, "")));
+        consolidation.removals.iter().map(|node| plan(&consolidation, node).wave).collect()
+    };
+    assert_eq!([waves(1, &leaving), waves(2, &leaving), waves(3, &leaving)], [vec![2, 3], vec![1, 2], vec![1, 1]]);
+    assert_eq!(waves(1, ""), [1, 2]);
+    // Who has no place elsewhere is evicted all the same.
+    assert_eq!(waves(1, &leaving.replacen("cpu: 100m", "cpu: 100", 1)), [2, 3]);
+    let (with, without) = (pods.clone() + &leaving + &budget(1, ""), pods.clone() + &leaving + &budget(3, ""));
+    let said = complaints(&without, &with);
+    assert!(
+        said.contains("n0: goes in wave 1, out of order: wave 2 is next, since budget default/b is used up"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_drain_that_waits_for_its_budget_is_said_to() {
     let text =
         cluster(&[("p", "", "", ""), ("q", "", "", "")]).replace("nodeName: n1", "nodeName: n0") + &budget(1, "");

@@ -2,7 +2,7 @@
 //!
 //! Source of the rules: the eviction API of Kubernetes 1.36.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
 use crate::consolidate::{NodePlan, Turns};
@@ -31,7 +31,24 @@ impl<'a> Budgets<'a> {
         for (name, budget) in budgets.into_iter().flatten() {
             of_namespace.entry(&name.namespace).or_default().push(budget);
         }
-        Self { of_namespace, wave: 1, evicted: BTreeMap::new(), unread: budgets.is_none() }
+        let mut budgets = Self { of_namespace, wave: 1, evicted: BTreeMap::new(), unread: budgets.is_none() };
+        budgets.take_for_nodes_that_are_being_deleted(snapshot);
+        budgets
+    }
+
+    /// Their pods are evicted now, whatever the plan says.
+    fn take_for_nodes_that_are_being_deleted(&mut self, snapshot: &Snapshot) {
+        let nodes = snapshot.nodes().iter().filter(|node| node.deleting);
+        let nodes: BTreeSet<&str> = nodes.map(|node| node.name.as_str()).collect();
+        let is_evicted = |pod: &Pod| {
+            let is_there = pod.occupied_node().is_some_and(|node| nodes.contains(node));
+            is_there && !pod.deleting && !pod.ends_with_its_node()
+        };
+        for pod in snapshot.pods().iter().filter(|pod| is_evicted(pod)) {
+            for budget in self.over(pod) {
+                *self.evicted.entry(&budget.name).or_default() += 1;
+            }
+        }
     }
 
     /// These pods leave a node, in the wave that the plan says.

@@ -71,6 +71,13 @@ pub(super) struct Waves<'a> {
 }
 
 impl<'a> Waves<'a> {
+    /// Pods that are evicted whatever is decided: the first wave has what they leave of the budgets.
+    pub(super) fn spend<'p>(&mut self, pods: impl Iterator<Item = &'p Pod>) {
+        for budget in pods.flat_map(|pod| self.budgets.over(pod)) {
+            *self.used.entry(&budget.name).or_default() += 1;
+        }
+    }
+
     /// The wave in which these pods of a node are evicted, all together. Where there are more of them under a budget than that
     /// allows at once, they have a wave for themselves as far as it goes, and the drain waits in between.
     pub(super) fn next<'p>(&mut self, pods: impl Iterator<Item = &'p Pod>) -> (u32, Vec<Turns>) {

@@ -36,6 +36,8 @@ impl<'f> Writer<'f> {
     /// Nodes that go.
     pub(super) fn write_removals(&mut self, steps: &[Step]) {
         let mut waves = self.evictions.budgets.waves();
+        let being_deleted = self.fleet.stops.iter().zip(&self.plans).filter(|(_, plan)| plan.node.deleting);
+        waves.spend(being_deleted.flat_map(|(stop, _)| &stop.passengers).map(|passenger| &**passenger.pod));
         for step in steps {
             self.write_moves(step);
             let plan = &mut self.plans[step.node];
