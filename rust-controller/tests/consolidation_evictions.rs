@@ -162,6 +162,10 @@ fn the_judge_minds_who_asks_to_be_left_alone() {
     let asking = "metadata: {name: n0, annotations: {karpenter.sh/do-not-disrupt: 'true'}}";
     let left_alone = plain.replacen("metadata: {name: n0}", asking, 1);
     assert_eq!(complaints(&plain, &left_alone), "n0: goes, and asks not to be disturbed");
+    let daemon = pod("d", "n0", "", "", "").replace("kind: ReplicaSet", "kind: DaemonSet");
+    let asks = daemon.replacen("name: d, ", "name: d, annotations: {karpenter.sh/do-not-disrupt: 24h}, ", 1);
+    let said = "default/d: ends with its node, and asks not to be disturbed";
+    assert_eq!(complaints(&(plain.clone() + &daemon), &(plain + &asks)), said);
 }
 
 fn budget(allowed: u32, more: &str) -> String {

@@ -89,6 +89,12 @@ fn must_move(pod: &Pod) -> bool {
     !pod.ends_with_its_node() && !pod.deleting
 }
 
+/// A pod that ends with its node, and asks to be left alone: Karpenter heeds that of every pod that is not ending anyway.
+fn asks_for_its_node(pod: &Pod) -> Option<Violation> {
+    let asks = pod.eviction.forbidden_by.is_some() && pod.ends_with_its_node() && !pod.deleting;
+    asks.then(|| Violation::new(&pod.name, "ends with its node, and asks not to be disturbed"))
+}
+
 /// Whether the scheduler will bind a pod to a node that has room for it.
 fn waits(pod: &Pod) -> bool {
     let has_no_node = matches!(pod.scheduling, SchedulingState::Unschedulable | SchedulingState::Unjudged);
@@ -301,6 +307,7 @@ impl<'a> Replay<'a> {
             found.push(Violation::new(name, "goes, and runs a pod that could not be read"));
         }
         let gone = self.cluster.remove(id);
+        found.extend(gone.iter().filter_map(|guest| asks_for_its_node(guest.pod)));
         let mut leaving: FastMap<&PodName, Guest<'a>> =
             gone.into_iter().filter(|guest| must_move(guest.pod)).map(|guest| (&guest.pod.name, guest)).collect();
         let evicted = plan.moves.iter().filter_map(|each| leaving.get(&each.pod.name));

@@ -47,14 +47,6 @@ impl<'a> Awaited<'a> {
         Self { reserved, left_out, displaced: Displaced::default() }
     }
 
-    /// Whether something might go if they were elsewhere. Not where some have found no place: why they have none is said of the
-    /// places that the others have.
-    pub(super) fn hold_nodes_up(&self, plans: &[NodePlan]) -> bool {
-        let keeps = |plan: &NodePlan| is_awaiting(plan) && plan.blockers.is_empty();
-        let is_stranded = |plan: &NodePlan| plan.stranded.iter().any(|blocker| !blocker.reason.is_final());
-        plans.iter().any(keeps) && !plans.iter().any(is_stranded)
-    }
-
     /// All of them, each with its node.
     fn all<'s>(&'s self, fleet: &'s Fleet<'a>) -> impl Iterator<Item = (Passenger<'a>, usize)> + 's {
         let of_step =
@@ -102,11 +94,15 @@ impl<'a> Awaited<'a> {
     /// of these. Where one may not, or another pending pod fits somewhere then, none has come.
     pub(super) fn come(&self, fleet: &mut Fleet<'a>, plans: &mut [NodePlan]) -> bool {
         let leaving: Vec<usize> = self.displaced.steps.iter().map(|step| step.node).collect();
-        leaving.iter().for_each(|node| fleet.restore(*node));
+        for node in &leaving {
+            fleet.restore(*node);
+        }
         let reserved: Vec<_> = self.reserved.iter().map(|(passenger, node)| (passenger.class, *node)).collect();
         let mut come = come_in_order(fleet, &reserved);
         let all_come = come.len() == reserved.len() && !self.leaves_room(fleet, plans);
-        leaving.iter().for_each(|node| fleet.remove(*node));
+        for node in &leaving {
+            fleet.remove(*node);
+        }
         let displaced = if all_come { self.displaced_in_order(fleet) } else { Vec::new() };
         come.extend(come_in_order(fleet, &displaced));
         if all_come && come.len() == reserved.len() + displaced.len() {
@@ -152,6 +148,14 @@ impl<'a> Awaited<'a> {
 /// Those that come to their nodes before one may not.
 fn come_in_order(fleet: &mut Fleet<'_>, places: &[(ClassId, usize)]) -> Vec<(ClassId, usize)> {
     places.iter().copied().take_while(|(class, node)| fleet.place_on(*class, *node)).collect()
+}
+
+/// Whether something might go if awaited pods were elsewhere. Not where some have found no place: why they have none is said of the
+/// places that the others have.
+pub(super) fn hold_nodes_up(plans: &[NodePlan]) -> bool {
+    let keeps = |plan: &NodePlan| is_awaiting(plan) && plan.blockers.is_empty();
+    let is_stranded = |plan: &NodePlan| plan.stranded.iter().any(|blocker| !blocker.reason.is_final());
+    plans.iter().any(keeps) && !plans.iter().any(is_stranded)
 }
 
 fn is_awaiting(plan: &NodePlan) -> bool {

@@ -203,7 +203,7 @@ impl Removing<'_> {
     fn decide(&mut self, before: &Before) {
         self.decide_beside_awaited(before);
         let Self { fleet, plans, awaited, .. } = self;
-        if !awaited.hold_nodes_up(plans) {
+        if !awaited::hold_nodes_up(plans) {
             return;
         }
         let beside = std::mem::take(&mut self.steps);

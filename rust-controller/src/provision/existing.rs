@@ -100,7 +100,9 @@ fn in_order<'a>(snapshot: &'a Snapshot, urgent: &[usize], simulation: &Simulatio
     let known: BTreeSet<usize> = urgent.iter().copied().collect();
     let others = waiting_pods(snapshot).into_iter().filter(|position| !known.contains(position));
     let mut all = waiting(snapshot, urgent.iter().copied(), simulation);
-    all.iter_mut().for_each(|pod| pod.urgent = true);
+    for pod in &mut all {
+        pod.urgent = true;
+    }
     all.extend(waiting(snapshot, others, simulation));
     all
 }
