@@ -220,7 +220,7 @@ fn joined(plan: &Plan, node: &PlannedNode) -> Node {
     Node {
         name: node.name.clone(),
         labels,
-        taints: Vec::new(),
+        taints: plan.pools[&node.pool].taints.clone(),
         unschedulable: false,
         ready: true,
         deleting: false,

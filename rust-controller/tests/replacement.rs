@@ -125,6 +125,40 @@ fn a_node_is_never_replaced_by_its_like() {
     assert_eq!(types(&replacement), ["cheap"; 4]);
 }
 
+/// All nodes that have the taint go, and their place is taken by nodes that have it, too.
+#[test]
+fn nodes_that_are_set_apart_are_replaced_by_nodes_that_are() {
+    let taint = "spec: {taints: [{key: team, value: red, effect: NoSchedule}]}\nstatus: {allocatable";
+    let apart = |text: String, taint: &str| {
+        text.replace("kubernetes.io/os: linux,", "kubernetes.io/os: linux, team: red,")
+            .replace("status: {allocatable", taint)
+    };
+    let tolerant = half_full("dear").replace(
+        "spec: {nodeName",
+        "spec: {nodeSelector: {team: red}, tolerations: [{key: team, operator: Exists}], nodeName",
+    );
+    let daemon = pod("agent-0", "n0", "", "").replace("ReplicaSet", "DaemonSet");
+    let text = apart(format!("{tolerant}{daemon}"), taint);
+    let replacement = replacement(&text);
+    assert_eq!((replacement.removals.len(), types(&replacement)), (10, vec!["cheap"; 5]));
+    let taints = |replacement: &Replacement| -> Vec<String> {
+        replacement.pools.values().flat_map(|pool| &pool.taints).map(ToString::to_string).collect()
+    };
+    assert_eq!(taints(&replacement), ["team=red:NoSchedule"]);
+    assert!(replacement.nodes.iter().all(|node| node.daemon_requests.amount("cpu") == 0), "no agent comes there");
+    let open = decided(&apart(tolerant, "status: {allocatable")).replacement.unwrap();
+    assert_eq!(taints(&open), Vec::<String>::new());
+    // Without its taint, the agent comes there.
+    let snapshot = snapshot(&text);
+    let mut spoiled = decided(&text);
+    let pools = &mut spoiled.replacement.as_mut().unwrap().pools;
+    for pool in pools.values_mut() {
+        pool.taints.clear();
+    }
+    let options = (&provision::Options::default(), &Options::default());
+    assert!(!check_replacement(&snapshot, &priced(), options, &spoiled).is_empty());
+}
+
 #[test]
 fn what_must_stay_stays() {
     let cluster = half_full("dear");

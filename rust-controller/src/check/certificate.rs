@@ -9,7 +9,7 @@ use super::daemons;
 use crate::feasibility::{Target, placement_admits};
 use crate::model::{
     Catalog, Labels, Node, NodeSelectorTerm, NodeType, Offering, Operator, Placement, Pod, PodName, Requirement,
-    Resources, in_units, key, normalized_key,
+    Resources, Taint, in_units, key, normalized_key,
 };
 use crate::provision::{Certificate, LowerBound, Options, Plan, Surcharge, Verdict, default_requirements};
 use crate::snapshot::Snapshot;
@@ -103,8 +103,8 @@ fn offers(
         let labels = kind.labels_as(offering);
         // Most sets of labels make no difference to what runs on a node beside the pods.
         let mut rooms: BTreeSet<Vec<usize>> = BTreeSet::new();
-        for (template_labels, placements) in &asked {
-            let target = Target { template_labels, ..Target::new(&labels) };
+        for ((template_labels, taints), placements) in &asked {
+            let target = Target { template_labels, taints, ..Target::new(&labels) };
             if !placements.iter().any(|placement| placement_admits(placement, &target)) {
                 continue;
             }
@@ -135,17 +135,20 @@ pub(super) fn type_keys(catalog: &Catalog, options: &Options) -> BTreeSet<String
     options.allowed(catalog).flat_map(|(kind, offering)| kind.labels_as(offering).into_keys()).collect()
 }
 
-/// What the pods ask of nodes, by the labels that a pool adds, with what is asked for them where they say nothing of that.
+/// What a pool adds to its nodes: labels, as far as somebody looks at them, and taints.
+type Additions<'p> = (Labels, &'p [Taint]);
+
+/// What the pods ask of nodes, by the labels and taints that a pool adds, with what is asked for them where they say nothing of that.
 ///
 /// Hundreds of workloads may each ask for a label of their own, and for nothing else that differs. So what a pool's labels
 /// meet is left out of placements, and so are labels at which nobody looks any more: what is left is the same for all.
-fn asked(
+fn asked<'p>(
     catalog: &Catalog,
     options: &Options,
-    plan: &Plan,
+    plan: &'p Plan,
     daemons: &[Pod],
     (held, defaults): (&Held<'_>, &[Requirement]),
-) -> BTreeMap<Labels, BTreeSet<Placement>> {
+) -> BTreeMap<Additions<'p>, BTreeSet<Placement>> {
     let type_keys = type_keys(catalog, options);
     let is_own = |key: &str| !type_keys.contains(key);
     let own: BTreeSet<&Placement> = held.pods.iter().map(|pod| &pod.placement).collect();
@@ -155,17 +158,18 @@ fn asked(
         placements.entry(label).or_default().push(with_defaults(own, defaults));
     }
     let no_labels = Labels::new();
-    let label_sets: BTreeSet<&Labels> = plan.pools.values().map(|pool| &pool.labels).chain([&no_labels]).collect();
+    let of_pools = plan.pools.values().map(|pool| (&pool.labels, pool.taints.as_slice()));
+    let additions: BTreeSet<(&Labels, &[Taint])> = of_pools.chain([(&no_labels, &[][..])]).collect();
     let looked_at: BTreeSet<&str> = daemons.iter().flat_map(|daemon| keys(&daemon.placement)).collect();
-    let mut asked: BTreeMap<Labels, BTreeSet<Placement>> = BTreeMap::new();
-    for labels in label_sets {
+    let mut asked: BTreeMap<Additions<'p>, BTreeSet<Placement>> = BTreeMap::new();
+    for (labels, taints) in additions {
         let by_label = labels.iter().map(Some).chain([None]).filter_map(|label| placements.get(&label));
         for placement in by_label.flatten() {
             let mut rest = placement.clone();
             rest.node_selector.retain(|key, value| !is_own(key) || labels.get(key) != Some(value));
             let mut seen = labels.clone();
             seen.retain(|key, _| !is_own(key) || looked_at.contains(&**key) || keys(&rest).any(|each| each == key));
-            asked.entry(seen).or_default().insert(rest);
+            asked.entry((seen, taints)).or_default().insert(rest);
         }
     }
     asked
@@ -360,7 +364,7 @@ mod tests {
         let (held, defaults) = (Held::planned(&snapshot, &plan), default_requirements(&options, &snapshot));
         let asked = asked(&catalog, &options, &plan, &[], (&held, &defaults));
         assert_eq!(
-            asked.into_iter().map(|(labels, all)| (labels, all.len())).collect::<Vec<_>>(),
+            asked.into_iter().map(|((labels, _), all)| (labels, all.len())).collect::<Vec<_>>(),
             [(Labels::new(), 1)]
         );
     }

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Violation;
 use super::certificate::{Held, Offer, keys, type_keys, with_defaults};
 use super::daemons::{self, daemon_pods};
+use super::set_apart::SetApart;
 use crate::consolidate::{Consolidation, FleetBound, Objective};
 use crate::feasibility::{Target, placement_admits};
-use crate::model::{Catalog, Labels, Node, Operator, Placement, Pod, Requirement, Resources, in_units, key};
+use crate::model::{Catalog, Labels, Node, Operator, Placement, Pod, Requirement, Resources, Taint, in_units, key};
 use crate::provision::{Options, default_requirements};
 use crate::snapshot::Snapshot;
 use crate::units::{FastMap, Money};
@@ -158,25 +159,30 @@ fn is_removable(node: &Node) -> bool {
     node.ready && !node.deleting && !node.unschedulable && offers && !node.labels.contains_key(key::CONTROL_PLANE)
 }
 
-/// Node types with a price that may hold one of the pods, with the labels that it asks for, as far as they decide which daemon
-/// pods run there.
+/// What a pool adds to its nodes: labels and taints, as far as they decide which daemon pods run there.
+type Additions = (Labels, Vec<Taint>);
+
+/// Node types with a price that may hold one of the pods, with the labels that it asks for and the taints that come with these,
+/// as far as they decide which daemon pods run there.
 fn for_sale(snapshot: &Snapshot, (catalog, options): (&Catalog, &Options), pods: &[&Pod]) -> Vec<Offer> {
     let daemons = daemon_pods(snapshot);
     let watched: BTreeSet<&str> = daemons.iter().flat_map(|daemon| keys(&daemon.placement)).collect();
     let known = type_keys(catalog, options);
     let defaults = default_requirements(options, snapshot);
-    let mut asked: BTreeMap<Labels, Vec<(Labels, Placement)>> = BTreeMap::new();
+    let set_apart = SetApart::of(snapshot);
+    let mut asked: BTreeMap<Additions, Vec<(Labels, Placement)>> = BTreeMap::new();
     for placement in placements(pods) {
         let labels = pool_labels(placement, &known);
         let mut seen = labels.clone();
         seen.retain(|key, _| watched.contains(key.as_str()));
-        asked.entry(seen).or_default().push((labels, with_defaults(placement, &defaults)));
+        let taints = set_apart.taints_of(&labels);
+        asked.entry((seen, taints)).or_default().push((labels, with_defaults(placement, &defaults)));
     }
     let mut offers = Vec::new();
     for (kind, offering) in options.allowed(catalog).filter(|(_, offering)| offering.price_per_hour.is_some()) {
         let labels = kind.labels_as(offering);
-        for alike in asked.values() {
-            let target = |template_labels| Target { template_labels, ..Target::new(&labels) };
+        for ((_, taints), alike) in &asked {
+            let target = |template_labels| Target { template_labels, taints, ..Target::new(&labels) };
             let admitted = alike.iter().find(|(added, asked)| placement_admits(asked, &target(added)));
             if let Some((added, _)) = admitted {
                 let running = daemons::running(&daemons, &target(added), &kind.allocatable);

@@ -24,6 +24,7 @@ mod planned_node;
 mod replacement;
 mod room;
 mod roster;
+mod set_apart;
 mod site;
 mod spread;
 mod storage;

@@ -9,6 +9,7 @@ use super::kinds::{Guest, Kinds};
 use super::left_out::{LeftOut, Probe, left_out};
 use super::planned_node::{LaunchId, Launches};
 use super::roster::Roster;
+use super::set_apart::unfounded;
 use super::site::{Site, SiteId};
 use super::zones::zones;
 use super::{Unchecked, Violation, needs_node, violations};
@@ -32,6 +33,7 @@ pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, pla
     found.extend(lists(plan));
     found.extend(names(snapshot, plan));
     found.extend(certificate(snapshot, catalog, options, plan, &daemons));
+    found.extend(unfounded(snapshot, plan.pools.values()));
     found.extend(zones(snapshot, catalog, options, plan, &launches));
     let obtainable = launches.obtainable(&plan.nodes, &mut found);
     let get_no_node = |(position, planned): (usize, &PodPlan)| {

@@ -6,7 +6,7 @@ use super::Violation;
 use super::daemons;
 use super::site::Site;
 use crate::feasibility::{Target, placement_refusal, requirement_matches};
-use crate::model::{Catalog, Labels, NodeType, Offering, Pod, Requirement, Resources};
+use crate::model::{Catalog, Labels, NodeType, Offering, Pod, Requirement, Resources, Taint};
 use crate::provision::{Options, PlannedNode, Pool};
 use crate::units::FastMap;
 
@@ -43,6 +43,8 @@ pub(super) type LaunchId = usize;
 /// be.
 struct Launch<'a> {
     labels: Labels,
+    /// Those of its pool.
+    taints: &'a [Taint],
     /// What may be requested of it: all but the headroom.
     allocatable: Resources,
     /// Positions of its daemon pods.
@@ -111,19 +113,19 @@ impl<'a> Launches<'a> {
     }
 
     pub(super) fn site<'s>(&'s self, node: &'s PlannedNode, launch: LaunchId) -> Site<'s> {
-        let Launch { labels, allocatable, .. } = &self.all[launch];
-        Site { name: &node.name, labels, taints: &[], unschedulable: false, allocatable, launch: Some(launch) }
+        let Launch { labels, taints, allocatable, .. } = &self.all[launch];
+        Site { name: &node.name, labels, taints, unschedulable: false, allocatable, launch: Some(launch) }
     }
 
     /// Whether a node as it would be in a pool takes a pod, when nobody but its daemon pods is there.
     pub(super) fn would_take(&self, pod: &Pod, kind: &NodeType, offering: &Offering, pool: &Pool) -> bool {
-        let Launch { labels, allocatable, daemon_requests, .. } =
+        let Launch { labels, taints, allocatable, daemon_requests, .. } =
             Launch::new(kind, offering, pool, self.daemons, self.options);
         let room = allocatable.less(&daemon_requests);
         let site = Site {
             name: "",
             labels: &labels,
-            taints: &[],
+            taints,
             unschedulable: false,
             allocatable: &allocatable,
             launch: Some(LaunchId::MAX),
@@ -153,12 +155,13 @@ impl<'a> Launch<'a> {
     fn new(kind: &NodeType, offering: &Offering, pool: &'a Pool, daemons: &[Pod], options: &Options) -> Self {
         let mut labels = kind.labels_as(offering);
         labels.extend(pool.labels.clone());
-        let target = Target::new(&labels);
+        let taints = &pool.taints;
+        let target = Target { taints, ..Target::new(&labels) };
         let unmet = pool.requirements.iter().filter(|each| !requirement_matches(each, target.label(&each.key)));
         let unmet = unmet.collect();
         let running = daemons::running(daemons, &target, &kind.allocatable);
         let daemon_requests = Resources::sum(running.iter().map(|position| &daemons[*position].requests));
         let allocatable = options.usable(&kind.allocatable);
-        Self { labels, allocatable, daemons: running, daemon_requests, unmet }
+        Self { labels, taints, allocatable, daemons: running, daemon_requests, unmet }
     }
 }

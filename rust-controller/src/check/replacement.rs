@@ -7,6 +7,7 @@ use super::consolidation::Replay;
 use super::daemons::daemon_pods;
 use super::kinds::{Guest, Kinds};
 use super::planned_node::{LaunchId, Launches};
+use super::set_apart::unfounded;
 use crate::consolidate::{self, Consolidation, Replacement};
 use crate::model::{Catalog, Labels, Pod, PodName, key};
 use crate::provision::{self, PlannedNode};
@@ -25,6 +26,7 @@ pub fn check_replacement(
     let daemons = daemon_pods(snapshot);
     let mut launches = Launches::new(catalog, provisioning, &replacement.pools, &daemons);
     let mut found = names(snapshot, replacement);
+    found.extend(unfounded(snapshot, replacement.pools.values()));
     found.extend(lists(replacement));
     found.extend(savings(snapshot, catalog, options, (consolidation, replacement)));
     let obtainable = launches.obtainable(&replacement.nodes, &mut found);

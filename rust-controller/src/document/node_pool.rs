@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::yaml;
-use crate::model::{Labels, NodeClassRef, Operator, Requirement, is_label_value};
+use crate::model::{Labels, NodeClassRef, Operator, Requirement, Taint, is_label_value};
 use crate::provision::Pool;
 
 /// A `NodePool` that makes nodes of one kind.
@@ -49,6 +49,8 @@ struct Template {
 struct NodeSpec {
     node_class_ref: NodeClassRef,
     requirements: Vec<NodeRequirement>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    taints: Vec<NodeTaint>,
     expire_after: &'static str,
 }
 
@@ -59,6 +61,14 @@ struct NodeRequirement {
     operator: Operator,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     values: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct NodeTaint {
+    key: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    value: String,
+    effect: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -84,6 +94,7 @@ impl NodePool {
                     spec: NodeSpec {
                         node_class_ref: pool.node_class.clone(),
                         requirements: pool.requirements.iter().filter_map(acceptable).collect(),
+                        taints: pool.taints.iter().map(NodeTaint::new).collect(),
                         // Karpenter's own default, spelled out because whoever applies this should see it.
                         expire_after: "720h",
                     },
@@ -111,6 +122,12 @@ impl NodePool {
 pub fn node_pools_yaml<'a>(pools: impl IntoIterator<Item = &'a Pool>) -> String {
     let documents: Vec<String> = pools.into_iter().map(|pool| NodePool::new(pool).yaml()).collect();
     documents.join("---\n")
+}
+
+impl NodeTaint {
+    fn new(Taint { key, value, effect }: &Taint) -> Self {
+        Self { key: key.clone(), value: value.clone(), effect: effect.to_string() }
+    }
 }
 
 /// The requirement as the `NodePool` schema takes it. Pods may carry values that it refuses (no label value, a bound

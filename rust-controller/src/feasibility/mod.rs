@@ -42,6 +42,6 @@ pub use refusal::{ClaimProblem, Refusal, Skew};
 pub use relabel::{Noticed, Watchers};
 pub use rule::Rule;
 pub use simulation::{NewNode, NodeId, Simulation};
-pub use target::{Target, placement_admits, placement_refusal};
+pub use target::{Target, placement_admits, placement_refusal, tolerates};
 pub use verdict::Miss;
 pub use wishes::{MEDIUM_WEIGHT, Unmet, Wishes};

@@ -14,7 +14,7 @@ use super::stock::RackedVolumes;
 use super::taints::Taints;
 use super::target::{AFFINITY, TAINTS, Target};
 use super::volumes::VolumeSpace;
-use crate::model::{HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, key};
+use crate::model::{HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, Taint, key};
 use crate::snapshot::Snapshot;
 use crate::units::FastMap;
 
@@ -22,13 +22,15 @@ use crate::units::FastMap;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(super) usize);
 
-/// A node as it would join, without taints.
+/// A node as it would join.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNode {
     /// Labels that it joins with, whatever its `NodePool` is. Nodes of several pools share them.
     pub labels: Arc<Labels>,
     /// Labels that its `NodePool` adds; they win over the others.
     pub template_labels: Arc<Labels>,
+    /// Taints that its `NodePool` adds.
+    pub taints: Arc<[Taint]>,
     /// What pods, daemon pods included, may request of it.
     pub allocatable: Arc<Resources>,
 }
@@ -104,7 +106,7 @@ impl NewNode {
     /// What the rules about one node look at.
     #[must_use]
     pub fn target(&self) -> Target<'_> {
-        Target { template_labels: &self.template_labels, ..Target::new(&self.labels) }
+        Target { template_labels: &self.template_labels, taints: &self.taints, ..Target::new(&self.labels) }
     }
 }
 
@@ -128,16 +130,21 @@ impl Simulation {
     /// Every node of a snapshot, with the pods that hold room on it.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
-        Self::with_more_pods(snapshot, &[])
+        Self::with_more_pods(snapshot, &[], [])
     }
 
-    /// The same with pods that run nowhere yet beside the snapshot's.
+    /// The same with pods that run nowhere yet beside the snapshot's, and with taints that none of its nodes may have, but
+    /// nodes that join.
     #[must_use]
-    pub fn with_more_pods(snapshot: &Snapshot, more_pods: &[Arc<Pod>]) -> Self {
+    pub fn with_more_pods<'t>(
+        snapshot: &Snapshot,
+        more_pods: &[Arc<Pod>],
+        more_taints: impl IntoIterator<Item = &'t Taint>,
+    ) -> Self {
         let mut domains = Domains::default();
         let all: Vec<&Pod> = snapshot.pods().iter().chain(more_pods).map(|pod| &**pod).collect();
         let mut space = VolumeSpace::new(snapshot.extras(), &all);
-        let taints = Taints::of(snapshot.nodes().iter().map(|node| &**node));
+        let taints = Taints::of(snapshot.nodes().iter().map(|node| &**node), more_taints);
         let classes = Classes::of(&all, (taints, snapshot.extras()), &mut space, &mut domains);
         let (storage, free_volumes) = Storage::of(space, snapshot);
         let attention = Attention::of(&classes.placements, node_requirements(&classes.placements, &storage.terms));

@@ -6,12 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::target::{cordon_taint, tolerates};
 use crate::model::{Node, Placement, Taint, TaintEffect, Toleration};
 
-/// The taints of nodes that can refuse pods, by key. Nodes that join have none.
+/// The taints of nodes that can refuse pods, by key.
 pub(super) struct Taints(BTreeMap<String, BTreeSet<Taint>>);
 
 impl Taints {
-    pub(super) fn of<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Self {
+    /// Those of nodes that are there, and those that nodes which join may have.
+    pub(super) fn of<'n, 't>(
+        nodes: impl IntoIterator<Item = &'n Node>,
+        joining: impl IntoIterator<Item = &'t Taint>,
+    ) -> Self {
         let mut by_key: BTreeMap<String, BTreeSet<Taint>> = BTreeMap::new();
+        for taint in joining {
+            by_key.entry(taint.key.clone()).or_default().insert(taint.clone());
+        }
         for node in nodes {
             let hard = node.taints.iter().filter(|taint| taint.effect != TaintEffect::PreferNoSchedule);
             for taint in hard.cloned().chain(node.unschedulable.then(cordon_taint)) {

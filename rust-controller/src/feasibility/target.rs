@@ -31,7 +31,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A new node with these labels, and no taints.
+    /// A new node with these labels, and without taints.
     #[must_use]
     pub fn new(labels: &'a Labels) -> Self {
         Self { name: None, labels, template_labels: &NO_LABELS, taints: &[], unschedulable: false }
@@ -98,7 +98,9 @@ fn taints(placement: &Placement, target: &Target<'_>) -> Option<Refusal> {
     target.taints.iter().find(untolerated).map(|taint| Refusal::UntoleratedTaint(taint.clone()))
 }
 
-pub(super) fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
+/// Whether one of the tolerations is for the taint.
+#[must_use]
+pub fn tolerates(tolerations: &[Toleration], taint: &Taint) -> bool {
     tolerations.iter().any(|toleration| {
         toleration.effect.is_none_or(|effect| effect == taint.effect)
             && (toleration.key.is_empty() || toleration.key == taint.key)

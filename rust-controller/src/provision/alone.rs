@@ -22,7 +22,7 @@ pub fn alone<'p>(
     pods: impl IntoIterator<Item = &'p Pod>,
 ) -> BTreeMap<PodName, Arc<Choice>> {
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
-    let (mut simulation, demands) = simulate(snapshot, &shaper);
+    let (mut simulation, demands) = simulate(snapshot, &shaper, snapshot.nodes());
     place_on_existing(snapshot, &mut simulation);
     let pods: Vec<&Pod> = pods.into_iter().collect();
     let launches = demands.launches(pods.iter().copied(), (catalog, options, None), &mut simulation);

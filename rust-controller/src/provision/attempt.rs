@@ -326,7 +326,7 @@ mod tests {
         let (snapshot, options) = (crowd(pods), Options::default());
         let catalog = catalog::builtin("generic").unwrap();
         let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
-        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
+        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper, snapshot.nodes());
         let on_existing = place_on_existing(&snapshot, &mut simulation);
         let pods = snapshot.pods().iter().map(|pod| &**pod);
         let launches = demands.launches(pods, (&catalog, &options, None), &mut simulation);

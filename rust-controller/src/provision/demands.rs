@@ -7,9 +7,12 @@ use super::daemons::daemon_pods;
 use super::label_sets::label_sets;
 use super::launch::{Launches, Source};
 use super::pending::{Need, need};
+use super::set_apart::SetApart;
 use super::{Shape, ShapeError, Shaper};
 use crate::feasibility::{ClassId, InGuise, NodeId, Refusal, Simulation};
-use crate::model::{Eviction, Labels, Neighbours, Phase, Placement, Pod, PodName, Resources, SchedulingState};
+use crate::model::{
+    Eviction, Labels, Neighbours, Node, Phase, Placement, Pod, PodName, Resources, SchedulingState, Toleration,
+};
 use crate::snapshot::Snapshot;
 
 /// What the pods that need a node ask of new ones.
@@ -18,6 +21,8 @@ pub(super) struct Demands<'a> {
     /// A pod for each `DaemonSet`.
     pub(super) daemons: Vec<Arc<Pod>>,
     pub(super) daemon_classes: Vec<ClassId>,
+    /// Taints that come with the labels that they ask for.
+    pub(super) set_apart: SetApart,
     /// By placement of the pods that need a node, what a new node must be for them.
     of_placement: ByPlacement<'a, ShapeClass>,
     /// What a pod that asks for no labels needs.
@@ -39,24 +44,29 @@ pub(super) struct ShapeClass {
     class: Option<ClassId>,
 }
 
-/// The cluster, and what could join it for the sake of the pods that need a node.
-pub(super) fn simulate<'a>(snapshot: &'a Snapshot, shaper: &Shaper<'_>) -> (Simulation, Demands<'a>) {
+/// The cluster, and what could join it for the sake of the pods that need a node. Some nodes tell which labels come with taints.
+pub(super) fn simulate<'a>(
+    snapshot: &'a Snapshot,
+    shaper: &Shaper<'_>,
+    telling: &[Arc<Node>],
+) -> (Simulation, Demands<'a>) {
     let waiting: Vec<&Arc<Pod>> = snapshot.pods().iter().filter(|pod| need(pod) == Need::Node).collect();
-    simulate_for(&waiting, snapshot, shaper)
+    simulate_for(&waiting, (snapshot, daemon_pods(snapshot)), shaper, telling)
 }
 
-/// The same for any pods of the snapshot, be they on nodes or not.
+/// The same for any pods of the snapshot, be they on nodes or not, and a pod for each of some `DaemonSet`s.
 pub(super) fn simulate_for<'a>(
     waiting: &[&'a Arc<Pod>],
-    snapshot: &Snapshot,
+    (snapshot, daemons): (&Snapshot, Vec<Arc<Pod>>),
     shaper: &Shaper<'_>,
+    telling: &[Arc<Node>],
 ) -> (Simulation, Demands<'a>) {
-    let daemons = daemon_pods(snapshot);
     let mut models = Models { pods: daemons.clone() };
     let of_placement = models.shapes(waiting, shaper);
     let without_labels = models.without_labels(waiting, &of_placement, shaper);
     let any_shape = models.shape(shaper.any_shape(), &Placement::default());
-    let simulation = Simulation::with_more_pods(snapshot, &models.pods);
+    let set_apart = SetApart::of(telling, asked_labels(&of_placement));
+    let simulation = Simulation::with_more_pods(snapshot, &models.pods, set_apart.taints());
 
     let class_of = |position: usize| simulation.class_of_more(position);
     let daemon_classes = (0..daemons.len()).filter_map(class_of).collect();
@@ -67,7 +77,17 @@ pub(super) fn simulate_for<'a>(
         .collect();
     let any_shape = classed(any_shape);
     let without_labels = without_labels.into_iter().map(|(bare, position)| (bare, class_of(position))).collect();
-    (simulation, Demands { daemons, daemon_classes, of_placement, any_shape, without_labels })
+    (simulation, Demands { daemons, daemon_classes, set_apart, of_placement, any_shape, without_labels })
+}
+
+/// The labels of each shape, and what the pods tolerate that have it.
+fn asked_labels<'p>(
+    of_placement: &'p ByPlacement<'_, (Shape, usize)>,
+) -> impl Iterator<Item = (&'p Labels, &'p [Toleration])> {
+    of_placement.iter().flat_map(|(placement, found)| {
+        let shapes = found.iter().flatten();
+        shapes.map(|(shape, _)| (&shape.template_labels, placement.tolerations.as_slice()))
+    })
 }
 
 impl<'a> Demands<'a> {

@@ -7,8 +7,9 @@ use super::bound::{Offered, certified};
 use super::demands::simulate_for;
 use super::existing::Waiting;
 use super::market::Market;
-use super::{Certificate, Options, Shaper, daemon_pods, default_requirements};
-use crate::feasibility::{ClassId, Simulation};
+use super::set_apart::SetApart;
+use super::{Certificate, Options, Shape, Shaper, daemon_pods, default_requirements};
+use crate::feasibility::{ClassId, Simulation, tolerates};
 use crate::model::{Catalog, Placement, Pod, Resources, normalized_key};
 use crate::snapshot::Snapshot;
 
@@ -46,10 +47,12 @@ impl Holders {
         snapshot: &Snapshot,
         (catalog, options): (&Catalog, &Options),
     ) -> Option<(f64, Certificate)> {
-        // Of the labels of `NodePool`s only those make a difference that decide which daemon pods run on a node.
-        let shaper = Shaper::new(catalog, default_requirements(options, snapshot)).telling_apart(daemon_keys(snapshot));
         let pods: Vec<&Arc<Pod>> = self.pods.iter().map(|position| &snapshot.pods()[*position]).collect();
-        let (mut simulation, demands) = simulate_for(&pods, snapshot, &shaper);
+        let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
+        let daemons = daemons_everywhere(snapshot, &pods, &shaper);
+        // Of the labels of `NodePool`s only those make a difference that decide which daemon pods run on a node.
+        let shaper = shaper.telling_apart(daemon_keys(&daemons));
+        let (mut simulation, demands) = simulate_for(&pods, (snapshot, daemons), &shaper, &[]);
         let launches = demands.launches(pods.iter().map(|pod| &***pod), (catalog, options, None), &mut simulation);
         let waiting = |(position, pod): (&usize, _)| {
             Some(Waiting { position: *position, pod, class: simulation.class_at(*position)?, urgent: false })
@@ -72,14 +75,26 @@ impl Holders {
     }
 }
 
+/// A pod for each `DaemonSet` that no taint keeps off a new node, be it one that comes with a label which one of the pods asks
+/// for. A bound that knows of no others may be lower than it could be, and never too high.
+fn daemons_everywhere(snapshot: &Snapshot, pods: &[&Arc<Pod>], shaper: &Shaper<'_>) -> Vec<Arc<Pod>> {
+    let placements: BTreeSet<&Placement> = pods.iter().map(|pod| &pod.placement).collect();
+    let asked: Vec<Shape> = placements.into_iter().filter_map(|each| shaper.shapes(each).ok()).flatten().collect();
+    let set_apart = SetApart::whoever_asks(snapshot.nodes(), asked.iter().map(|shape| &shape.template_labels));
+    let mut daemons = daemon_pods(snapshot);
+    let taints = set_apart.taints();
+    daemons.retain(|daemon| taints.iter().all(|taint| tolerates(&daemon.placement.tolerations, taint)));
+    daemons
+}
+
 /// Keys of labels that `DaemonSet`s select nodes by.
-fn daemon_keys(snapshot: &Snapshot) -> BTreeSet<String> {
+fn daemon_keys(daemons: &[Arc<Pod>]) -> BTreeSet<String> {
     let of_placement = |placement: &Placement| -> Vec<String> {
         let terms = placement.node_affinity.iter().flatten();
         let required = terms.flat_map(|term| &term.labels).map(|requirement| &requirement.key);
         required.chain(placement.node_selector.keys()).map(|key| normalized_key(key).to_owned()).collect()
     };
-    daemon_pods(snapshot).iter().flat_map(|daemon| of_placement(&daemon.placement)).collect()
+    daemons.iter().flat_map(|daemon| of_placement(&daemon.placement)).collect()
 }
 
 /// By number of the resource.

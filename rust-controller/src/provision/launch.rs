@@ -11,7 +11,7 @@ use super::demands::{Demands, ShapeClass};
 use super::existing::Waiting;
 use super::{Options, Shape, ShapeError};
 use crate::feasibility::{ClassId, Guise, InGuise, NewNode, NodeId, Simulation, Target};
-use crate::model::{Catalog, Labels, NodeType, Offering, Pod, PodName, Resources};
+use crate::model::{Catalog, Labels, NodeType, Offering, Pod, PodName, Resources, Taint};
 use crate::units::FastMap;
 
 /// A node type in one of its offerings, with the labels that a `NodePool` adds.
@@ -34,6 +34,8 @@ pub(super) struct Series {
     pub(super) node: NodeId,
     /// Labels that the `NodePool` adds.
     pub(super) template_labels: Arc<Labels>,
+    /// Taints that come with them.
+    pub(super) taints: Arc<[Taint]>,
     /// Positions of the sets of its daemon pods among [`Launches::daemons`].
     pub(super) daemons: Vec<usize>,
     /// What these pods request, by number of the resource.
@@ -102,18 +104,24 @@ impl<'a> Launches<'a> {
         let mut launches = Self { offered, guise_of, in_guise, labels, series: Vec::new(), worthwhile, demands };
         let all_labels: Vec<Arc<Labels>> = launches.labels.keys().cloned().collect();
         for template_labels in all_labels {
+            let taints = demands.set_apart.taints_of(&template_labels);
             for guise in 0..launches.in_guise.len() {
-                let series = launches.first_of(guise, &template_labels, simulation);
+                let series = launches.first_of(guise, (&template_labels, &taints), simulation);
                 launches.series.push(series);
             }
         }
         launches
     }
 
-    /// The next series: that of a guise with labels.
-    fn first_of(&self, guise: usize, template_labels: &Arc<Labels>, simulation: &mut Simulation) -> Series {
+    /// The next series: that of a guise with labels, and the taints that come with them.
+    fn first_of(
+        &self,
+        guise: usize,
+        (template_labels, taints): (&Arc<Labels>, &Arc<[Taint]>),
+        simulation: &mut Simulation,
+    ) -> Series {
         let first = &self.offered[self.in_guise[guise][0]];
-        let node = simulation.add_new_node(first.new_node(template_labels));
+        let node = simulation.add_new_node(first.new_node(template_labels, taints));
         let daemons = hold_daemons(simulation, &self.demands.daemon_classes, node);
         let held = first.amounts.iter().zip(simulation.room(node)).map(|(all, left)| all.saturating_sub(*left));
         Series {
@@ -121,6 +129,7 @@ impl<'a> Launches<'a> {
             held: held.collect(),
             node,
             template_labels: Arc::clone(template_labels),
+            taints: Arc::clone(taints),
             daemons,
         }
     }
@@ -296,12 +305,12 @@ fn worthwhile(positions: &[usize], offered: &[Offered<'_>]) -> Vec<usize> {
 
 /// The guise of each offering in its zone, and the positions of those in each.
 fn guises(offered: &[Offered<'_>], simulation: &Simulation) -> (Vec<usize>, Vec<Vec<usize>>) {
-    let no_labels = Arc::new(Labels::new());
+    let (no_labels, no_taints) = (Arc::new(Labels::new()), Arc::default());
     let mut numbers: FastMap<(Guise, &str), usize> = FastMap::default();
     let mut in_guise: Vec<Vec<usize>> = Vec::new();
     let mut guise_of = Vec::with_capacity(offered.len());
     for (position, each) in offered.iter().enumerate() {
-        let guise = simulation.guise(&each.new_node(&no_labels));
+        let guise = simulation.guise(&each.new_node(&no_labels, &no_taints));
         let number = *numbers.entry((guise, &each.offering.zone)).or_insert_with(|| {
             in_guise.push(Vec::new());
             in_guise.len() - 1
@@ -313,10 +322,11 @@ fn guises(offered: &[Offered<'_>], simulation: &Simulation) -> (Vec<usize>, Vec<
 }
 
 impl Offered<'_> {
-    fn new_node(&self, template_labels: &Arc<Labels>) -> NewNode {
+    fn new_node(&self, template_labels: &Arc<Labels>, taints: &Arc<[Taint]>) -> NewNode {
         NewNode {
             labels: Arc::clone(&self.labels),
             template_labels: Arc::clone(template_labels),
+            taints: Arc::clone(taints),
             allocatable: Arc::clone(&self.allocatable),
         }
     }
@@ -338,9 +348,15 @@ impl<'a> Launch<'a> {
         &self.series.template_labels
     }
 
+    /// Taints that its `NodePool` adds.
+    pub(super) fn taints(self) -> &'a [Taint] {
+        &self.series.taints
+    }
+
     /// What the rules about one node look at.
     pub(super) fn target(self) -> Target<'a> {
-        Target { template_labels: self.template_labels(), ..Target::new(&self.offered.labels) }
+        let (template_labels, taints) = (self.template_labels(), self.taints());
+        Target { template_labels, taints, ..Target::new(&self.offered.labels) }
     }
 
     /// What pods may request of it, less what its daemon pods take, by number of the resource.
@@ -379,7 +395,7 @@ impl<'a> Launch<'a> {
 
     /// Such a node joins.
     pub(super) fn join(self, simulation: &mut Simulation) -> NodeId {
-        simulation.join(self.offered.new_node(&self.series.template_labels), self.node())
+        simulation.join(self.offered.new_node(&self.series.template_labels, &self.series.taints), self.node())
     }
 }
 
@@ -405,7 +421,7 @@ mod tests {
         let (snapshot, options) = (manifest.into_snapshot(), Options::default());
         let catalog = catalog::builtin("aws").unwrap();
         let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
-        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
+        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper, snapshot.nodes());
         let pods = snapshot.pods().iter().map(|pod| &**pod);
         let launches = demands.launches(pods, (&catalog, &options, None), &mut simulation);
         let zones: BTreeSet<&str> = launches.all().map(|launch| &*launch.offering.zone).collect();

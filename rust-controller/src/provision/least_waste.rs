@@ -432,7 +432,7 @@ mod tests {
         let (snapshot, options) = (manifest.into_snapshot(), Options::default());
         let catalog = catalog::builtin("generic").unwrap();
         let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
-        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
+        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper, snapshot.nodes());
         let pods = || snapshot.pods().iter().map(|pod| &**pod);
         let launches = demands.launches(pods(), (&catalog, &options, None), &mut simulation);
         let mut known = Standings::default();

@@ -37,11 +37,13 @@ mod preferences;
 mod prices;
 mod relaunch;
 mod repack;
+mod set_apart;
 pub mod shape;
 mod share;
 mod singles;
 mod zones;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -61,7 +63,7 @@ pub use prices::dual_prices;
 pub use shape::{Shape, ShapeError};
 
 use crate::feasibility::{ClassId, Rule, Simulation, Unmet};
-use crate::model::{Catalog, Pod, PodName, Resources};
+use crate::model::{Catalog, Node, Pod, PodName, Resources};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
 use attempt::{Attempt, Attempts};
@@ -185,6 +187,14 @@ impl Plan {
         self.nodes.iter().map(|node| node.price_per_hour).sum()
     }
 
+    /// The priorities of the pods that no new node can run, the highest first.
+    fn left_out(&self) -> Vec<i32> {
+        let left_out = self.pods.iter().filter(|planned| matches!(planned.verdict, Verdict::Unplaceable(_)));
+        let mut priorities: Vec<i32> = left_out.map(|planned| planned.pod.priority).collect();
+        priorities.sort_unstable_by_key(|priority| Reverse(*priority));
+        priorities
+    }
+
     /// How many pods have a verdict of this kind.
     #[must_use]
     pub fn count(&self, of_kind: impl Fn(&Verdict) -> bool) -> usize {
@@ -197,19 +207,47 @@ impl Plan {
 /// The steps and their costs are in `docs/ARCHITECTURE.md`.
 #[must_use]
 pub fn plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
-    plan_with(snapshot, catalog, options, &Effort::unlimited())
+    plan_with(snapshot, snapshot.nodes(), (catalog, options), &Effort::unlimited())
 }
 
 /// The same, but once [`Options::budget`] is spent, the best plan so far is taken, which says so. It is complete and valid
 /// whenever that is, and depends on no clock.
 #[must_use]
 pub fn plan_within_budget(snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
-    plan_with(snapshot, catalog, options, &Effort::of(options.budget))
+    plan_like(snapshot.nodes(), snapshot, catalog, options)
 }
 
-fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: &Effort) -> Plan {
+/// The same where other nodes than the snapshot's tell which labels come with taints: those of before some of them went.
+#[must_use]
+pub fn plan_like(telling: &[Arc<Node>], snapshot: &Snapshot, catalog: &Catalog, options: &Options) -> Plan {
+    plan_with(snapshot, telling, (catalog, options), &Effort::of(options.budget))
+}
+
+/// A plan whose pools have the taints that come with their labels; but none has any, where fewer pods are left out so.
+fn plan_with(
+    snapshot: &Snapshot,
+    telling: &[Arc<Node>],
+    (catalog, options): (&Catalog, &Options),
+    effort: &Effort,
+) -> Plan {
+    let (plan, set_apart) = plan_told_by(telling, snapshot, (catalog, options), effort);
+    let left_out = plan.left_out();
+    if !set_apart || left_out.is_empty() {
+        return plan;
+    }
+    let (open, _) = plan_told_by(&[], snapshot, (catalog, options), effort);
+    if open.left_out() < left_out { open } else { plan }
+}
+
+/// A plan, and whether some label comes with a taint.
+fn plan_told_by(
+    telling: &[Arc<Node>],
+    snapshot: &Snapshot,
+    (catalog, options): (&Catalog, &Options),
+    effort: &Effort,
+) -> (Plan, bool) {
     let shaper = Shaper::new(catalog, default_requirements(options, snapshot));
-    let (mut simulation, demands) = demands::simulate(snapshot, &shaper);
+    let (mut simulation, demands) = demands::simulate(snapshot, &shaper, telling);
     let on_existing = place_on_existing(snapshot, &mut simulation);
     let (everywhere, in_zones, wider, wider_in_zones);
     everywhere = demands.launches(pods(on_existing.rest.iter()), (catalog, options, None), &mut simulation);
@@ -239,7 +277,7 @@ fn plan_with(snapshot: &Snapshot, catalog: &Catalog, options: &Options, effort: 
         there.bound_by(&launches, &simulation);
         best = there;
     }
-    written(best, (snapshot, catalog, options), effort)
+    (written(best, (snapshot, catalog, options), effort), !demands.set_apart.is_empty())
 }
 
 fn pods<'p>(waiting: impl Iterator<Item = &'p Waiting<'p>>) -> impl Iterator<Item = &'p Pod> {

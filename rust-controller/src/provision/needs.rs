@@ -233,7 +233,7 @@ mod tests {
         let snapshot = lower::parse_manifest(&manifest).unwrap().into_snapshot();
         let (catalog, options) = (catalog::builtin("aws").unwrap(), Options::default());
         let shaper = Shaper::new(&catalog, default_requirements(&options, &snapshot));
-        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper);
+        let (mut simulation, demands) = demands::simulate(&snapshot, &shaper, snapshot.nodes());
         let pods = || snapshot.pods().iter().map(|pod| &**pod);
         let launches = demands.launches(pods(), (&catalog, &options, None), &mut simulation);
         let classes: BTreeMap<ClassId, &Pod> =

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bins::Bin;
 use super::launch::Launch;
-use crate::model::{Catalog, Labels, NodeClassRef, NodeType, Operator, Requirement, key};
+use crate::model::{Catalog, Labels, NodeClassRef, NodeType, Operator, Requirement, Taint, key};
 use crate::snapshot::Snapshot;
 use crate::units::stable_hash;
 
@@ -26,6 +26,8 @@ pub struct Pool {
     pub requirements: Vec<Requirement>,
     /// Labels that its nodes get.
     pub labels: Labels,
+    /// Taints that come with these labels on nodes that are there, sorted: they keep others off.
+    pub taints: Vec<Taint>,
     /// The most cores that all its nodes together may have, those that it has made already included.
     pub most_cores: u64,
     /// Which of a plan's kinds Karpenter shall try first: the one with the highest.
@@ -39,6 +41,7 @@ const FIRST_WEIGHT: u32 = 100;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind<'a> {
     labels: &'a Labels,
+    taints: &'a [Taint],
     arch: Option<&'a str>,
     os: Option<&'a str>,
     capacity_type: &'a str,
@@ -72,9 +75,9 @@ pub(super) fn pools<'a>(
     let mut pools = BTreeMap::new();
     let mut largest_of: BTreeMap<Kind<'a>, u64> = BTreeMap::new();
     for (kind, group) in &groups {
-        // What a type offers does not depend on the labels that a pool adds.
-        let others =
-            unbeaten.iter().filter(|launch| Kind { labels: kind.labels, ..Kind::of(**launch, false) } == *kind);
+        // What a type offers does not depend on what a pool adds.
+        let (labels, taints) = (kind.labels, kind.taints);
+        let others = unbeaten.iter().filter(|launch| Kind { labels, taints, ..Kind::of(**launch, false) } == *kind);
         let others = others.map(|launch| (launch.kind.name.as_str(), cores(launch.kind)));
         let types: BTreeMap<&str, u64> =
             group.planned.iter().map(|(name, (cores, _))| (*name, *cores)).chain(others).collect();
@@ -121,7 +124,8 @@ impl<'a> Kind<'a> {
         let Launch { kind, offering, .. } = launch;
         let label = |key: &str| kind.labels.get(key).map(String::as_str);
         let capacity_type = &offering.capacity_type;
-        Self { labels: launch.template_labels(), arch: label(key::ARCH), os: label(key::OS), capacity_type, oversized }
+        let (labels, taints) = (launch.template_labels(), launch.taints());
+        Self { labels, taints, arch: label(key::ARCH), os: label(key::OS), capacity_type, oversized }
     }
 
     fn pool(
@@ -147,6 +151,7 @@ impl<'a> Kind<'a> {
             node_class: catalog.node_class.clone(),
             requirements,
             labels: self.labels.clone(),
+            taints: self.taints.to_vec(),
             // Half as much again as is planned: it packs less tightly, and pods must not wait for that.
             most_cores: made + (cores * 3).div_ceil(2),
             weight: FIRST_WEIGHT,
@@ -165,7 +170,9 @@ impl<'a> Kind<'a> {
         let NodeClassRef { group, kind, name } = node_class;
         let requirements: Vec<String> = self.requirements().iter().map(Requirement::to_string).collect();
         let labels: Vec<String> = self.labels.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
-        let identity = format!("{group}/{kind}/{name};{};{}", requirements.join(";"), labels.join(";"));
+        let taints: Vec<String> = self.taints.iter().map(|taint| format!(";{taint}")).collect();
+        let identity =
+            format!("{group}/{kind}/{name};{};{}{}", requirements.join(";"), labels.join(";"), taints.concat());
         let size = if self.oversized { "large-" } else { "" };
         format!("{prefix}-{size}{}-{:08x}", self.capacity_type, stable_hash(identity.as_bytes()))
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::controller::Controller;
 use crate::plane::{NAMESPACE, Plane, data};
 
-/// Pods with every kind of requirement that reaches a NodePool, and values that its schema would refuse.
+/// Pods with every kind of requirement that reaches a NodePool, a node that is set apart, and values that its schema would refuse.
 const PODS: &str = include_str!("node_pools.yaml");
 
 #[test]
@@ -17,6 +17,7 @@ fn node_pools_of_every_catalog_pass_a_server_side_dry_run() {
         let pools = node_pools(catalog);
         let count = pools.matches("kind: NodePool").count();
         assert!(count >= 3, "{catalog}: {count} NodePools:\n{pools}");
+        assert!(pools.contains("key: example.com/dedicated"), "{catalog}: no taint:\n{pools}");
         let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
         let kubeconfig = plane.control_plane.admin_kubeconfig();
         let applied = plane.control_plane.kubectl_as(&kubeconfig, &arguments, &pools);

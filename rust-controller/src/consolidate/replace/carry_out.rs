@@ -71,13 +71,14 @@ fn joined(Inputs { snapshot, catalog, provisioning, .. }: &Inputs<'_>, plan: &Pl
         let is_offered =
             |offering: &&Offering| (&offering.zone, &offering.capacity_type) == (&planned.zone, &planned.capacity_type);
         let mut labels = kind.labels_as(kind.offerings.iter().find(is_offered)?);
-        labels.extend(plan.pools.get(&planned.pool)?.labels.clone());
+        let pool = plan.pools.get(&planned.pool)?;
+        labels.extend(pool.labels.clone());
         // A host of its own; what it will be called matters to nobody.
         labels.insert(key::HOSTNAME.to_owned(), planned.name.clone());
         Some(Arc::new(Node {
             name: planned.name.clone(),
             labels,
-            taints: Vec::new(),
+            taints: pool.taints.clone(),
             unschedulable: false,
             ready: true,
             deleting: false,
@@ -92,7 +93,7 @@ fn joined(Inputs { snapshot, catalog, provisioning, .. }: &Inputs<'_>, plan: &Pl
 /// All pods where they are; those that wait and fit existing nodes, and the daemon pods of the new nodes, have come.
 fn simulation(inputs: &Inputs<'_>, joined: &Snapshot, plan: &Plan) -> Simulation {
     let daemons = daemon_pods(inputs.snapshot);
-    let mut simulation = Simulation::with_more_pods(joined, &daemons);
+    let mut simulation = Simulation::with_more_pods(joined, &daemons, []);
     for (pod, node) in &inputs.consolidation.reserved {
         if let Some((class, node)) = simulation.class_of(&pod.name).zip(simulation.node(node)) {
             simulation.place(class, node);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::candidates::must_move;
 use super::Inputs;
 use crate::model::{Node, Operator, Phase, Pod, PodName, Requirement, SchedulingState, key};
-use crate::provision::{self, Plan, default_requirements, plan_within_budget};
+use crate::provision::{self, Plan, default_requirements, plan_like};
 use crate::units::{Cpu, FastMap};
 
 /// Plans for the pods of nodes that are gone. Those that the removals alone send to a node that stays are there. Of others that
@@ -46,7 +46,7 @@ impl<'a> Hypothesis<'a> {
     pub(super) fn plan(&self, gone: &BTreeSet<&str>) -> Plan {
         let Inputs { snapshot, catalog, .. } = self.inputs;
         let without = snapshot.edited(|node| staying(node, gone), |pod| self.pod(pod, gone));
-        let mut plan = plan_within_budget(&without, catalog, &self.options);
+        let mut plan = plan_like(snapshot.nodes(), &without, catalog, &self.options);
         // Until they are gone, they count for the limits of the pools that made them.
         for node in snapshot.nodes().iter().filter(|node| gone.contains(node.name.as_str())) {
             let pool = node.labels.get(key::NODE_POOL).and_then(|name| plan.pools.get_mut(name));
