@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testbed::{KarpenterScheduler, Launch};
 
 use crate::pod_list::pod_list;
@@ -27,6 +27,34 @@ fn fleets_all_get_nodes_that_cost_less_than_from_an_open_node_pool() {
     steers(Kind::Fleet);
 }
 
+/// A node that is set apart, without room.
+const SET_APART: &str = "
+apiVersion: v1
+kind: Node
+metadata: {name: red-1, labels: {kubernetes.io/arch: amd64, kubernetes.io/os: linux, team: red}}
+spec: {taints: [{key: team, value: red, effect: NoSchedule}]}
+status: {allocatable: {cpu: 10m, memory: 1Mi, pods: 10}}
+---
+";
+
+#[test]
+fn pods_that_are_set_apart_get_nodes_from_which_others_stay_off() {
+    let mut case = Case::new(Kind::Generic, 3);
+    let mut list: Value = serde_json::from_str(&case.pods).unwrap();
+    let mut reds = 0;
+    for pod in list["items"].as_array_mut().unwrap().iter_mut().step_by(4) {
+        pod["spec"]["nodeSelector"] = json!({"team": "red"});
+        pod["spec"]["tolerations"] = json!([{"key": "team", "operator": "Exists"}]);
+        reds += 1;
+    }
+    (case.pods, case.nodes) = (list.to_string(), SET_APART.to_owned());
+    let pools = case.plan("nodepools");
+    let tainted: Vec<&str> = pools.split("---\n").filter(|pool| pool.contains("taints:")).collect();
+    assert!(!tainted.is_empty(), "{pools}");
+    let unscheduled = |pools: &str| case.launch(pools).unscheduled.len();
+    assert_eq!((unscheduled(&pools), unscheduled(&tainted.join("---\n"))), (0, PODS - reds));
+}
+
 fn steers(kind: Kind) {
     for seed in [1, 2] {
         let case = Case::new(kind, seed);
@@ -42,9 +70,10 @@ fn steers(kind: Kind) {
     }
 }
 
-/// Pods that wait in an empty cluster.
+/// Pods that wait in a cluster, as a rule an empty one.
 struct Case {
     name: String,
+    nodes: String,
     pods: String,
     node_types: String,
     /// The file with the node types.
@@ -57,7 +86,7 @@ impl Case {
         let node_types = instance_types();
         let catalog = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("karpenter-{}-{seed}.json", kind.name()));
         fs::write(&catalog, &node_types).unwrap();
-        Self { name, pods: pod_list(&kind.pods(PODS, seed)), node_types, catalog }
+        Self { name, nodes: String::new(), pods: pod_list(&kind.pods(PODS, seed)), node_types, catalog }
     }
 
     /// The plan, as the program prints it.
@@ -65,7 +94,7 @@ impl Case {
         let catalog = self.catalog.to_str().unwrap();
         // More than the search needs, so that the plan does not depend on the machine's speed.
         let arguments = ["plan", "-f", "-", "--catalog", catalog, "--budget", "10s", "-o", output];
-        let outcome = run(&arguments, &[], &self.pods);
+        let outcome = run(&arguments, &[], &format!("{}{}", self.nodes, self.pods));
         assert_eq!(outcome.status, Some(0), "{}: {}", self.name, outcome.stderr);
         outcome.stdout
     }
