@@ -138,7 +138,8 @@ pub(super) fn type_keys(catalog: &Catalog, options: &Options) -> BTreeSet<String
 /// What a pool adds to its nodes: labels, as far as somebody looks at them, and taints.
 type Additions<'p> = (Labels, &'p [Taint]);
 
-/// What the pods ask of nodes, by the labels and taints that a pool adds, with what is asked for them where they say nothing of that.
+/// What the pods ask of nodes, by the labels and taints that a pool adds, with what is asked for them where they say nothing of
+/// that.
 ///
 /// Hundreds of workloads may each ask for a label of their own, and for nothing else that differs. So what a pool's labels
 /// meet is left out of placements, and so are labels at which nobody looks any more: what is left is the same for all.

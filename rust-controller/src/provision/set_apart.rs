@@ -51,7 +51,9 @@ impl SetApart {
                     .or_insert(own.clone());
             }
         }
-        let accepted = |label: &Label<'_>, taint: &Taint| tolerations[label].iter().all(|all| tolerates(all, taint));
+        let accepted = |label: &Label<'_>, taint: &Taint| {
+            tolerations.get(label).into_iter().flatten().all(|tolerated| tolerates(tolerated, taint))
+        };
         let of_label = |(label, mut taints): (Label<'_>, BTreeSet<&Taint>)| {
             taints.retain(|taint| accepted(&label, taint));
             ((label.0.to_owned(), label.1.to_owned()), taints.into_iter().cloned().collect::<BTreeSet<Taint>>())
