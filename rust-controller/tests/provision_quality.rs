@@ -23,6 +23,10 @@ const SIZES: [(usize, &[u64]); 2] = [(1_000, &[1, 2, 3]), (LARGEST, &[1, 2])];
 /// With fewer pods the last, half empty node is a large part of the cost, so only these are held to a gap.
 const LARGEST: usize = 5_000;
 
+/// Seeds of the fleets of which, of the first sixty, one manner of putting a mixture together leaves the widest gaps: more than
+/// 2 % for one of them.
+const WIDE_FOR_ONE_MANNER: [u64; 3] = [40, 53, 60];
+
 static CATALOG: LazyLock<Catalog> = LazyLock::new(catalog);
 static OPTIONS: LazyLock<Options> = LazyLock::new(Options::default);
 
@@ -170,6 +174,13 @@ fn generic_pods_cost_at_most_2_percent_more_than_the_bound() {
 #[test]
 fn a_fleet_costs_at_most_2_percent_more_than_the_bound() {
     assert_none(Kind::Fleet, |planned| wide_gaps(planned, 0.02));
+}
+
+/// How full the last nodes of a fleet are is chance.
+#[test]
+fn nor_does_a_fleet_whose_last_nodes_are_hard_to_fill() {
+    let gaps = WIDE_FOR_ONE_MANNER.map(|seed| (Planned::new(Kind::Fleet, LARGEST, seed).gap(), seed));
+    assert!(gaps.iter().all(|(gap, _)| *gap <= 0.02), "{gaps:?}");
 }
 
 #[test]
