@@ -19,8 +19,9 @@ impl Step {
     }
 }
 
-/// Does what was chosen, awaited pods first, and nothing where these find no place, then in this order of nodes; a node whose pods are refused is tried again after the others. Those that
-/// could not go are back. Pods go where they were to go, or, if that is refused, wherever they may.
+/// Does what was chosen: awaited pods come first, and where one of them finds no place nothing is done; then nodes in this order,
+/// and one whose pods are refused is tried again after the others. Those that could not go are back. Pods go where they were to
+/// go, or, if that is refused, wherever they may.
 pub(super) fn replay(fleet: &mut Fleet<'_>, joint: &Joint, mut order: Vec<usize>) -> Vec<Step> {
     for node in &order {
         fleet.open(*node, false);
