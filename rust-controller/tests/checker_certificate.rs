@@ -233,6 +233,23 @@ fn a_fleet_with_one_pod_needs_the_cheapest_node_that_provisioning_would_launch()
     assert!(!certificate.node_types.contains("t3a.nano") && !certificate.node_types.contains("c6g.large"));
 }
 
+/// A new node has a zone, so pods that keep each other out of theirs need a node each.
+#[test]
+fn pods_that_keep_out_of_each_others_zone_need_a_node_each() {
+    let catalog = catalog::parse("test", &CATALOG.replace("zones: [a]", "zones: [a, b, c]")).unwrap();
+    let pods =
+        PODS.replace("kubernetes.io/hostname", "topology.kubernetes.io/zone").replace("replicas: 4", "replicas: 3");
+    let (snapshot, options) = (manifests::snapshot(&pods), Options::default());
+    let mut plan = plan(&snapshot, &catalog, &options);
+    let said = |plan: &Plan| check_plan(&snapshot, &catalog, &options, plan);
+    assert!(said(&plan).is_empty(), "{}", said(&plan)[0]);
+    let certificate = &mut plan.bound.as_mut().unwrap().certificate;
+    assert_eq!(certificate.fewest_nodes, 3);
+    assert!(certificate.apart_like.as_ref().unwrap().name.starts_with("apart-"));
+    certificate.fewest_nodes = 4;
+    assert!(said(&plan)[0].to_string().contains("says that 4 nodes are needed; 3 are"), "{}", said(&plan)[0]);
+}
+
 #[test]
 fn pods_that_keep_apart_need_as_many_nodes_and_large_ones_as_many_as_they_pair_on() {
     let on_each = |requests: &str, spec: &str| -> String {

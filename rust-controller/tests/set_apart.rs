@@ -111,7 +111,8 @@ fn a_new_node_has_the_taint_of_those_with_its_label_and_only_pods_that_tolerate_
 fn a_taint_comes_with_a_label_only_where_every_node_with_it_has_the_taint() {
     let same_key = "{key: nvidia.com/gpu, value: absent, effect: NoSchedule}";
     let passing = "{key: node.kubernetes.io/unreachable, effect: NoExecute}, {key: karpenter.sh/disrupted, effect: NoSchedule}, \
-                   {key: soft, effect: PreferNoSchedule}";
+                   {key: ToBeDeletedByClusterAutoscaler, value: '1764460000', effect: NoSchedule}, {key: soft, effect: \
+                   PreferNoSchedule}, {key: node.cilium.io/agent-not-ready, effect: NoSchedule}, {key: hard, effect: NoExecute}";
     let gpu = |name: &str, taints: &str| node(name, "accelerator: gpu", taints);
     let going = gpu("m", "").replace("name: m,", "name: m, deletionTimestamp: '2026-01-01T00:00:00Z',");
     let control_plane = "accelerator: gpu, node-role.kubernetes.io/control-plane: ''";
@@ -156,6 +157,19 @@ fn no_taint_keeps_a_pod_off_that_must_be_on_the_same_host() {
 }
 
 #[test]
+fn a_pod_that_must_be_on_the_same_host_opens_no_other_pool() {
+    let team = "{key: team, value: red, effect: NoSchedule}";
+    let nodes = node("n", "accelerator: gpu", GPU) + &node("m", "team: red", team);
+    let red = pod("red", "1", "nodeSelector: {team: red}, tolerations: [{key: team, operator: Exists}],");
+    let near = "affinity: {podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, \
+                labelSelector: {matchLabels: {app: red}}}]}},";
+    let plan = planned(&(nodes + &train("train", TOLERATES) + &red + &pod("beside", "500m", near)));
+    assert_eq!(node_of(&plan, "red"), node_of(&plan, "beside"));
+    assert_eq!(taints_of(&plan, "red"), Vec::<String>::new());
+    assert_eq!(taints_of(&plan, "train"), ["nvidia.com/gpu=present:NoSchedule"]);
+}
+
+#[test]
 fn a_pod_that_is_too_large_anyway_takes_no_taint_away() {
     let text = node("n", "accelerator: gpu", GPU) + &train("train", TOLERATES) + &pod("huge", "100", "");
     let snapshot = snapshot(&text);
@@ -166,18 +180,18 @@ fn a_pod_that_is_too_large_anyway_takes_no_taint_away() {
 
 #[test]
 fn a_node_with_several_labels_has_the_taints_of_all() {
-    let team = "{key: team, value: red, effect: NoExecute}";
+    let team = "{key: team, value: red, effect: NoSchedule}";
     let nodes = node("n", "accelerator: gpu", GPU) + &node("m", "team: red", team);
     let both = "tolerations: [{key: nvidia.com/gpu, operator: Exists}, {key: team, operator: Exists}],";
     let red = pod("red", "1", &format!("nodeSelector: {{team: red}}, {both}"));
     let plan = planned(&(nodes.clone() + &train("train", both) + &red));
     assert_eq!(plan.nodes.len(), 1, "a node with both labels holds both");
-    assert_eq!(taints_of(&plan, "red"), ["nvidia.com/gpu=present:NoSchedule", "team=red:NoExecute"]);
+    assert_eq!(taints_of(&plan, "red"), ["nvidia.com/gpu=present:NoSchedule", "team=red:NoSchedule"]);
 
     let plan = planned(&(nodes + &train("train", TOLERATES) + &red));
     assert_eq!(plan.nodes.len(), 2, "who does not tolerate the other taint has a node of its own");
     assert_eq!(taints_of(&plan, "train"), ["nvidia.com/gpu=present:NoSchedule"]);
-    assert_eq!(taints_of(&plan, "red"), ["team=red:NoExecute"]);
+    assert_eq!(taints_of(&plan, "red"), ["team=red:NoSchedule"]);
 }
 
 #[test]
@@ -262,7 +276,7 @@ impl Shrink for Cluster {
 
 const CASES: u64 = 300;
 
-const TAINTS: [&str; 2] = ["{key: t1, effect: NoSchedule}", "{key: t2, value: v, effect: NoExecute}"];
+const TAINTS: [&str; 2] = ["{key: t1, effect: NoSchedule}", "{key: t2, value: v, effect: NoSchedule}"];
 
 /// Some of these, with commas between.
 fn some(random: &mut Random, all: &[&str]) -> String {
@@ -276,7 +290,7 @@ fn any_labels(random: &mut Random) -> String {
 }
 
 fn any_tolerations(random: &mut Random) -> String {
-    let tolerations = ["{key: t1, operator: Exists}", "{key: t2, value: v, effect: NoExecute}"];
+    let tolerations = ["{key: t1, operator: Exists}", "{key: t2, value: v, effect: NoSchedule}"];
     let all = if random.chance(60) { tolerations.join(", ") } else { some(random, &tolerations) };
     format!("tolerations: [{all}],")
 }

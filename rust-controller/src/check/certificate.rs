@@ -320,11 +320,14 @@ impl<'a> Held<'a> {
         values.len() as u64
     }
 
-    /// For each reason for which a pod keeps others of its kind off its host, those that keep each other off for it.
+    /// For each reason for which a pod keeps others of its kind off its host, those that keep each other off for it; or out of its
+    /// zone, where all nodes are new: these have zones.
     fn apart_like(&self, like: &PodName) -> Vec<Vec<&'a Pod>> {
         let Some(like) = self.pods.iter().find(|pod| pod.name == *like) else { return Vec::new() };
-        let on_host = like.neighbours.anti_affinity.iter().filter(|term| term.topology_key == key::HOSTNAME);
-        let by_term = on_host.map(|term| {
+        let all_are_new = self.elsewhere.is_empty() && self.pods.iter().all(|pod| pod.occupied_node().is_none());
+        let is_apart = |key: &str| key == key::HOSTNAME || (all_are_new && key == key::ZONE);
+        let terms = like.neighbours.anti_affinity.iter().filter(|term| is_apart(&term.topology_key));
+        let by_term = terms.map(|term| {
             let carries = |pod: &Pod| pod.neighbours.anti_affinity.contains(term);
             let apart = |pod: &&Pod| carries(pod) && finds(term, &pod.name.namespace, &pod.labels, self.namespaces);
             self.pods.iter().copied().filter(apart).collect()

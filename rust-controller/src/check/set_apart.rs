@@ -64,8 +64,17 @@ pub(super) fn unfounded<'p>(snapshot: &Snapshot, pools: impl Iterator<Item = &'p
     tainted.iter().flat_map(unfounded).collect()
 }
 
-/// Whether a taint keeps pods off, and not only for now.
+/// Whether a taint keeps pods from coming, and not only for now; one that evicts may be tolerated for seconds.
 fn lasts(taint: &Taint) -> bool {
-    let of_the_moment = ["node.kubernetes.io/", "node.cloudprovider.kubernetes.io/", "karpenter.sh/"];
-    taint.effect != TaintEffect::PreferNoSchedule && !of_the_moment.iter().any(|domain| taint.key.starts_with(domain))
+    let of_the_moment = [
+        "node.kubernetes.io/",
+        "node.cloudprovider.kubernetes.io/",
+        "node.cluster.x-k8s.io/",
+        "karpenter.sh/",
+        "aws-node-termination-handler/",
+    ];
+    let key = taint.key.as_str();
+    let of_autoscaler = key.ends_with("OfClusterAutoscaler") || key.ends_with("ByClusterAutoscaler");
+    let passes = of_autoscaler || key.ends_with("-not-ready") || of_the_moment.iter().any(|each| key.starts_with(each));
+    taint.effect == TaintEffect::NoSchedule && !passes
 }

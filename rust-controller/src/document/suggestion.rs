@@ -120,6 +120,10 @@ fn before(plan: &NodePlan, alone: bool) -> Vec<String> {
 /// When a later wave of evictions may begin.
 pub(super) const WAVE_BEGINS: &str = "once the pods that moved so far run, and budgets allow as much again";
 
+/// The same, where no removal comes before it.
+pub(super) const FIRST_WAVE_BEGINS: &str =
+    "once the pods of nodes that are being deleted run elsewhere, and budgets allow as much again";
+
 /// What a destination is worth.
 pub(super) const DESTINATIONS: &str =
     "the scheduler chooses where evicted pods go; each destination here is a place that its rules allow";

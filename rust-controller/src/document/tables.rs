@@ -8,13 +8,13 @@ use super::costs::{HOURS_PER_MONTH, cost_table};
 use super::plan_groups::{nodes_to_add, pending_pods};
 use super::plan_json::{PlanOutcome, types_of};
 use super::replacement_table::costs;
-use super::suggestion::{DESTINATIONS, WAVE_BEGINS, filling, marks, moved, steps, turns};
+use super::suggestion::{DESTINATIONS, FIRST_WAVE_BEGINS, WAVE_BEGINS, filling, marks, moved, steps, turns};
 use super::table::Table;
 use super::{percent, preferences, prices, replacement_table, seen, unchecked, usage};
 use crate::catalog::SeenAllocatable;
 use crate::consolidate::{Consolidation, Keep, NodePlan, Objective, Utilization, Verdict as NodeVerdict};
 use crate::model::{Catalog, Offering, Resources};
-use crate::provision::Verdict;
+use crate::provision::{Plan, Pool, Verdict};
 use crate::snapshot::{MeasuredUsage, Skipped};
 use crate::units::Money;
 
@@ -26,6 +26,7 @@ pub fn plan_table(outcome: &PlanOutcome<'_>) -> String {
     if !plan.nodes.is_empty() {
         text.push_str("NODES TO ADD\n");
         text.push_str(&nodes_to_add(&plan.nodes));
+        text.push_str(&set_apart(plan));
         text.push('\n');
     }
     if !plan.pods.is_empty() {
@@ -39,6 +40,16 @@ pub fn plan_table(outcome: &PlanOutcome<'_>) -> String {
     text.push_str(&unchecked::lines(outcome.unchecked_rules()));
     text.push_str(&skipped_lines(outcome.skipped));
     text
+}
+
+/// Pools whose nodes keep other pods off.
+fn set_apart(plan: &Plan) -> String {
+    let tainted = plan.pools.values().filter(|pool| !pool.taints.is_empty());
+    let line = |pool: &Pool| {
+        let taints: Vec<String> = pool.taints.iter().map(ToString::to_string).collect();
+        format!("Nodes of {} are set apart, like those that are there: taint {}\n", pool.name, taints.join(", "))
+    };
+    tainted.map(line).collect()
 }
 
 fn plan_totals(outcome: &PlanOutcome<'_>) -> String {
@@ -112,7 +123,9 @@ pub fn consolidation_table(outcome: &ConsolidationOutcome<'_>) -> String {
     for plan in consolidation.removals.iter().filter_map(|name| by_name.get(name.as_str())) {
         if plan.wave > wave {
             wave = plan.wave;
-            let _ = writeln!(text, "WAVE {wave}: {WAVE_BEGINS}\n");
+            let begins =
+                if consolidation.removals.first() == Some(&plan.node.name) { FIRST_WAVE_BEGINS } else { WAVE_BEGINS };
+            let _ = writeln!(text, "WAVE {wave}: {begins}\n");
         }
         text.push_str(&removal(plan, "", steps(&plan.node.name)));
     }

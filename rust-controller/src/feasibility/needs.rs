@@ -72,17 +72,11 @@ impl Simulation {
     #[must_use]
     pub fn seats(&self, class: ClassId) -> Vec<(Seat, u32)> {
         let asked = self.classes.class(class);
-        let seen_by = &self.classes.seen_by[asked.seen_by];
         let is_host = |key: usize| self.domains.name(key) == key::HOSTNAME;
-        let apart = asked
-            .rules
-            .anti_affinity
-            .iter()
-            .filter(|term| is_host(self.classes.anti_affinity[**term].key) && seen_by.anti_affinity.contains(term));
         let spread =
             asked.rules.spread.iter().filter(|rule| rule.own > 0 && is_host(self.classes.spread_key(rule.group)));
         let ports = asked.ports.iter().map(|port| (Seat::Port(port.clone()), 1));
-        let apart = apart.map(|term| (Seat::Apart(*term), 1));
+        let apart = self.apart_by(class, key::HOSTNAME).map(|term| (Seat::Apart(term), 1));
         // A pod that asks for the same twice takes one seat.
         let mut seats: BTreeMap<Seat, u32> = BTreeMap::new();
         for (seat, limit) in apart.chain(spread.map(|rule| (Seat::Spread(rule.group), rule.max_skew))).chain(ports) {
@@ -90,6 +84,17 @@ impl Simulation {
             *least = limit.min(*least);
         }
         seats.into_iter().collect()
+    }
+
+    /// Numbers of the anti-affinity terms by which pods of the class keep each other out of one domain of a topology key.
+    pub fn apart_by(&self, class: ClassId, topology_key: &str) -> impl Iterator<Item = usize> {
+        let asked = self.classes.class(class);
+        let seen_by = &self.classes.seen_by[asked.seen_by];
+        let is_meant = move |term: &usize| {
+            self.domains.name(self.classes.anti_affinity[*term].key) == topology_key
+                && seen_by.anti_affinity.contains(term)
+        };
+        asked.rules.anti_affinity.iter().copied().filter(is_meant)
     }
 
     /// What is left of each resource on a node, by number of the resource.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bound::Held;
 use super::existing::Waiting;
 use crate::feasibility::{ClassId, Seat, Simulation};
-use crate::model::{Operator, Placement, PodName};
+use crate::model::{Operator, Placement, PodName, key};
 
 /// Why pods need several nodes.
 pub(super) enum WhyApart {
-    /// They keep each other off their host like this one.
+    /// They keep each other off their host, or out of their zone, like this one.
     Like(PodName),
     /// They ask for different values of the label with this key.
     By(String),
@@ -25,11 +25,17 @@ pub(super) struct Apart<'p> {
 
 impl<'p> Apart<'p> {
     /// Those that need the most nodes; `None` where no rule asks for more than one.
-    pub(super) fn most(held: &Held<'p>, simulation: &Simulation) -> Option<Self> {
+    ///
+    /// Pods that keep each other out of a zone need a node each, too, where all nodes are new, for these have zones; one that is
+    /// there may have none.
+    pub(super) fn most(held: &Held<'p>, all_are_new: bool, simulation: &Simulation) -> Option<Self> {
         let mut groups: BTreeMap<Seat, Vec<ClassId>> = BTreeMap::new();
         for class in held.keys() {
+            let on_hosts = simulation.seats(*class).into_iter().map(|(seat, _)| seat);
+            let in_zones = all_are_new.then(|| simulation.apart_by(*class, key::ZONE).map(Seat::Apart));
             // Pods that spread over hosts may share one where no other host counts.
-            for (seat, _) in simulation.seats(*class).into_iter().filter(|(seat, _)| !matches!(seat, Seat::Spread(_))) {
+            let seats = on_hosts.filter(|seat| !matches!(seat, Seat::Spread(_))).chain(in_zones.into_iter().flatten());
+            for seat in seats {
                 groups.entry(seat).or_default().push(*class);
             }
         }

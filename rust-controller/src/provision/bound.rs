@@ -158,7 +158,9 @@ fn rows(held: &Held<'_>, free: &[Vec<i64>], simulation: &Simulation) -> Vec<Row>
         rows.extend(row);
         rows.extend(large(held, resource, None, free, simulation));
     }
-    let apart = Apart::most(held, simulation);
+    let is_on_a_node = |waiting: &Waiting<'_>| waiting.pod.occupied_node().is_some();
+    let all_are_new = free.is_empty() && !held.values().flatten().any(|waiting| is_on_a_node(waiting));
+    let apart = Apart::most(held, all_are_new, simulation);
     let by_host = apart.as_ref().map(|Apart { like, nodes, .. }| (WhyApart::Like((*like).clone()), *nodes));
     let by_label = most_values(held, simulation).map(|(key, values)| (WhyApart::By(key), values));
     let most = by_host.into_iter().chain(by_label).reduce(|most, other| if other.1 > most.1 { other } else { most });

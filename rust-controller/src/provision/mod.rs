@@ -44,7 +44,7 @@ mod singles;
 mod zones;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use alone::alone;
@@ -63,7 +63,7 @@ pub use prices::dual_prices;
 pub use shape::{Shape, ShapeError};
 
 use crate::feasibility::{ClassId, Rule, Simulation, Unmet};
-use crate::model::{Catalog, Node, Pod, PodName, Resources};
+use crate::model::{Catalog, Node, Pod, PodName, Resources, Taint};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
 use attempt::{Attempt, Attempts};
@@ -223,20 +223,47 @@ pub fn plan_like(telling: &[Arc<Node>], snapshot: &Snapshot, catalog: &Catalog, 
     plan_with(snapshot, telling, (catalog, options), &Effort::of(options.budget))
 }
 
-/// A plan whose pools have the taints that come with their labels; but none has any, where fewer pods are left out so.
+/// So many taints are tried to be left off one by one.
+const MOST_LEFT_OFF: usize = 4;
+
+/// A plan whose pools have the taints that come with their labels, but those without which fewer pods are left out.
 fn plan_with(
     snapshot: &Snapshot,
     telling: &[Arc<Node>],
     (catalog, options): (&Catalog, &Options),
     effort: &Effort,
 ) -> Plan {
-    let (plan, set_apart) = plan_told_by(telling, snapshot, (catalog, options), effort);
-    let left_out = plan.left_out();
-    if !set_apart || left_out.is_empty() {
-        return plan;
+    let (mut best, set_apart) = plan_told_by(telling, snapshot, (catalog, options), effort);
+    if !set_apart {
+        return best;
     }
-    let (open, _) = plan_told_by(&[], snapshot, (catalog, options), effort);
-    if open.left_out() < left_out { open } else { plan }
+    let mut telling = telling.to_vec();
+    let taints: BTreeSet<Taint> = best.pools.values().flat_map(|pool| &pool.taints).cloned().collect();
+    let one_by_one = taints.into_iter().take(MOST_LEFT_OFF).map(Some);
+    // And all at once, in the end: there may be no node for any pod that tolerates what keeps the others off.
+    for taint in one_by_one.chain([None]) {
+        if best.left_out().is_empty() {
+            break;
+        }
+        let others = taint.map_or_else(Vec::new, |taint| without(&taint, &telling));
+        let (plan, _) = plan_told_by(&others, snapshot, (catalog, options), effort);
+        if plan.left_out() < best.left_out() {
+            (best, telling) = (plan, others);
+        }
+    }
+    best
+}
+
+/// The same nodes, none with this taint.
+fn without(taint: &Taint, nodes: &[Arc<Node>]) -> Vec<Arc<Node>> {
+    let without = |node: &Arc<Node>| {
+        if !node.taints.contains(taint) {
+            return Arc::clone(node);
+        }
+        let taints = node.taints.iter().filter(|other| *other != taint).cloned().collect();
+        Arc::new(Node { taints, ..Node::clone(node) })
+    };
+    nodes.iter().map(without).collect()
 }
 
 /// A plan, and whether some label comes with a taint.

@@ -10,8 +10,17 @@ use crate::feasibility::tolerates;
 use crate::model::{Labels, Node, Taint, TaintEffect, Toleration, TolerationMatch, key};
 use crate::units::FastMap;
 
-/// Domains of taints that say how a node fares for now.
-const PASSING_DOMAINS: [&str; 3] = ["node.kubernetes.io", "node.cloudprovider.kubernetes.io", "karpenter.sh"];
+/// Domains of taints that say how a node fares for now, or that it is about to go.
+const PASSING_DOMAINS: [&str; 5] = [
+    "node.kubernetes.io",
+    "node.cloudprovider.kubernetes.io",
+    "node.cluster.x-k8s.io",
+    "karpenter.sh",
+    "aws-node-termination-handler",
+];
+
+/// Ends of the keys of taints that say so: those of cluster-autoscaler, and of agents that take theirs away once they run.
+const PASSING_ENDS: [&str; 3] = ["OfClusterAutoscaler", "ByClusterAutoscaler", "-not-ready"];
 
 /// Tolerates every taint.
 static EVERYTHING: [Toleration; 1] = [Toleration { key: String::new(), value: TolerationMatch::Exists, effect: None }];
@@ -87,9 +96,13 @@ impl SetApart {
     }
 }
 
-/// Those taints of a node that keep pods off whatever happens to it.
+/// Those taints of a node that keep pods off whatever happens to it. Not those with the effect `NoExecute`: who tolerates one may do
+/// so for seconds only, and would be evicted from a new node for good.
 fn lasting_taints(node: &Node) -> BTreeSet<&Taint> {
-    let passes = |taint: &Taint| taint.key.split_once('/').is_some_and(|(domain, _)| PASSING_DOMAINS.contains(&domain));
-    let stays = |taint: &&Taint| taint.effect != TaintEffect::PreferNoSchedule && !passes(taint);
+    let passes = |taint: &Taint| {
+        let of_domain = taint.key.split_once('/').is_some_and(|(domain, _)| PASSING_DOMAINS.contains(&domain));
+        of_domain || PASSING_ENDS.iter().any(|end| taint.key.ends_with(end))
+    };
+    let stays = |taint: &&Taint| taint.effect == TaintEffect::NoSchedule && !passes(taint);
     node.taints.iter().filter(stays).collect()
 }
