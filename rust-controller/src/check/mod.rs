@@ -1,6 +1,6 @@
 //! An independent judge of plans. It shares no algorithm with the planner: it does what a plan says, step by step, from
 //! nothing, and asks every rule of the scheduler once more for every pod at its turn. A plan with a violation is a bug
-//! of the planner, and nobody gets to see it, unless all that is wrong is that it has less than it could.
+//! of the planner, and nobody gets to see it.
 //!
 //! `cluster::Cluster` is what the steps are done to. Rules that look at one node by itself are those of
 //! [`feasibility`](crate::feasibility); the others, about ports, room, other pods and volumes, are written here apart
@@ -49,17 +49,11 @@ pub struct Violation {
     pub subject: String,
     /// What is wrong with it.
     pub problem: String,
-    /// Whether the plan can be done all the same: what it says of others holds, and it only has less than it could.
-    pub can_be_done: bool,
 }
 
 impl Violation {
     fn new(subject: impl fmt::Display, problem: impl fmt::Display) -> Self {
-        Self { subject: subject.to_string(), problem: problem.to_string(), can_be_done: false }
-    }
-
-    fn of_what_is_missing(subject: impl fmt::Display, problem: impl fmt::Display) -> Self {
-        Self { can_be_done: true, ..Self::new(subject, problem) }
+        Self { subject: subject.to_string(), problem: problem.to_string() }
     }
 }
 

@@ -263,9 +263,7 @@ impl<'a> Replay<'a> {
         let taker =
             asked.filter(|(id, _)| self.cluster.takes(arrival, *id)).map(|(_, site)| site.name.to_owned()).next();
         let taker = taker.or_else(|| self.new_node_for(number, arrival));
-        taker.map(|node| {
-            Violation::of_what_is_missing(&guest.pod.name, format_args!("gets no node, and {node} would take it"))
-        })
+        taker.map(|node| Violation::new(&guest.pod.name, format_args!("gets no node, and {node} would take it")))
     }
 
     /// Labels that the `NodePool` of a planned node adds.

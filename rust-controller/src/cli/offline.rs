@@ -32,7 +32,7 @@ pub(super) fn plan(arguments: &PlanArguments, line: &StatusLine) -> anyhow::Resu
     let (snapshot, progress) = snapshot(&input.files, false, line)?;
     let ResolvedCatalog { catalog, allocatable_seen } = choice.resolve(&snapshot);
     check_capacity_types(&catalog, &options)?;
-    let Judged { passed, planning, checking, .. } =
+    let Judged { passed, planning, checking } =
         checked_plan(&snapshot, &catalog, &options, &|step| progress.step(step));
     let plan = passed.ok_or_else(wrong_plan)?;
     progress.step(WRITING);

@@ -19,8 +19,6 @@ pub struct PlanMetrics {
     pub plans: u64,
     /// Those of them that did not pass, and were not published.
     pub rejected: u64,
-    /// Those that passed and were published, though a pod gets no node that could have one.
-    pub lacking: u64,
     /// What the last one took to make; `None` before the first.
     pub last_plan: Option<Duration>,
     /// What its check took.
@@ -42,12 +40,6 @@ impl Metrics {
                 "counter",
                 "Plans that did not pass their check, which is a bug, and were not published.",
                 |kind| Some(kind.rejected),
-            ),
-            self.family(
-                "plans_lacking_total",
-                "counter",
-                "Plans that were published though a pod gets no node that could have one, which is a bug.",
-                |kind| Some(kind.lacking),
             ),
             self.family("last_plan_seconds", "gauge", "What making the last plan took.", |kind| {
                 seconds(kind.last_plan)
@@ -95,8 +87,6 @@ mod tests {
                 "mini_karpenter_plans_total{kind=\"consolidation\"} 0",
                 "mini_karpenter_plans_rejected_total{kind=\"provisioning\"} 0",
                 "mini_karpenter_plans_rejected_total{kind=\"consolidation\"} 0",
-                "mini_karpenter_plans_lacking_total{kind=\"provisioning\"} 0",
-                "mini_karpenter_plans_lacking_total{kind=\"consolidation\"} 0",
             ]
         );
     }
@@ -106,7 +96,6 @@ mod tests {
         let consolidation = PlanMetrics {
             plans: 7,
             rejected: 1,
-            lacking: 2,
             last_plan: Some(Duration::from_millis(1250)),
             last_check: Some(Duration::from_nanos(20)),
         };
@@ -115,7 +104,6 @@ mod tests {
             "mini_karpenter_plans_total{kind=\"provisioning\"} 0",
             "mini_karpenter_plans_total{kind=\"consolidation\"} 7",
             "mini_karpenter_plans_rejected_total{kind=\"consolidation\"} 1",
-            "mini_karpenter_plans_lacking_total{kind=\"consolidation\"} 2",
             "mini_karpenter_last_plan_seconds{kind=\"consolidation\"} 1.25",
             "mini_karpenter_last_check_seconds{kind=\"consolidation\"} 0.00000002",
         ] {

@@ -276,22 +276,15 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_pass_goes_no_further_and_all_that_is_wrong_is_counted() {
+    fn what_does_not_pass_goes_no_further_and_is_counted() {
         let outlets = Outlets::default();
-        let violation = |can_be_done: bool| Violation {
-            subject: "Pod a/b".to_owned(),
-            problem: "has no place".to_owned(),
-            can_be_done,
-        };
-        let both = || vec![violation(false), violation(true)];
-        let wrong = outcome::judged("plan", || "a plan", |_| both(), &|_| {});
+        let violation = || Violation { subject: "Pod a/b".to_owned(), problem: "has no place".to_owned() };
+        let wrong = outcome::judged("plan", || "a plan", |_| vec![violation(), violation()], &|_| {});
         assert_eq!(outlets.counted(wrong, |metrics| &mut metrics.provisioning), None);
-        let lacking = outcome::judged("plan", || "a plan", |_| vec![violation(true)], &|_| {});
-        assert_eq!(outlets.counted(lacking, |metrics| &mut metrics.provisioning), Some("a plan"));
         let right = outcome::judged("plan", || "a plan", |_| Vec::new(), &|_| {});
         assert_eq!(outlets.counted(right, |metrics| &mut metrics.provisioning), Some("a plan"));
         let Metrics { provisioning, consolidation } = *outlets.metrics.borrow();
-        assert_eq!((provisioning.plans, provisioning.rejected, provisioning.lacking), (3, 1, 1));
+        assert_eq!((provisioning.plans, provisioning.rejected), (2, 1));
         assert_eq!(consolidation, PlanMetrics::default());
     }
 

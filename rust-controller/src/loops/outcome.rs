@@ -82,10 +82,8 @@ impl CatalogChoice {
 /// A plan that has been judged.
 #[derive(Debug)]
 pub struct Judged<P> {
-    /// The plan, where it can be done. What is wrong with it, if anything, is in the log.
+    /// The plan, where nothing is wrong with it. What is wrong, if anything, is in the log.
     pub passed: Option<P>,
-    /// It can be done and has less than it could, which is in the log as well.
-    pub is_lacking: bool,
     /// What making it took.
     pub planning: Duration,
     /// What judging it took.
@@ -142,12 +140,9 @@ pub(super) fn judged<P>(
     announce("checking");
     let (violations, checking) = timed(|| check(&plan));
     for violation in &violations {
-        let fault = if violation.can_be_done { "has less than it could" } else { "is wrong and is not shown" };
-        tracing::error!("this {what} {fault}, which is a bug: {violation}");
+        tracing::error!("this {what} is wrong and is not shown, which is a bug: {violation}");
     }
-    let can_be_done = violations.iter().all(|violation| violation.can_be_done);
-    let is_lacking = can_be_done && !violations.is_empty();
-    Judged { passed: can_be_done.then_some(plan), is_lacking, planning, checking }
+    Judged { passed: violations.is_empty().then_some(plan), planning, checking }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where plans are asked for")]
@@ -162,7 +157,6 @@ impl<P> Judged<P> {
     pub(super) fn count(&self, metrics: &mut PlanMetrics) {
         metrics.plans += 1;
         metrics.rejected += u64::from(self.passed.is_none());
-        metrics.lacking += u64::from(self.is_lacking);
         metrics.last_plan = Some(self.planning);
         metrics.last_check = Some(self.checking);
     }
