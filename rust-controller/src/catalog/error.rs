@@ -74,7 +74,7 @@ pub enum Problem {
     /// The same zone again in one list.
     #[error("{0} stands in the list already")]
     ZoneTwice(String),
-    /// A part of a device, which is had whole or not at all.
+    /// A part of a device or of a place for a pod, which are had whole or not at all.
     #[error("must be a whole number")]
     Fraction,
     /// Not a label key.

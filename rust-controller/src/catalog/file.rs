@@ -121,10 +121,14 @@ fn allocatable(fields: &Fields<'_>) -> Result<Resources, CatalogError> {
         let quantity = node.quantity()?;
         if quantity.units() == 0 { Err(node.fail(Problem::NothingForPods)) } else { Ok(quantity) }
     };
+    let places = |node: &Node<'_>| match whole(node)? {
+        0 => Err(node.fail(Problem::NothingForPods)),
+        pods => Ok(pods),
+    };
     let mut resources = Resources {
         cpu: Cpu::from(some("cpu")?),
         memory: Memory::from(some("memory")?),
-        pods: if fields.optional("pods").is_some() { some("pods")?.units() } else { DEFAULT_PODS },
+        pods: fields.optional("pods").map(|node| places(&node)).transpose()?.unwrap_or(DEFAULT_PODS),
         ..Resources::default()
     };
     for (name, node) in fields.entries().filter(|(_, node)| *node.tree != Tree::Null) {
@@ -132,17 +136,19 @@ fn allocatable(fields: &Fields<'_>) -> Result<Resources, CatalogError> {
             "cpu" | "memory" | "pods" => {}
             "ephemeral-storage" => resources.ephemeral_storage = Memory::from(node.quantity()?),
             name if is_extended(name) => {
-                let quantity = node.quantity()?;
-                if !quantity.is_whole() {
-                    return Err(node.fail(Problem::Fraction));
-                }
-                let amount = quantity.units();
+                let amount = whole(&node)?;
                 resources.extended.extend((amount > 0).then(|| (name.to_owned(), amount)));
             }
             _ => return Err(node.fail(Problem::UnknownResource)),
         }
     }
     Ok(resources)
+}
+
+/// How many there are of what is had whole or not at all.
+pub(super) fn whole(node: &Node<'_>) -> Result<u64, CatalogError> {
+    let quantity = node.quantity()?;
+    if quantity.is_whole() { Ok(quantity.units()) } else { Err(node.fail(Problem::Fraction)) }
 }
 
 /// Whether this is one of Karpenter's capacity types.

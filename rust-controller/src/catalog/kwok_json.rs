@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::at::{At, Fields, Node};
 use crate::catalog::error::{CatalogError, Problem};
-use crate::catalog::file::is_capacity_type;
+use crate::catalog::file::{is_capacity_type, whole};
 use crate::catalog::kwok;
 use crate::catalog::labels::is_key;
 use crate::catalog::tree::Tree;
@@ -70,14 +70,16 @@ fn printed(resources: &Fields<'_>, name: &str) -> Result<String, CatalogError> {
 fn capacity(resources: &Fields<'_>) -> Result<Resources, CatalogError> {
     let mut capacity = Resources { pods: kwok::DEFAULT_PODS, ..Resources::default() };
     for (name, node) in resources.entries() {
-        let quantity = node.quantity()?;
         match name {
-            "cpu" => capacity.cpu = Cpu::from(quantity),
-            "memory" => capacity.memory = Memory::from(quantity),
-            "ephemeral-storage" => capacity.ephemeral_storage = Memory::from(quantity),
-            "pods" => capacity.pods = quantity.units(),
+            "cpu" => capacity.cpu = Cpu::from(node.quantity()?),
+            "memory" => capacity.memory = Memory::from(node.quantity()?),
+            "ephemeral-storage" => capacity.ephemeral_storage = Memory::from(node.quantity()?),
+            "pods" => capacity.pods = whole(&node)?,
             name if !is_key(name) => return Err(node.fail(Problem::UnknownResource)),
-            _ => capacity.extended.extend((quantity.units() > 0).then(|| (name.to_owned(), quantity.units()))),
+            _ => {
+                let amount = whole(&node)?;
+                capacity.extended.extend((amount > 0).then(|| (name.to_owned(), amount)));
+            }
         }
     }
     Ok(capacity)

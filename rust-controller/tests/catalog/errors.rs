@@ -30,6 +30,7 @@ fn a_message_names_the_file_the_type_and_the_field() {
         ("[us-east-1b, us-east-1a]", "[]", "zones: lists no zone (leave it out for any zone)"),
         ("[us-east-1b, us-east-1a]", "us-east-1a", "zones: must be a list"),
         ("[us-east-1b, us-east-1a]", "[us-east-1a, us-east-1a]", "zones[1]: us-east-1a stands in the list already"),
+        ("pods: 29", "pods: 1.5", "allocatable.pods: must be a whole number"),
         ("pods: 29", "nvidia.com/gpu: 500m", "allocatable.nvidia.com/gpu: must be a whole number"),
         (
             "us-east-1b,",
@@ -127,6 +128,7 @@ fn a_message_about_kwok_types_names_the_field() {
             "type \"c5.large\": resources.cpu: \"2 cores\" is not a quantity (examples: 250m, 1.5, 512Mi)",
         ),
         ("\"cpu\": \"2\", ", "", "type \"c5.large\": resources.cpu: is missing"),
+        ("\"pods\": \"29\"", "\"pods\": \"1.5\"", "type \"c5.large\": resources.pods: must be a whole number"),
         ("0.085", "-1", "type \"c5.large\": offerings[0].Price: -1 is not a price (a number of 0 or more)"),
         ("0.0255", "-1", "type \"c5.large\": offerings[2].Price: -1 is not a price (a number of 0 or more)"),
         ("0.085", "NaN", "type \"c5.large\": offerings[0].Price: NaN is not a price (a number of 0 or more)"),
