@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mini_karpenter::check::check_plan;
 use mini_karpenter::model::{Catalog, Resources};
-use mini_karpenter::provision::{Options, Plan, Verdict, plan, plan_within_budget};
+use mini_karpenter::provision::{Options, Plan, TypeFilter, UNSUITED_TYPES, Verdict, plan, plan_within_budget};
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::Cpu;
 use mini_karpenter::{catalog, lower};
@@ -215,4 +215,21 @@ fn a_daemon_set_that_requests_devices_makes_nobody_else_pay_for_them() {
     let plan = plan_of(&train);
     assert_eq!(by_type(&plan), BTreeMap::from([("gpu", 2)]));
     assert!(plan.nodes.iter().all(|node| node.daemon_requests.amount("nvidia.com/gpu") == 1), "{:?}", plan.nodes);
+}
+
+#[test]
+fn types_that_share_or_throttle_their_cpu_are_left_out_and_no_others() {
+    let options = Options { exclude_types: TypeFilter::new(UNSUITED_TYPES).unwrap(), ..Options::default() };
+    for (provider, left_out, kept) in [
+        ("aws", ["t3.large", "t4g.micro", "t2.nano", "m5.metal"].as_slice(), ["m5.large", "c6a.large"].as_slice()),
+        ("azure", &["Standard_B2ms"], &["Standard_D2s_v5"]),
+        ("gcp", &["f1-micro", "e2-medium"], &["t2d-standard-1", "t2a-standard-1", "e2-standard-2"]),
+    ] {
+        let catalog = catalog::builtin(provider).unwrap();
+        let allowed = |name: &str| options.allowed(&catalog).any(|(kind, _)| kind.name == name);
+        for name in [left_out, kept].concat() {
+            assert!(catalog.types.iter().any(|kind| kind.name == name), "{provider} has no {name}");
+            assert_eq!(allowed(name), kept.contains(&name), "{name}");
+        }
+    }
 }

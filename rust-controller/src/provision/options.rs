@@ -36,7 +36,7 @@ pub const POOL_PREFIX: &str = "planned";
 /// Node types that are left out unless somebody asks for them: those whose CPU is shared or throttled, so that requests
 /// promise more than there is (AWS' t families, Azure's B series, GCP's shared-core types), and whole machines, which take
 /// many minutes to come and cost as much as the largest virtual ones.
-pub const UNSUITED_TYPES: &str = r"^t\d|\.metal|^Standard_B|^(f1|g1)-|^e2-(micro|small|medium)$";
+pub const UNSUITED_TYPES: &str = r"^t\d[a-z]*\.|\.metal|^Standard_B|^(f1|g1)-|^e2-(micro|small|medium)$";
 
 /// Node types left out by name.
 #[derive(Clone, Debug, Default)]
