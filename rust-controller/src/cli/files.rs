@@ -30,6 +30,9 @@ pub(super) fn read_snapshot(paths: &[String], with_usage: bool) -> Result<Snapsh
         }
         all.append(manifest).map_err(wrong)?;
     }
+    for (class, count) in all.unknown_priority_classes() {
+        tracing::warn!("{}", unknown_class_warning(class, count));
+    }
     let snapshot = all.into_snapshot();
     Ok(if with_usage { snapshot } else { snapshot.with_usage(MeasuredUsage::NotAsked) })
 }
@@ -38,9 +41,21 @@ fn unread_warning(kind: &str, count: usize) -> String {
     format!("{count} of kind {kind} not read: nothing is planned for it")
 }
 
+fn unknown_class_warning(class: &str, count: usize) -> String {
+    let who = if count == 1 { "1 object names" } else { &format!("{count} objects name") };
+    format!("{who} the PriorityClass {class}, which no file has: taken as priority 0")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_warning_about_a_class_says_what_is_done_without_it() {
+        let rest = "the PriorityClass urgent, which no file has: taken as priority 0";
+        assert_eq!(unknown_class_warning("urgent", 1), format!("1 object names {rest}"));
+        assert_eq!(unknown_class_warning("urgent", 2), format!("2 objects name {rest}"));
+    }
 
     #[test]
     fn the_warning_says_how_many_of_what_kind() {

@@ -15,7 +15,7 @@ const fn kind(name: &'static str, api_version: &'static str, namespaced: bool) -
     Kind { name, api_version, namespaced }
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
     kind("Pod", "v1", true),
     kind("Node", "v1", false),
     kind("Namespace", "v1", false),
@@ -24,6 +24,7 @@ const KINDS: [Kind; 14] = [
     kind("StorageClass", "storage.k8s.io/v1", false),
     kind("CSINode", "storage.k8s.io/v1", false),
     kind("PodDisruptionBudget", "policy/v1", true),
+    kind("PriorityClass", "scheduling.k8s.io/v1", false),
     kind("Deployment", "apps/v1", true),
     kind("ReplicaSet", "apps/v1", true),
     kind("StatefulSet", "apps/v1", true),

@@ -12,9 +12,10 @@ use super::documents::{Document, ItemType, documents, item_type, json_item, list
 use super::extras;
 use super::kinds::{Recognized, recognize};
 use super::object::{FullName, NO_NAME, Object, Objects, Place};
+use super::priority::{PriorityClass, PriorityClasses, deciding_class};
 use super::workload::{self, ClaimTemplate, Replicas, Workload, WorkloadName};
 use super::{LowerError, NodeMetrics, lower_claim, lower_node, lower_pod, lower_usage};
-use crate::model::{Node, Pod, SchedulingState, Usage};
+use crate::model::{Node, Pod, PodName, SchedulingState, Usage};
 use crate::snapshot::{Extras, MeasuredUsage, NoUsage, Skipped, Snapshot};
 
 /// What was read from one file, or from several. An object that is there twice counts once.
@@ -26,6 +27,10 @@ pub struct Manifest {
     pub pods: Vec<Arc<Pod>>,
     /// Controllers: nothing for one that asks for no pods, or whose pods cannot be planned with.
     workloads: BTreeMap<WorkloadName, Option<Workload>>,
+    /// Classes that decide about the priority of pods that are not yet given one.
+    classes: PriorityClasses,
+    /// The class of each of these pods, empty where it names none.
+    class_of: BTreeMap<PodName, String>,
     /// What else decides where a pod may run, of each kind of which an object could be read.
     pub extras: Extras,
     /// What nodes were measured to use, by node.
@@ -146,9 +151,42 @@ impl Manifest {
         Ok(())
     }
 
+    /// Priority classes that pods and controllers name and that no file has, with how many name each.
+    #[must_use]
+    pub fn unknown_priority_classes(&self) -> BTreeMap<&str, usize> {
+        let of_workloads = self.workloads.values().flatten().filter_map(|workload| workload.priority_class.as_ref());
+        let named = self.class_of.values().chain(of_workloads);
+        named.filter(|class| self.classes.priority(class).is_none()).fold(BTreeMap::new(), |mut unknown, class| {
+            *unknown.entry(class.as_str()).or_default() += 1;
+            unknown
+        })
+    }
+
+    /// Gives pods and what controllers make of them the priority that their class has, or 0.
+    fn prioritize(&mut self) {
+        let classes = &self.classes;
+        let set = |pod: &mut Arc<Pod>, class: &str| {
+            let priority = classes.priority(class).unwrap_or(0);
+            if pod.priority != priority {
+                Arc::make_mut(pod).priority = priority;
+            }
+        };
+        for pod in &mut self.pods {
+            if let Some(class) = self.class_of.get(&pod.name) {
+                set(pod, class);
+            }
+        }
+        for workload in self.workloads.values_mut().flatten() {
+            if let Some(class) = &workload.priority_class {
+                set(&mut workload.model, class);
+            }
+        }
+    }
+
     /// Everything that was read, and the pods that its workloads ask for but do not have yet.
     #[must_use]
-    pub fn into_snapshot(self) -> Snapshot {
+    pub fn into_snapshot(mut self) -> Snapshot {
+        self.prioritize();
         let missing = workload::missing(&self.workloads, &self.pods);
         let mut extras = self.extras;
         // Where no file says anything of claims, those of these pods are as unknown as all others.
@@ -222,7 +260,11 @@ impl Manifest {
         self.skipped.extend_from_slice(object.skipped());
         match object {
             Object::Node(node) => self.nodes.push(node),
-            Object::Pod(pod) => self.pods.push(pod),
+            Object::Pod(pod, class) => {
+                self.class_of.extend(class.map(|class| (pod.name.clone(), class)));
+                self.pods.push(pod);
+            }
+            Object::PriorityClass(name, class) => self.classes.insert(name, class),
             Object::Workload(name, workload, _) => drop(self.workloads.insert(name, workload)),
             Object::Extra(extra) => extra.put(&mut self.extras),
             Object::Usage(node, usage) => drop(self.usage.insert(node, Arc::new(usage))),
@@ -235,7 +277,7 @@ impl Manifest {
 /// A pod, where it can be planned with.
 fn pod(mut raw: RawPod, name: &FullName) -> Object {
     match lower(&mut raw) {
-        Ok(pod) => Object::Pod(Arc::new(pod)),
+        Ok(pod) => Object::Pod(Arc::new(pod), deciding_class(raw.spec.as_ref())),
         Err(error) => {
             let node = raw.spec.and_then(|spec| spec.node_name).filter(|node| !node.is_empty());
             Object::Skipped(Skipped { node, ..Skipped::new(name.kind, name.shown(), error.to_string()) })
@@ -272,6 +314,8 @@ impl Source<'_> {
             "NodeMetrics" => lower_usage(&self.typed::<NodeMetrics>(value)?)
                 .map_or_else(skipped, |usage| Object::Usage(name.shown(), usage)),
             "Pod" => pod(self.typed(value)?, name),
+            "PriorityClass" => PriorityClass::of(&self.typed(value)?)
+                .map_or_else(skipped, |class| Object::PriorityClass(name.shown(), class)),
             workload if workload::KINDS.contains(&workload) => self.workload(name, &value)?,
             _ => extras::read(self, value)?.map_or_else(skipped, Object::Extra),
         })
@@ -284,7 +328,8 @@ impl Source<'_> {
             return Ok(Object::Workload(replicas.name, None, Vec::new()));
         }
         let mut problems = Vec::new();
-        let model = lower(&mut self.typed(replicas.pod())?);
+        let mut raw: RawPod = self.typed(replicas.pod())?;
+        let model = lower(&mut raw);
         let model = model.map_err(|error| problems.push(format!("spec.template.{error}"))).ok();
         let mut claims = Vec::new();
         for (mut template, ephemeral) in replicas.claims() {
@@ -294,7 +339,13 @@ impl Source<'_> {
                 Err(error) => problems.push(format!("claim template: {error}")),
             }
         }
-        let workload = model.map(|model| Workload { count: replicas.count, model: Arc::new(model), claims });
+        let workload = model.map(|model| Workload {
+            count: replicas.count,
+            first_ordinal: replicas.first_ordinal,
+            model: Arc::new(model),
+            priority_class: deciding_class(raw.spec.as_ref()),
+            claims,
+        });
         let skipped = problems.into_iter().map(|problem| Skipped::new(name.kind, name.shown(), problem)).collect();
         Ok(Object::Workload(replicas.name, workload, skipped))
     }

@@ -16,6 +16,7 @@ mod pod;
 mod policy;
 mod ports;
 mod preferences;
+mod priority;
 mod requests;
 mod selector;
 mod storage;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::ManifestError;
 use super::extras::Extra;
 use super::kinds::Kind;
+use super::priority::PriorityClass;
 use super::workload::{Workload, WorkloadName};
 use crate::model::{Node, Pod, Usage};
 use crate::snapshot::Skipped;
@@ -19,10 +20,13 @@ pub(super) const NO_NAME: &str = "(no name)";
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Object {
     Node(Arc<Node>),
-    Pod(Arc<Pod>),
+    /// With the class that decides about its priority, if one does.
+    Pod(Arc<Pod>, Option<String>),
     /// No workload where it asks for no pods, or its pods cannot be planned with; and what had to be left out.
     Workload(WorkloadName, Option<Workload>, Vec<Skipped>),
     Extra(Extra),
+    /// Under its name.
+    PriorityClass(String, PriorityClass),
     /// What was measured of the node of this name.
     Usage(String, Usage),
     Skipped(Skipped),
@@ -58,7 +62,7 @@ impl Object {
         match self {
             Self::Workload(_, _, skipped) => skipped,
             Self::Skipped(skipped) => std::slice::from_ref(skipped),
-            Self::Node(_) | Self::Pod(_) | Self::Extra(_) | Self::Usage(..) => &[],
+            Self::Node(_) | Self::Pod(..) | Self::Extra(_) | Self::PriorityClass(..) | Self::Usage(..) => &[],
         }
     }
 
@@ -67,7 +71,7 @@ impl Object {
         match self {
             Self::Workload(_, workload, skipped) => workload.is_none() && !skipped.is_empty(),
             Self::Skipped(_) => true,
-            Self::Node(_) | Self::Pod(_) | Self::Extra(_) | Self::Usage(..) => false,
+            Self::Node(_) | Self::Pod(..) | Self::Extra(_) | Self::PriorityClass(..) | Self::Usage(..) => false,
         }
     }
 }

@@ -10,7 +10,9 @@ use super::volumes::ephemeral_claim;
 use crate::model::{Claim, ObjectName, Phase, Pod, PodName, PodVolume, SchedulingState};
 
 /// Kinds of controllers that are read.
-pub(super) const KINDS: [&str; 5] = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"];
+pub(super) const KINDS: [&str; 5] = ["Deployment", "ReplicaSet", STATEFUL_SET, "DaemonSet", "Job"];
+
+const STATEFUL_SET: &str = "StatefulSet";
 
 /// The most pods that one controller may ask for: more is a slip of the finger, and would fill the memory.
 const MOST_REPLICAS: u32 = 1_000_000;
@@ -31,8 +33,12 @@ pub(super) struct WorkloadName {
 pub(super) struct Workload {
     /// How many.
     pub(super) count: usize,
+    /// The first number in their names.
+    pub(super) first_ordinal: usize,
     /// What each of them is, but for the name.
     pub(super) model: Arc<Pod>,
+    /// The class that decides about their priority, empty where they name none; `None` where they have a number.
+    pub(super) priority_class: Option<String>,
     /// What each of them claims.
     pub(super) claims: Vec<ClaimTemplate>,
 }
@@ -64,6 +70,8 @@ pub(super) struct FieldProblem {
 /// A controller as it stands in the file.
 pub(super) struct Replicas {
     pub(super) count: usize,
+    /// The first number in their names, which a `StatefulSet` may choose.
+    pub(super) first_ordinal: usize,
     pub(super) name: WorkloadName,
     metadata: Value,
     spec: Value,
@@ -83,7 +91,10 @@ impl Replicas {
         };
         let spec = controller.pointer("/spec/template/spec").ok_or(wrong("spec.template.spec"))?;
         let count = count(kind, controller)?;
+        let start = number(controller, "/spec/ordinals/start", "spec.ordinals.start")?.filter(|_| kind == STATEFUL_SET);
         Ok(Self {
+            // The API server takes no larger one than 31 bits hold.
+            first_ordinal: usize::try_from(start.unwrap_or(0).min(1 << 31)).unwrap_or(0),
             count: if is_controlled(controller) { 0 } else { count },
             name: WorkloadName { kind: kind.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() },
             metadata: controller.pointer("/spec/template/metadata").cloned().unwrap_or_default(),
@@ -134,17 +145,21 @@ impl Replicas {
     }
 }
 
-/// The pods that the controllers would still make: as many as each asks for, less those that it has. Their names,
-/// `web-deployment-0`, are those of no pod that there is. And the claims that come with these pods.
+/// The pods that the controllers would still make: as many as each asks for, less those that it has. And the claims that
+/// come with these pods. Those of a `StatefulSet` have the names that it gives them, by which their claims are found; the
+/// names of others are made up, `web-deployment-0`. None is that of another pod.
 pub(super) fn missing(workloads: &BTreeMap<WorkloadName, Option<Workload>>, pods: &[Arc<Pod>]) -> Missing {
     let pods: BTreeMap<&PodName, &Pod> = pods.iter().map(|pod| (&pod.name, pod.as_ref())).collect();
     let live = live_pods(pods.values().copied());
-    let taken: BTreeSet<&PodName> = pods.into_keys().collect();
+    let mut taken: BTreeSet<PodName> = pods.into_keys().cloned().collect();
     let mut missing = Missing::default();
-    for (of, workload) in workloads.iter().filter_map(|(of, workload)| Some((of, workload.as_ref()?))) {
+    let (sets, others): (Vec<_>, Vec<_>) = workloads.iter().partition(|(of, _)| of.kind == STATEFUL_SET);
+    for (of, workload) in sets.into_iter().chain(others).filter_map(|(of, workload)| Some((of, workload.as_ref()?))) {
         let count = workload.count.saturating_sub(live.get(of).copied().unwrap_or(0));
-        let free_names = (0_usize..).map(|ordinal| of.pod(ordinal)).filter(|name| !taken.contains(name));
-        for name in free_names.take(count) {
+        let names = (workload.first_ordinal..).map(|ordinal| of.pod(ordinal));
+        let free_names: Vec<PodName> = names.filter(|name| !taken.contains(name)).take(count).collect();
+        taken.extend(free_names.iter().cloned());
+        for name in free_names {
             let mut pod = renamed(&workload.model, name);
             if of.kind == "DaemonSet" {
                 // It stands for those that come with nodes: it waits for none, and runs on none.
@@ -208,9 +223,12 @@ fn live_pods<'a>(pods: impl Iterator<Item = &'a Pod>) -> BTreeMap<WorkloadName, 
 }
 
 impl WorkloadName {
-    /// The name of a pod that is missing, counted from 0.
+    /// The name of a pod that is missing.
     fn pod(&self, ordinal: usize) -> PodName {
-        let name = format!("{}-{}-{ordinal}", self.name, self.kind.to_lowercase());
+        let name = match &*self.kind {
+            STATEFUL_SET => format!("{}-{ordinal}", self.name),
+            kind => format!("{}-{}-{ordinal}", self.name, kind.to_lowercase()),
+        };
         PodName { namespace: self.namespace.clone(), name }
     }
 }
@@ -222,32 +240,36 @@ fn is_controlled(controller: &Value) -> bool {
 }
 
 fn count(kind: &str, controller: &Value) -> Result<usize, FieldProblem> {
-    let number = |path: &'static str, field: &'static str| match controller.pointer(path) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) if value.as_f64().is_some_and(|number| number < 0.0) => {
-            Err(FieldProblem { field, problem: format!("{value} is below 0") })
-        }
-        Some(value) => value.as_u64().map(Some).ok_or(wrong(field)),
-    };
     let replicas = |path: &'static str, field: &'static str| {
         let asked = controller.pointer(path).and_then(Value::as_f64);
         if asked.is_some_and(|asked| asked > f64::from(MOST_REPLICAS)) {
             return Err(FieldProblem { field, problem: format!("more than {MOST_REPLICAS}, the most that is read") });
         }
-        number(path, field)
+        number(controller, path, field)
     };
     let count = match kind {
         // One pod stands for the set: how many there will be depends on the nodes.
         "DaemonSet" => 1,
         "Job" => {
             let parallelism = replicas("/spec/parallelism", "spec.parallelism")?.unwrap_or(1);
-            let completions = number("/spec/completions", "spec.completions")?.unwrap_or(parallelism);
+            let completions = number(controller, "/spec/completions", "spec.completions")?.unwrap_or(parallelism);
             let suspended = controller.pointer("/spec/suspend") == Some(&Value::Bool(true));
             if suspended { 0 } else { parallelism.min(completions) }
         }
         _ => replicas("/spec/replicas", "spec.replicas")?.unwrap_or(1),
     };
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+/// A whole number that is not below 0, where there is one.
+fn number(controller: &Value, path: &str, field: &'static str) -> Result<Option<u64>, FieldProblem> {
+    match controller.pointer(path) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) if value.as_f64().is_some_and(|number| number < 0.0) => {
+            Err(FieldProblem { field, problem: format!("{value} is below 0") })
+        }
+        Some(value) => value.as_u64().map(Some).ok_or(wrong(field)),
+    }
 }
 
 fn wrong(field: &'static str) -> FieldProblem {
@@ -286,7 +308,7 @@ mod tests {
         let unread = parse_manifest(set).unwrap().into_snapshot();
         assert!(unread.extras().claims.is_none());
         let claim = |name: &str, ephemeral| PodVolume::Claim { name: name.to_owned(), ephemeral };
-        let volumes = [claim("db-statefulset-1-scratch", true), claim("data-db-statefulset-1", false)];
+        let volumes = [claim("db-1-scratch", true), claim("data-db-1", false)];
         assert_eq!(unread.pods()[1].volumes, volumes);
         let read =
             parse_manifest(&format!("{set}---\napiVersion: v1\nkind: PersistentVolumeClaimList\nitems: []\n")).unwrap();
@@ -296,10 +318,10 @@ mod tests {
             .map(|claim| (claim.name.name.as_str(), claim.storage_class.as_deref(), claim.owner_pod.as_deref()))
             .collect();
         let expected = [
-            ("data-db-statefulset-0", Some("s"), None),
-            ("data-db-statefulset-1", Some("s"), None),
-            ("db-statefulset-0-scratch", None, Some("db-statefulset-0")),
-            ("db-statefulset-1-scratch", None, Some("db-statefulset-1")),
+            ("data-db-0", Some("s"), None),
+            ("data-db-1", Some("s"), None),
+            ("db-0-scratch", None, Some("db-0")),
+            ("db-1-scratch", None, Some("db-1")),
         ];
         assert_eq!(named, expected);
     }
@@ -313,7 +335,10 @@ mod tests {
             ("Job", "Job", "web", ["web-1", "we"]),
         ] {
             let fields = if kind == "Job" { "parallelism: 2, completions: 5" } else { "replicas: 2" };
-            let made_up = |ordinal| format!("web-{}-{ordinal}", kind.to_lowercase());
+            let made_up = |ordinal: usize| match kind {
+                "StatefulSet" => format!("web-{ordinal}"),
+                kind => format!("web-{}-{ordinal}", kind.to_lowercase()),
+            };
             let text = [
                 pod("live", owner_kind, owner),
                 pod("over", owner_kind, owner) + "status: {phase: Succeeded}\n",
@@ -355,12 +380,22 @@ mod tests {
     fn made_up_names_are_nobody_elses() {
         let text = [
             pod("web-deployment-0", "StatefulSet", "web-deployment"),
-            workload("StatefulSet", "web-deployment", "replicas: 1"),
+            workload("StatefulSet", "web-deployment", "replicas: 2"),
             workload("Deployment", "web", "replicas: 2"),
             workload("Job", "web", ""),
         ];
-        let expected = ["web-deployment-0", "web-deployment-1", "web-deployment-2", "web-job-0"];
+        let made_up = ["web-deployment-2", "web-deployment-3", "web-job-0"];
+        let expected = [["web-deployment-0", "web-deployment-1"].as_slice(), &made_up].concat();
         assert_eq!(names(parse_manifest(&text.join("---\n")).unwrap()), expected);
+    }
+
+    #[test]
+    fn pods_of_a_stateful_set_are_called_as_it_calls_them() {
+        let text =
+            [pod("web-6", "StatefulSet", "web"), workload("StatefulSet", "web", "replicas: 3, ordinals: {start: 5}")];
+        assert_eq!(names(parse_manifest(&text.join("---\n")).unwrap()), ["web-5", "web-6", "web-7"]);
+        let wrong = parse_manifest(&workload("StatefulSet", "web", "ordinals: {start: -1}")).unwrap_err();
+        assert!(wrong.to_string().ends_with("StatefulSet web: spec.ordinals.start: -1 is below 0"), "{wrong}");
     }
 
     #[test]
