@@ -322,3 +322,40 @@ types:
     assert_eq!(check_plan(&snapshot, &types, &options, &plan), []);
     assert_eq!(left_out(&plan), Vec::<&str>::new());
 }
+
+#[test]
+fn no_zone_opens_for_a_pod_where_others_are_spread_over_fewer() {
+    let types = "
+version: 1
+nodeClassRef: {group: g.example.com, kind: Class, name: default}
+types:
+- {name: small, arch: amd64, allocatable: {cpu: 2, memory: 4Gi, pods: 20}, zones: [a, b, c], pricePerHour: {on-demand: 0.1}}
+- {name: large, arch: amd64, allocatable: {cpu: 4, memory: 16Gi, pods: 40}, zones: [a, b], pricePerHour: {on-demand: 0.2}}
+";
+    // Six find places over two zones, as there are no large nodes in the third; with a node there only two would.
+    let large: String = (0..6).map(|at| pod(&format!("l{at}"), "l", "3", &spread(ZONE, "l"))).collect();
+    let each_a_zone: String = (0..3).map(|at| pod(&format!("z{at}"), "z", "100m", &apart(ZONE, "z"))).collect();
+    let snapshot = lower::parse_manifest(&(large + &each_a_zone)).unwrap().into_snapshot();
+    let (types, options) = (catalog::parse("test", types).unwrap(), Options::default());
+    let plan = plan(&snapshot, &types, &options);
+    assert_eq!(check_plan(&snapshot, &types, &options, &plan), []);
+    assert_eq!(left_out(&plan), ["z2"]);
+}
+
+#[test]
+fn daemon_pods_that_a_spread_counts_leave_a_pod_its_first_zone_and_its_first_host() {
+    let agents = "---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent}\nspec: {selector: {}, template: {metadata: {labels: \
+                  {app: shop}}, spec: {containers: [{name: c, resources: {requests: {cpu: 100m}}}]}}}\n";
+    for topology in [ZONE, HOST] {
+        let web = pod("web", "shop", "100m", &spread(topology, "shop"));
+        for plan in plans(&(agents.to_owned() + &web)) {
+            assert_eq!((left_out(&plan), plan.nodes.len()), (vec![], 1), "{topology}");
+        }
+    }
+    // Another host would be empty but for its agent, and there could not be one more on the first.
+    let web = pod("web", "shop", "100m", &spread(HOST, "shop"));
+    let beside = pod("beside", "b", "7950m", &near(ZONE, "shop"));
+    for plan in plans(&(agents.to_owned() + &web + &beside)) {
+        assert!(left_out(&plan).len() <= 1, "{:#?}", plan.pods);
+    }
+}

@@ -130,9 +130,17 @@ impl Offer {
     }
 }
 
-/// Keys of the labels that node types have.
-pub(super) fn type_keys(catalog: &Catalog, options: &Options) -> BTreeSet<String> {
-    options.allowed(catalog).flat_map(|(kind, offering)| kind.labels_as(offering).into_keys()).collect()
+/// Keys of the labels that nodes of some type have.
+pub(super) fn type_keys<'c>(catalog: &'c Catalog, options: &Options) -> BTreeSet<&'c str> {
+    let mut keys: BTreeSet<&str> = BTreeSet::new();
+    let mut last = "";
+    for (kind, _) in options.allowed(catalog).filter(|(kind, _)| std::mem::replace(&mut last, &kind.name) != kind.name)
+    {
+        keys.extend(kind.labels.keys().map(String::as_str));
+    }
+    let of_launches = [key::INSTANCE_TYPE, key::ZONE, key::CAPACITY_TYPE].into_iter().chain(key::UNKNOWN_BEFOREHAND);
+    keys.extend(of_launches.chain(key::ALIASES.map(|(alias, _)| alias)));
+    keys
 }
 
 /// What a pool adds to its nodes: labels, as far as somebody looks at them, and taints.

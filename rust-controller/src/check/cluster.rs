@@ -104,6 +104,11 @@ impl<'a> Cluster<'a> {
         }
     }
 
+    /// Whether pods could not be spread as they are now, had this node been there from the start.
+    pub(super) fn would_undo(&self, id: SiteId) -> bool {
+        self.spreads.would_undo(id)
+    }
+
     /// A node goes with all its pods.
     pub(super) fn remove(&mut self, id: SiteId) -> Vec<Guest<'a>> {
         let pods = self.pods[id].take().unwrap_or_default();

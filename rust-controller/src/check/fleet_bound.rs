@@ -194,10 +194,11 @@ fn for_sale(snapshot: &Snapshot, (catalog, options): (&Catalog, &Options), pods:
 }
 
 /// Labels that a pool may add beyond doubt, of those that a pod asks for: on keys without a domain that no node type has.
-fn pool_labels(placement: &Placement, known: &BTreeSet<String>) -> Labels {
+fn pool_labels(placement: &Placement, known: &BTreeSet<&str>) -> Labels {
     let in_terms = placement.node_affinity.iter().flatten().flat_map(|term| &term.labels);
     let asked = in_terms.filter(|asked| asked.operator == Operator::In);
     let asked = asked.filter_map(|Requirement { key, values, .. }| Some((key, values.first()?)));
-    let all = asked.chain(&placement.node_selector).filter(|(key, _)| !key.contains('/') && !known.contains(*key));
+    let all =
+        asked.chain(&placement.node_selector).filter(|(key, _)| !key.contains('/') && !known.contains(key.as_str()));
     all.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

@@ -281,6 +281,9 @@ impl<'a> Replay<'a> {
         let first = self.counts.0 + self.counts.1 + before;
         let left = self.left_out[number].0;
         (first..).zip(&left.probes).find_map(|(id, probe)| {
+            if self.cluster.would_undo(id) {
+                return None;
+            }
             self.cluster.join(vec![id]);
             for daemon in &probe.daemons {
                 self.cluster.put(self.daemons[*daemon], id);

@@ -10,7 +10,7 @@ use super::objection::Objection;
 use super::site::{Site, SiteId, ask_each};
 use super::topology::{Change, Domain, DomainsOfSites, Topology};
 use crate::feasibility::{Target, placement_refusal, selects};
-use crate::model::{LabelSelector, Labels, NodeSelectorTerm, Placement, Pod, SpreadConstraint, Toleration};
+use crate::model::{LabelSelector, Labels, NodeSelectorTerm, Placement, Pod, SpreadConstraint, Toleration, key};
 use crate::units::FastMap;
 
 /// The constraints of all pods that come, with what they count.
@@ -123,6 +123,17 @@ impl<'a> Spreads<'a> {
         }
     }
 
+    /// Whether pods could not be spread as they are now, had this node been there from the start: it is one more domain beside
+    /// those that there are. Of host names that is so only if some host has more pods than an empty one allows.
+    pub(super) fn would_undo(&self, site: SiteId) -> bool {
+        let opens =
+            |spread: &&Spread<'_>| spread.counted_domain(site).is_some_and(|domain| spread.tally.is_without(domain));
+        let is_too_many = |Spread { constraint, tally, .. }: &Spread<'_>| {
+            constraint.topology_key != key::HOSTNAME || tally.most() > constraint.max_skew
+        };
+        self.groups.iter().flatten().filter(opens).any(is_too_many)
+    }
+
     /// A pod that these constraints count comes or goes.
     pub(super) fn pod(&mut self, counting: &[SpreadId], site: SiteId, change: Change) {
         for (group, at) in counting {
@@ -203,8 +214,18 @@ impl Tally {
         }
     }
 
+    /// Whether there are nodes in other domains, and none in this one.
+    fn is_without(&self, domain: Domain) -> bool {
+        !self.domains_with.is_empty() && self.domains.get(domain).is_none_or(|members| members.nodes == 0)
+    }
+
     fn pods(&self, domain: Domain) -> u32 {
         self.domains.get(domain).map_or(0, |members| members.pods)
+    }
+
+    /// What the fullest domain has.
+    fn most(&self) -> u32 {
+        self.domains_with.keys().next_back().copied().unwrap_or(0)
     }
 
     /// What the emptiest domain has: nothing, where there are fewer domains than there should be.

@@ -383,13 +383,13 @@ impl Simulation {
         }
     }
 
-    /// Whether pods would be spread over one domain more if such a node joined, host names aside.
+    /// Whether pods would be spread over one domain more than there are if such a node joined, host names aside.
     #[must_use]
     pub fn opens_domain(&self, node: NodeId) -> bool {
         let opens = |(eligibility, domains): (&Eligibility, &SpreadDomains)| {
             self.domains.name(eligibility.key) != key::HOSTNAME
                 && self.counts(eligibility, node)
-                && !domains.has(self.domains.of(eligibility.key, node.0))
+                && domains.are_without(self.domains.of(eligibility.key, node.0))
         };
         self.classes.eligibilities.iter().zip(&self.spread_domains).any(opens)
     }

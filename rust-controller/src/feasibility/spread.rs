@@ -68,6 +68,11 @@ impl SpreadDomains {
         self.nodes.get(domain) > 0
     }
 
+    /// Whether there are nodes of others, and none of this one.
+    pub(super) fn are_without(&self, domain: u32) -> bool {
+        self.count > 0 && !self.has(domain)
+    }
+
     /// Whether there are fewer than the constraint asks for.
     pub(super) fn are_too_few(&self, rule: &SpreadRule) -> bool {
         self.count < rule.min_domains
