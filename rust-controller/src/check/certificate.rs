@@ -132,15 +132,11 @@ impl Offer {
 
 /// Keys of the labels that nodes of some type have.
 pub(super) fn type_keys<'c>(catalog: &'c Catalog, options: &Options) -> BTreeSet<&'c str> {
-    let mut keys: BTreeSet<&str> = BTreeSet::new();
-    let mut last = "";
-    for (kind, _) in options.allowed(catalog).filter(|(kind, _)| std::mem::replace(&mut last, &kind.name) != kind.name)
-    {
-        keys.extend(kind.labels.keys().map(String::as_str));
-    }
+    let mut types: Vec<&NodeType> = options.allowed(catalog).map(|(kind, _)| kind).collect();
+    types.dedup_by_key(|kind| &kind.name);
+    let of_types = types.into_iter().flat_map(|kind| kind.labels.keys()).map(String::as_str);
     let of_launches = [key::INSTANCE_TYPE, key::ZONE, key::CAPACITY_TYPE].into_iter().chain(key::UNKNOWN_BEFOREHAND);
-    keys.extend(of_launches.chain(key::ALIASES.map(|(alias, _)| alias)));
-    keys
+    of_types.chain(of_launches).chain(key::ALIASES.map(|(alias, _)| alias)).collect()
 }
 
 /// What a pool adds to its nodes: labels, as far as somebody looks at them, and taints.

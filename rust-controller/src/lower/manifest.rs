@@ -164,22 +164,11 @@ impl Manifest {
 
     /// Gives pods and what controllers make of them the priority that their class has, or 0.
     fn prioritize(&mut self) {
-        let classes = &self.classes;
-        let set = |pod: &mut Arc<Pod>, class: &str| {
-            let priority = classes.priority(class).unwrap_or(0);
-            if pod.priority != priority {
-                Arc::make_mut(pod).priority = priority;
-            }
-        };
         for pod in &mut self.pods {
-            if let Some(class) = self.class_of.get(&pod.name) {
-                set(pod, class);
-            }
+            self.classes.prioritize(pod, self.class_of.get(&pod.name));
         }
-        for workload in self.workloads.values_mut().flatten() {
-            if let Some(class) = &workload.priority_class {
-                set(&mut workload.model, class);
-            }
+        for Workload { model, priority_class, .. } in self.workloads.values_mut().flatten() {
+            self.classes.prioritize(model, priority_class.as_ref());
         }
     }
 

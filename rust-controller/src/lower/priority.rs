@@ -4,11 +4,13 @@
 //! Source of the rules: `plugin/pkg/admission/priority/admission.go`, Kubernetes 1.36.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::api::scheduling::v1::PriorityClass as RawPriorityClass;
 
 use super::LowerError;
+use crate::model::Pod;
 
 /// Classes that every cluster has.
 const SYSTEM_CLASSES: [(&str, i32); 2] =
@@ -45,6 +47,14 @@ pub(super) fn deciding_class(spec: Option<&PodSpec>) -> Option<String> {
 impl PriorityClasses {
     pub(super) fn insert(&mut self, name: String, class: PriorityClass) {
         self.0.insert(name, class);
+    }
+
+    /// Gives a pod the priority of the class that decides about it, if one does; 0 where nobody knows that class.
+    pub(super) fn prioritize(&self, pod: &mut Arc<Pod>, class: Option<&String>) {
+        let priority = class.map_or(pod.priority, |class| self.priority(class).unwrap_or(0));
+        if pod.priority != priority {
+            Arc::make_mut(pod).priority = priority;
+        }
     }
 
     /// The priority of pods of this class; `None` where nobody knows the class.
