@@ -14,10 +14,13 @@ mod scenes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crowds::{any_crowd, catalog};
+use crowds::{any_crowd, catalog, catalog_for};
 use mini_karpenter::check::{check_consolidation, check_plan};
 use mini_karpenter::consolidate::{self, consolidate};
-use mini_karpenter::model::{Node, Offering, Owner, Phase, Pod, PodName, PodVolume, SchedulingState, key};
+use mini_karpenter::model::{
+    AttachLimits, Catalog, Claim, Node, ObjectName, Offering, Owner, Phase, Pod, PodName, PodVolume, SchedulingState,
+    key,
+};
 use mini_karpenter::provision::{Options, Plan, PlannedNode, PodPlan, Verdict, plan};
 use mini_karpenter::snapshot::Snapshot;
 use oracle::{bindings, refusing_rules};
@@ -90,9 +93,8 @@ fn the_judge_refuses_a_pod_by_the_rules_that_the_oracle_names() {
 #[test]
 fn the_judge_objects_to_no_plan() {
     for_each_case(CASES, any_crowd, |scene, _| {
-        let snapshot = scene.snapshot();
-        let options = Options::default();
-        let found = check_plan(&snapshot, &catalog(), &options, &plan(&snapshot, &catalog(), &options));
+        let (snapshot, catalog, options) = (scene.snapshot(), catalog_for(scene), Options::default());
+        let found = check_plan(&snapshot, &catalog, &options, &plan(&snapshot, &catalog, &options));
         found.iter().map(ToString::to_string).collect()
     });
 }
@@ -103,10 +105,11 @@ fn the_judge_objects_to_no_plan_with_nodes_in_each_zone() {
     for_each_case(CASES, any_crowd, |scene, random| {
         let snapshot = scene.snapshot();
         let options = Options { min_nodes_per_zone: 1 + random.below(4), ..Options::default() };
-        let plan_with = |options: &Options| plan(&snapshot, &catalog(), options);
+        let catalog = catalog_for(scene);
+        let plan_with = |options: &Options| plan(&snapshot, &catalog, options);
         let spread = plan_with(&options);
         more += usize::from(spread.nodes.len() > plan_with(&Options::default()).nodes.len());
-        check_plan(&snapshot, &catalog(), &options, &spread).iter().map(ToString::to_string).collect()
+        check_plan(&snapshot, &catalog, &options, &spread).iter().map(ToString::to_string).collect()
     });
     assert!(more > 25, "{more} plans with more nodes");
 }
@@ -135,6 +138,7 @@ struct Replay {
     empty: BTreeSet<String>,
     /// A pod for each `DaemonSet`.
     daemons: Vec<Pod>,
+    catalog: Catalog,
 }
 
 impl Replay {
@@ -144,6 +148,7 @@ impl Replay {
             nodes: plan.nodes.iter().map(|node| Arc::new(joined(plan, node))).collect(),
             empty: plan.nodes.iter().map(|node| node.name.clone()).collect(),
             daemons: daemons(scene),
+            catalog: catalog_for(scene),
         }
     }
 
@@ -151,7 +156,7 @@ impl Replay {
         let name = &planned.pod.name;
         let node = match &planned.verdict {
             Verdict::Planned { node, .. } => {
-                self.scene.nodes.append(&mut self.nodes);
+                self.join();
                 node
             }
             Verdict::FitsExisting { node } => node,
@@ -164,6 +169,18 @@ impl Replay {
         let refusing = refusing_rules(&self.scene, &planned.pod, &node);
         self.place(&planned.pod, &node);
         refusing.into_iter().map(|rule| format!("{rule} refuses {name} on {}", node.name)).collect()
+    }
+
+    /// All planned nodes come, if they are not there yet.
+    fn join(&mut self) {
+        for node in self.nodes.drain(..) {
+            let kind = self.catalog.node_type(&node.labels[key::INSTANCE_TYPE]).unwrap();
+            let volumes = kind.attach_limits.iter().filter_map(|(driver, count)| Some((driver.clone(), (*count)?)));
+            let (name, volumes) = (node.name.clone(), volumes.collect());
+            let limits = AttachLimits { node: name.clone(), volumes, unlimited: BTreeSet::new() };
+            self.scene.attach_limits.insert(name, Arc::new(limits));
+            self.scene.nodes.push(node);
+        }
     }
 
     /// What the scheduler assumes once it has placed a pod: volumes that are there are kept for its claims, and the others
@@ -196,15 +213,32 @@ impl Replay {
 
     fn add_daemons(&mut self, node: &str) {
         let node = Arc::clone(self.scene.nodes.iter().find(|other| other.name == node).unwrap());
-        for daemon in &self.daemons {
-            let refusing = refusing_rules(&self.scene, daemon, &node);
+        for mut daemon in self.daemons.clone() {
+            let refusing = refusing_rules(&self.scene, &daemon, &node);
             if refusing.iter().any(|rule| OF_NODE.contains(rule) || *rule == "NodePorts") {
                 continue;
             }
-            let mut daemon = daemon.clone();
             daemon.name.name += &node.name;
             (daemon.phase, daemon.scheduling) = (Phase::Running, SchedulingState::Bound(node.name.clone()));
+            self.claim_anew(&mut daemon);
             self.scene.pods.push(Arc::new(daemon));
+        }
+    }
+}
+
+impl Replay {
+    /// A daemon pod on a new node has claims of its own under its ephemeral volumes.
+    fn claim_anew(&mut self, daemon: &mut Pod) {
+        for volume in &mut daemon.volumes {
+            let PodVolume::Claim { name, ephemeral: true } = volume else { continue };
+            let mut of_daemon = ObjectName { namespace: daemon.name.namespace.clone(), name: name.clone() };
+            let Some(claim) = self.scene.claims.get(&of_daemon) else { continue };
+            let mut claim = Claim::clone(claim);
+            *name = format!("{name}-{}", daemon.name.name);
+            of_daemon.name.clone_from(name);
+            (claim.volume, claim.bound) = (None, false);
+            (claim.name, claim.owner_pod) = (of_daemon.clone(), Some(daemon.name.name.clone()));
+            self.scene.claims.insert(of_daemon, Arc::new(claim));
         }
     }
 }
@@ -246,7 +280,7 @@ fn a_plan_can_be_done_step_by_step() {
     let (mut planned, mut fitting) = (0, 0);
     for_each_case(CASES, any_crowd, |scene, _| {
         let snapshot = scene.snapshot();
-        let plan = plan(&snapshot, &catalog(), &Options::default());
+        let plan = plan(&snapshot, &catalog_for(scene), &Options::default());
         planned += plan.count(|verdict| matches!(verdict, Verdict::Planned { .. }));
         fitting += plan.count(|verdict| matches!(verdict, Verdict::FitsExisting { .. }));
         let mut replay = Replay::of(scene, &plan);

@@ -11,7 +11,7 @@ mod scenes;
 
 use std::sync::Arc;
 
-use crowds::{any_crowd, catalog};
+use crowds::{any_crowd, catalog_for};
 use mini_karpenter::check::{check_lower_bound, check_replacement};
 use mini_karpenter::consolidate::{Consolidation, Options, consolidate, lower_bound, replace};
 use mini_karpenter::model::{Catalog, Owner, Phase, SchedulingState, key};
@@ -25,8 +25,8 @@ const CASES: u64 = 500;
 const DEAR: &str = "zz-dear";
 
 /// With a type that costs far more than what it offers.
-fn with_dear_type() -> Catalog {
-    let mut catalog = catalog();
+fn with_dear_type(scene: &Scene) -> Catalog {
+    let mut catalog = catalog_for(scene);
     let mut dear = catalog.types.last().unwrap().clone();
     DEAR.clone_into(&mut dear.name);
     for offering in &mut dear.offerings {
@@ -63,10 +63,9 @@ fn decided(scene: &Scene, catalog: &Catalog, options: &Options) -> Consolidation
 
 #[test]
 fn replacements_pass_the_judge_save_something_and_do_not_depend_on_the_order_of_objects() {
-    let catalog = with_dear_type();
     let (mut found, mut moved, mut bounds) = (0, 0, 0);
     for_each_case(CASES, any_crowd, |scene, random| {
-        let scene = dear(scene, random);
+        let (scene, catalog) = (dear(scene, random), with_dear_type(scene));
         let options = Options { min_savings: *random.pick(&[0, 150_000, 500_000]), ..Options::default() };
         let decided = decided(&scene, &catalog, &options);
         let checked = (&provision::Options::default(), &options);

@@ -1,6 +1,7 @@
 //! Catalog files in the format of this program.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::catalog::at::{At, Fields, Node};
 use crate::catalog::error::{CatalogError, Problem};
@@ -96,7 +97,7 @@ impl Draft {
     fn node_type(self, anywhere: &BTreeSet<String>) -> NodeType {
         let Self { name, allocatable, labels, zones, prices } = self;
         let offerings = offerings(zones.as_ref().unwrap_or(anywhere), &prices);
-        NodeType { name, allocatable, labels, offerings }
+        NodeType { name, allocatable, labels, attach_limits: Arc::default(), offerings }
     }
 }
 

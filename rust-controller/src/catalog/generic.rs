@@ -3,6 +3,7 @@
 //! Source: `kwok/tools/gen_instance_types.go` of `sigs.k8s.io/karpenter` v1.14.1.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::catalog::kwok;
 use crate::catalog::provider::{GIB, resources};
@@ -46,7 +47,8 @@ fn node_type(cores: u64, (family, gib_each_core): (&str, u64), arch: &str) -> No
     let labels = kwok::labels(&name, arch, &cores.to_string(), &Memory::bytes(memory).to_string());
     let allocatable = kwok::allocatable(&resources(cores * 1000, memory, EPHEMERAL_STORAGE, pods));
     let zones: BTreeSet<String> = ZONES.map(str::to_owned).into();
-    NodeType { name, allocatable, labels, offerings: offerings(&zones, &prices(cores, memory)) }
+    let offerings = offerings(&zones, &prices(cores, memory));
+    NodeType { name, allocatable, labels, attach_limits: Arc::default(), offerings }
 }
 
 /// 0.025 for each core and 0.001 for each 10⁹ bytes an hour, rounded to a billionth; spot is 0.7 of it.

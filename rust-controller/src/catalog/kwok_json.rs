@@ -5,6 +5,7 @@
 //! every offering available; here, one that says it is not is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::catalog::at::{At, Fields, Node};
 use crate::catalog::error::{CatalogError, Problem};
@@ -52,7 +53,8 @@ fn node_type(at: &At, node: &Node<'_>) -> Result<Option<NodeType>, CatalogError>
     let allocatable = kwok::allocatable(&capacity(&resources)?);
     let offerings = offerings(&fields)?;
     let is_useful = has_room(&allocatable) && !offerings.is_empty();
-    Ok(is_useful.then(|| NodeType { name: name.to_owned(), allocatable, labels, offerings }))
+    let attach_limits = Arc::default();
+    Ok(is_useful.then(|| NodeType { name: name.to_owned(), allocatable, labels, attach_limits, offerings }))
 }
 
 /// Where no operating system is named, none is ruled out.

@@ -2,9 +2,10 @@
 //!
 //! [`builtin`] knows `generic` (the types of Karpenter's KWOK provider) and one catalog each for `aws`, `azure` and
 //! `gcp`. [`parse`] reads a file. [`for_nodes`] is the built-in catalog that suits a cluster, [`in_zones`] moves it to
-//! the cluster's zones, and [`with_seen`] takes over what live nodes of its types report.
+//! the cluster's zones, and [`with_seen`] and [`with_attach_limits`] take over what live nodes of its types report.
 
 mod at;
+mod attachable;
 mod auto;
 mod aws;
 mod azure;
@@ -23,6 +24,7 @@ mod zones;
 
 use crate::model::{Catalog, Node};
 
+pub use attachable::{seen_attach_limits, with_attach_limits};
 pub use auto::{name_for_nodes, name_for_provider_id};
 pub use error::{CatalogError, Problem};
 pub use labels::arch;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::catalog::zones::offerings;
 use crate::model::{Catalog, NodeClassRef, NodeType, Resources, key};
@@ -79,6 +80,7 @@ impl Provider {
             name: machine.name.to_owned(),
             allocatable: Resources { extended, ..(self.allocatable)(machine) },
             labels: labels.map(|(key, value)| (key.to_owned(), value)).collect(),
+            attach_limits: Arc::default(),
             offerings: offerings(&zones, &machine.prices()),
         }
     }

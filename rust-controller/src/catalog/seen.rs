@@ -58,7 +58,7 @@ pub fn with_seen(mut catalog: Catalog, seen: &[SeenAllocatable]) -> Catalog {
     catalog
 }
 
-fn has_reported(node: &Node) -> bool {
+pub(super) fn has_reported(node: &Node) -> bool {
     node.ready && !node.allocatable.cpu.is_zero() && !node.allocatable.memory.is_zero()
 }
 
@@ -75,7 +75,7 @@ fn seen_of_type(node_type: &NodeType, mut nodes: Vec<&Node>) -> Option<SeenAlloc
 }
 
 /// Whether architecture and operating system are those of the type, as far as both say.
-fn is_alike(node: &Node, node_type: &NodeType) -> bool {
+pub(super) fn is_alike(node: &Node, node_type: &NodeType) -> bool {
     let contradicts = |key: &str| {
         let pair = node.labels.get(key).zip(node_type.labels.get(key));
         pair.is_some_and(|(of_node, of_type)| of_node != of_type)

@@ -173,8 +173,8 @@ impl<'a> Cluster<'a> {
         let (uses, lasting) = (self.storage.claims(pod, made_anew), self.storage.lasting_claims(pod));
         let (uses, lasting) = (uses.as_deref().map_err(Clone::clone), lasting.as_deref().map_err(Clone::clone));
         ask(Rule::VolumeRestrictions, lasting.clone().and_then(|claims| self.users.check(claims)));
-        if !site.is_planned() {
-            let within = |uses| check_limits(&self.storage, pod, uses, here, site);
+        let within = |uses| check_limits(&self.storage, pod, uses, here, site);
+        if !site.is_planned() || site.attach_limits.is_some_and(|limits| limits.values().any(Option::is_some)) {
             ask(Rule::NodeVolumeLimits, uses.clone().and_then(within));
         }
         ask(Rule::VolumeBinding, uses.and_then(|uses| self.storage.bind(uses, pod, id, site).map(drop)));

@@ -9,7 +9,8 @@ use super::planned_node::LaunchId;
 use super::site::Site;
 use crate::feasibility::{Target, placement_admits};
 use crate::model::{
-    Catalog, HostPort, Labels, Neighbours, NodeType, Offering, Operator, Placement, Pod, Requirement, Resources, key,
+    AttachCounts, Catalog, HostPort, Labels, Neighbours, NodeType, Offering, Operator, Placement, Pod, Requirement,
+    Resources, key,
 };
 use crate::provision::{Options, default_requirements};
 use crate::snapshot::Snapshot;
@@ -24,6 +25,7 @@ pub(super) struct Probe {
     pub(super) name: String,
     labels: Labels,
     allocatable: Resources,
+    attach_limits: Arc<AttachCounts>,
     /// Positions of its daemon pods.
     pub(super) daemons: Vec<usize>,
     launch: LaunchId,
@@ -40,8 +42,17 @@ pub(super) struct LeftOut<'a> {
 
 impl Probe {
     pub(super) fn site(&self) -> Site<'_> {
-        let Self { labels, allocatable, launch, .. } = self;
-        Site { name: NAME, labels, taints: &[], unschedulable: false, allocatable, launch: Some(*launch) }
+        let Self { labels, allocatable, attach_limits, launch, .. } = self;
+        let attach_limits = Some(&**attach_limits);
+        Site {
+            name: NAME,
+            labels,
+            taints: &[],
+            unschedulable: false,
+            allocatable,
+            attach_limits,
+            launch: Some(*launch),
+        }
     }
 }
 
@@ -111,8 +122,8 @@ impl<'a> Ware<'a> {
     }
 }
 
-/// For each placement and what is requested with it, in each zone and of each capacity type, the first node that it asks for
-/// and that has room for it beside its daemon pods.
+/// For each placement and what is requested with it, in each zone, of each capacity type, and of those that can attach as many
+/// volumes, the first node that it asks for and that has room for it beside its daemon pods.
 ///
 /// What a placement asks for is found once, since pods of one placement may differ by the thousand in what they request.
 fn probes<'a>(
@@ -175,10 +186,10 @@ fn fits(requests: &Resources, room: &Resources) -> bool {
 }
 
 fn first_fitting(requests: &Resources, suiting: &[Suiting<'_>]) -> Vec<Probe> {
-    let mut found: BTreeMap<(&str, &str), Probe> = BTreeMap::new();
+    let mut found: BTreeMap<(&str, &str, &AttachCounts), Probe> = BTreeMap::new();
     for suiting in suiting.iter().filter(|suiting| fits(requests, &suiting.room)) {
         let Offering { zone, capacity_type, .. } = suiting.ware.offering;
-        found.entry((zone, capacity_type)).or_insert_with(|| suiting.probe());
+        found.entry((zone, capacity_type, &*suiting.ware.kind.attach_limits)).or_insert_with(|| suiting.probe());
     }
     found.into_values().collect()
 }
@@ -189,7 +200,8 @@ impl Suiting<'_> {
         let mut labels = labels.clone();
         labels.extend(Labels::clone(&self.template_labels));
         let name = format!("a new {} in {}", kind.name, offering.zone);
-        Probe { name, labels, allocatable: allocatable.clone(), daemons: self.daemons.clone(), launch: 0 }
+        let (allocatable, daemons) = (allocatable.clone(), self.daemons.clone());
+        Probe { name, labels, allocatable, attach_limits: Arc::clone(&kind.attach_limits), daemons, launch: 0 }
     }
 }
 

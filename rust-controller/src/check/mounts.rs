@@ -78,7 +78,7 @@ fn conflict(left: &Disk, right: &Disk) -> bool {
 /// A volume that a CSI driver attaches: the driver, and what tells the volume from its others.
 type Attached = (String, String);
 
-/// The rule `NodeVolumeLimits`, of a node that exists: of a planned one nobody knows limits.
+/// The rule `NodeVolumeLimits`, of a node that exists, or of a planned one of whose type limits are known.
 pub(super) fn check_limits(
     storage: &Storage<'_>,
     pod: &Pod,
@@ -94,14 +94,22 @@ pub(super) fn check_limits(
     if coming.is_empty() {
         return Ok(());
     }
-    let limits = storage.extras.attach_limits.as_ref().ok_or(Objection::Unread("CSINode"))?;
-    let Some(limits) = limits.get(site.name).filter(|limits| !limits.volumes.is_empty()) else { return Ok(()) };
-    let there = attached_by(storage, here)?;
+    let limits: Vec<(&String, u32)> = if let Some(of_type) = site.attach_limits {
+        of_type.iter().filter_map(|(driver, limit)| Some((driver, (*limit)?))).collect()
+    } else {
+        let limits = storage.extras.attach_limits.as_ref().ok_or(Objection::Unread("CSINode"))?;
+        let of_node = limits.get(site.name).into_iter().flat_map(|limits| &limits.volumes);
+        of_node.map(|(driver, limit)| (driver, *limit)).collect()
+    };
+    if limits.is_empty() {
+        return Ok(());
+    }
+    let there = attached_by(storage, here, site.is_planned())?;
     coming.retain(|volume| !there.contains(volume));
-    for (driver, limit) in &limits.volumes {
+    for (driver, limit) in limits {
         let of_driver = |volumes: &BTreeSet<Attached>| volumes.iter().filter(|(of, _)| of == driver).count();
         let (new, old) = (of_driver(&coming), of_driver(&there));
-        if new > 0 && new + old > usize::try_from(*limit).unwrap_or(usize::MAX) {
+        if new > 0 && new + old > usize::try_from(limit).unwrap_or(usize::MAX) {
             return Err(Objection::refused(format_args!(
                 "needs {new} more volumes of {driver} attached, beside {old}, and the node can attach {limit}"
             )));
@@ -111,15 +119,18 @@ pub(super) fn check_limits(
 }
 
 /// What the pods on a node have attached. A claim that is gone attaches nothing. One that is not of the pod that has it ends
-/// the scheduler's count with an error, and with it the placement.
-fn attached_by(storage: &Storage<'_>, here: &[Arrival<'_>]) -> Result<BTreeSet<Attached>, Objection> {
+/// the scheduler's count with an error, and with it the placement; but on a node that is not there yet a daemon pod stands for
+/// one that will have a claim of its own.
+fn attached_by(storage: &Storage<'_>, here: &[Arrival<'_>], is_planned: bool) -> Result<BTreeSet<Attached>, Objection> {
     let mut all = BTreeSet::new();
     for Arrival { guest: Guest { pod, .. }, made_anew } in here {
         for volume in &pod.volumes {
             let PodVolume::Claim { name, ephemeral } = volume else { continue };
             match storage.used(pod, name, *ephemeral, *made_anew) {
                 Ok(Use { claim, .. }) => {
-                    check_owner(&claim, *ephemeral, pod)?;
+                    if !(is_planned && pod.is_daemon()) {
+                        check_owner(&claim, *ephemeral, pod)?;
+                    }
                     all.extend(attached(storage, &claim)?);
                 }
                 Err(Objection::Refused(_)) => {}

@@ -1,12 +1,13 @@
 //! Planned nodes by themselves: that they are for sale, and what they say of themselves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Violation;
 use super::daemons;
 use super::site::Site;
 use crate::feasibility::{Target, placement_refusal, requirement_matches};
-use crate::model::{Catalog, Labels, NodeType, Offering, Pod, Requirement, Resources, Taint};
+use crate::model::{AttachCounts, Catalog, Labels, NodeType, Offering, Pod, Requirement, Resources, Taint};
 use crate::provision::{Options, PlannedNode, Pool};
 use crate::units::FastMap;
 
@@ -47,6 +48,7 @@ struct Launch<'a> {
     taints: &'a [Taint],
     /// What may be requested of it: all but the headroom.
     allocatable: Resources,
+    attach_limits: Arc<AttachCounts>,
     /// Positions of its daemon pods.
     daemons: Vec<usize>,
     daemon_requests: Resources,
@@ -113,8 +115,17 @@ impl<'a> Launches<'a> {
     }
 
     pub(super) fn site<'s>(&'s self, node: &'s PlannedNode, launch: LaunchId) -> Site<'s> {
-        let Launch { labels, taints, allocatable, .. } = &self.all[launch];
-        Site { name: &node.name, labels, taints, unschedulable: false, allocatable, launch: Some(launch) }
+        let Launch { labels, taints, allocatable, attach_limits, .. } = &self.all[launch];
+        let attach_limits = Some(&**attach_limits);
+        Site {
+            name: &node.name,
+            labels,
+            taints,
+            unschedulable: false,
+            allocatable,
+            attach_limits,
+            launch: Some(launch),
+        }
     }
 
     /// Whether a node as it would be in a pool takes a pod, when nobody but its daemon pods is there.
@@ -128,6 +139,7 @@ impl<'a> Launches<'a> {
             taints,
             unschedulable: false,
             allocatable: &allocatable,
+            attach_limits: None,
             launch: Some(LaunchId::MAX),
         };
         placement_refusal(&pod.placement, &site.target()).is_none()
@@ -162,6 +174,7 @@ impl<'a> Launch<'a> {
         let running = daemons::running(daemons, &target, &kind.allocatable);
         let daemon_requests = Resources::sum(running.iter().map(|position| &daemons[*position].requests));
         let allocatable = options.usable(&kind.allocatable);
-        Self { labels, taints, allocatable, daemons: running, daemon_requests, unmet }
+        let attach_limits = Arc::clone(&kind.attach_limits);
+        Self { labels, taints, allocatable, attach_limits, daemons: running, daemon_requests, unmet }
     }
 }

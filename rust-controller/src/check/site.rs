@@ -2,7 +2,7 @@
 
 use super::planned_node::LaunchId;
 use crate::feasibility::Target;
-use crate::model::{Labels, Node, Resources, Taint, key};
+use crate::model::{AttachCounts, Labels, Node, Resources, Taint, key};
 use crate::units::FastMap;
 
 /// Position of a node in a [`Cluster`](super::cluster::Cluster).
@@ -16,6 +16,8 @@ pub(super) struct Site<'a> {
     pub(super) taints: &'a [Taint],
     pub(super) unschedulable: bool,
     pub(super) allocatable: &'a Resources,
+    /// How many volumes it can attach, as far as its type tells; of a node that exists its own `CSINode` does.
+    pub(super) attach_limits: Option<&'a AttachCounts>,
     /// The launch that makes it; none for a node that exists.
     pub(super) launch: Option<LaunchId>,
 }
@@ -28,6 +30,7 @@ impl<'a> Site<'a> {
             taints: &node.taints,
             unschedulable: node.unschedulable,
             allocatable: &node.allocatable,
+            attach_limits: None,
             launch: None,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Field names and layout are a contract with other programs: see `docs/ARCHITECTURE.md`.
 
+mod attachable;
 mod basis;
 mod config_map;
 mod consolidation_json;

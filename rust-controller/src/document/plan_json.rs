@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::attachable::UnknownEntry;
 use super::basis::Basis;
 use super::costs::Cost;
 use super::seen::{self, SeenEntry};
-use super::{NodePool, preferences, share, unchecked};
+use super::{NodePool, attachable, preferences, share, unchecked};
 use crate::catalog::SeenAllocatable;
 use crate::feasibility::Rule;
 use crate::model::{Catalog, PodName, Resources, printed_amount};
@@ -52,6 +53,9 @@ pub struct PlanDocument<'a> {
     /// All types whose allocatable is what live nodes report, planned or not: refusals depend on it, too.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     allocatable_seen: Vec<SeenEntry<'a>>,
+    /// Types of planned nodes of which nobody knows how many volumes they can attach.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attach_limits_unknown: Vec<UnknownEntry<'a>>,
     pods: Vec<PodEntry<'a>>,
     nodes: Vec<NodeEntry<'a>>,
     node_pools: Vec<NodePool>,
@@ -245,6 +249,7 @@ impl<'a> PlanOutcome<'a> {
             version: 1,
             basis: self.basis(),
             allocatable_seen: self.allocatable_seen.iter().map(seen::entry).collect(),
+            attach_limits_unknown: attachable::entries(&self.plan.unknown_attach_limits),
             pods: self.plan.pods.iter().map(|planned| pod_entry(self.plan, planned)).collect(),
             nodes: self.plan.nodes.iter().map(node_entry).collect(),
             node_pools: self.plan.pools.values().map(NodePool::new).collect(),

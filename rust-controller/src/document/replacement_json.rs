@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
+use super::attachable::UnknownEntry;
 use super::consolidation_json::{MoveEntry, Totals, TurnsEntry, move_entry, turns_entry};
 use super::entries::Room;
 use super::plan_json::{NodeEntry, node_entry};
 use super::suggestion::is_zero;
-use super::{NodePool, share, unchecked};
+use super::{NodePool, attachable, share, unchecked};
 use crate::consolidate::{Consolidation, NodePlan, Replacement};
 use crate::units::Money;
 
@@ -29,6 +30,11 @@ pub(super) struct ReplacementEntry<'a> {
     node_pools: Vec<NodePool>,
     #[serde(skip_serializing_if = "is_zero")]
     node_pools_left_out: usize,
+    /// Types of the new nodes of which nobody knows how many volumes they can attach.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attach_limits_unknown: Vec<UnknownEntry<'a>>,
+    #[serde(skip_serializing_if = "is_zero")]
+    attach_limits_unknown_left_out: usize,
     totals: ReplacementTotals,
 }
 
@@ -66,6 +72,8 @@ pub(super) fn entry(consolidation: &Consolidation, mut room: Room) -> Option<Rep
     let (node_pools, node_pools_left_out) = room.cut(replacement.pools.values().map(NodePool::new).collect());
     let (staying, staying_left_out) = room.cut(replacement.staying.iter().map(String::as_str).collect());
     let (removals, removals_left_out) = room.cut(replacement.removals.iter().map(removal_entry).collect());
+    let (attach_limits_unknown, attach_limits_unknown_left_out) =
+        room.cut(attachable::entries(&replacement.unknown_attach_limits));
     let Replacement { replaced_per_hour, further_savings_per_hour, .. } = replacement;
     let totals = ReplacementTotals {
         totals: Totals::with_replacement(consolidation, replacement),
@@ -82,6 +90,8 @@ pub(super) fn entry(consolidation: &Consolidation, mut room: Room) -> Option<Rep
         staying_left_out,
         node_pools,
         node_pools_left_out,
+        attach_limits_unknown,
+        attach_limits_unknown_left_out,
         totals,
     })
 }

@@ -9,7 +9,7 @@ use super::plan_groups::nodes_to_add;
 use super::suggestion::{WAVE_BEGINS, drain};
 use super::table::Table;
 use super::tables::removal;
-use super::{percent, unchecked};
+use super::{attachable, percent, unchecked};
 use crate::consolidate::{Consolidation, NodePlan, Objective, Replacement, Verdict};
 use crate::provision::PlannedNode;
 use crate::units::Money;
@@ -21,6 +21,7 @@ pub(super) fn lines(outcome: &ConsolidationOutcome<'_>) -> String {
     for PlannedNode { name, instance_type, zone, .. } in &replacement.nodes {
         let _ = writeln!(text, "{name}: {instance_type} in {zone}");
     }
+    text.push_str(&attachable::lines(&replacement.unknown_attach_limits));
     text.push_str(&how(replacement));
     let mut wave = 1;
     for plan in &replacement.removals {

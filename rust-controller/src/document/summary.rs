@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::attachable::UnknownEntry;
 use super::basis::Basis;
 use super::config_map::{LARGEST_BYTES, texts};
 use super::consolidation_json::{self, ConsolidationOutcome, reason, short_reason};
@@ -12,7 +13,7 @@ use super::plan_json::{self, PlanOutcome};
 use super::replacement_json::{self, ReplacementEntry};
 use super::seen::{self, SeenEntry};
 use super::suggestion::is_zero;
-use super::{share, tables, unchecked, usage};
+use super::{attachable, share, tables, unchecked, usage};
 use crate::consolidate::{Move, NodePlan, Verdict};
 use crate::feasibility::Rule;
 use crate::provision::PodPlan;
@@ -48,6 +49,11 @@ struct ProvisioningSummary<'a> {
     /// Types that the list above leaves out for its size.
     #[serde(skip_serializing_if = "is_zero")]
     allocatable_seen_left_out: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attach_limits_unknown: Vec<UnknownEntry<'a>>,
+    /// Types that the list above leaves out for its size.
+    #[serde(skip_serializing_if = "is_zero")]
+    attach_limits_unknown_left_out: usize,
     totals: plan_json::Totals,
     certificate: Option<plan_json::CertificateEntry>,
     /// Unschedulable pods beyond `--max-plans`, which have no ConfigMap of their own.
@@ -79,11 +85,15 @@ pub(super) fn provisioning(outcome: &PlanOutcome<'_>, without_own_plan: usize) -
     let side_list = || Room::new(SIDE_LIST);
     let (allocatable_seen, allocatable_seen_left_out) =
         side_list().cut(outcome.allocatable_seen.iter().map(seen::entry).collect());
+    let (attach_limits_unknown, attach_limits_unknown_left_out) =
+        side_list().cut(attachable::entries(&outcome.plan.unknown_attach_limits));
     let mut summary = ProvisioningSummary {
         version: 1,
         basis: outcome.basis(),
         allocatable_seen,
         allocatable_seen_left_out,
+        attach_limits_unknown,
+        attach_limits_unknown_left_out,
         totals: outcome.totals(),
         certificate: outcome.certificate(),
         pods_without_own_plan: without_own_plan,

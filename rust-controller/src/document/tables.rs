@@ -10,7 +10,7 @@ use super::plan_json::{PlanOutcome, types_of};
 use super::replacement_table::costs;
 use super::suggestion::{DESTINATIONS, FIRST_WAVE_BEGINS, WAVE_BEGINS, filling, marks, moved, steps, turns};
 use super::table::Table;
-use super::{percent, preferences, prices, replacement_table, seen, unchecked, usage};
+use super::{attachable, percent, preferences, prices, replacement_table, seen, unchecked, usage};
 use crate::catalog::SeenAllocatable;
 use crate::consolidate::{Consolidation, Keep, NodePlan, Objective, Utilization, Verdict as NodeVerdict};
 use crate::model::{Catalog, Offering, Resources};
@@ -37,6 +37,7 @@ pub fn plan_table(outcome: &PlanOutcome<'_>) -> String {
     text.push_str(&plan_totals(outcome));
     text.push_str(&preferences::line(&plan.unmet));
     text.push_str(&seen_of_plan(outcome));
+    text.push_str(&attachable::lines(&plan.unknown_attach_limits));
     text.push_str(&unchecked::lines(outcome.unchecked_rules()));
     text.push_str(&skipped_lines(outcome.skipped));
     text

@@ -15,6 +15,7 @@ use super::interner::Interner;
 use super::numbering::{Kind, Numbering};
 use super::selector::SeenLabels;
 use super::sights::Sights;
+use super::slots::{self, Slots};
 use super::spread::{Eligibility, SpreadGroup, SpreadRule};
 use super::taints::Taints;
 use super::volumes::{VolumeNeeds, VolumeSpace};
@@ -29,7 +30,8 @@ pub struct ClassId(pub(super) usize);
 /// What the rules know of the pods of a class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Class {
-    /// Number and amount of each resource that is requested at all.
+    /// Number and amount of each resource that is requested at all, and then of slots for volumes, which have the numbers
+    /// after those of all resources.
     pub(super) requests: Vec<(usize, i64)>,
     /// Number of the placement.
     pub(super) placement: usize,
@@ -71,6 +73,10 @@ pub(super) struct Classes {
     /// By pod, in the order in which they were given; none for a pod that is over.
     pub(super) of_pod: Vec<Option<ClassId>>,
     pub(super) resources: Vec<String>,
+    /// Slots for volumes that some pod requests.
+    pub(super) slots: Vec<Slots>,
+    /// Drivers of which waiting pods share volumes with others.
+    pub(super) shared_drivers: BTreeSet<usize>,
     pub(super) placements: Vec<Placement>,
     pub(super) volumes: Vec<VolumeNeeds>,
     pub(super) seen_by: Vec<SeenBy>,
@@ -109,7 +115,8 @@ impl Classes {
         let mut numbering = Numbering::new(taints);
         let kinds: Vec<Option<usize>> =
             pods.iter().map(|pod| is_there(pod).then(|| numbering.kind(pod, space, domains))).collect();
-        let mut finish = Finish::new(&numbering, extras);
+        let slots::Asked { all: slots, shared: shared_drivers, of_draft } = slots::Asked::of(pods, &kinds, &numbering);
+        let mut finish = Finish::new(&numbering, extras, of_draft);
         let of_kind: Vec<ClassId> = numbering.kinds.values().iter().map(|kind| finish.class_of(*kind)).collect();
         let of_pod = kinds.into_iter().map(|kind| Some(of_kind[kind?])).collect();
         let Finish { sights, classes, seen_by, .. } = finish;
@@ -117,6 +124,8 @@ impl Classes {
             all: classes.into_values().into_iter().map(Rc::unwrap_or_clone).collect(),
             of_pod,
             resources: numbering.resources.into_values(),
+            slots,
+            shared_drivers,
             placements: numbering.placements.into_values().into_iter().map(Cow::into_owned).collect(),
             volumes: numbering.volumes.into_values(),
             seen_by: seen_by.into_values(),
@@ -200,6 +209,8 @@ impl Classes {
 struct Finish<'n, 'p> {
     numbering: &'n Numbering<'p>,
     sights: Sights,
+    /// By draft, the slots for volumes that it requests.
+    slots: FastMap<usize, Vec<(usize, i64)>>,
     /// Labels as selectors see them.
     seen: Interner<SeenLabels>,
     /// Their numbers, by number of the labels as they are.
@@ -214,7 +225,7 @@ struct Finish<'n, 'p> {
 }
 
 impl<'n, 'p> Finish<'n, 'p> {
-    fn new(numbering: &'n Numbering<'p>, extras: &Extras) -> Self {
+    fn new(numbering: &'n Numbering<'p>, extras: &Extras, slots: FastMap<usize, Vec<(usize, i64)>>) -> Self {
         let sights = Sights::new(numbering, extras);
         let mut seen = Interner::default();
         let labels = numbering.labels.values().iter();
@@ -222,6 +233,7 @@ impl<'n, 'p> Finish<'n, 'p> {
             of_labels: labels.map(|labels| seen.number(sights.labels.seen(labels))).collect(),
             numbering,
             sights,
+            slots,
             seen,
             known: FastMap::default(),
             classes: Interner::default(),
@@ -243,6 +255,8 @@ impl<'n, 'p> Finish<'n, 'p> {
     }
 
     fn class(&mut self, draft: usize, seen: usize, deleting: bool) -> Class {
+        let resources = self.numbering.resources.values().len();
+        let slots = self.slots.get(&draft).into_iter().flatten().map(|(slots, count)| (resources + slots, *count));
         let draft = &self.numbering.drafts[draft];
         let labels = &self.seen.values()[seen];
         let mut rules = draft.rules.clone();
@@ -255,7 +269,7 @@ impl<'n, 'p> Finish<'n, 'p> {
             *own = terms.iter().all(|(who, _)| self.sights.finds(*who, draft.namespace, labels));
         }
         Class {
-            requests: draft.requests.clone(),
+            requests: draft.requests.iter().copied().chain(slots).collect(),
             placement: draft.placement,
             ports: draft.ports.to_vec(),
             volumes: draft.volumes,

@@ -9,7 +9,7 @@ use super::simulation::{NewNode, NodeId, Simulation};
 use super::target::Target;
 use super::verdict::Miss;
 use super::{Refusal, Rule};
-use crate::model::key;
+use crate::model::{AttachCounts, key};
 
 /// What rules see of a node that could join, the amount of room aside.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub struct Guise {
     places: Vec<Option<String>>,
     /// By number of the resource, whether there is some, as far as that decides which daemon pods come.
     has_some: Vec<bool>,
+    /// How many volumes it can attach of the drivers of which pods share some. What others take is a matter of room.
+    attachable: AttachCounts,
 }
 
 /// One of the nodes for which one stands.
@@ -49,7 +51,8 @@ impl Simulation {
         let mut places = self.domains.values(&target);
         places.extend(key::VOLUME_ZONES.map(|key| target.label(key).map(str::to_owned)));
         let has_some = self.resources().iter().map(|name| new.allocatable.has_some(name)).collect();
-        Guise { seen: self.attention.see(&target), places, has_some }
+        let attachable = self.told_apart(&new.attach_limits);
+        Guise { seen: self.attention.see(&target), places, has_some, attachable }
     }
 
     /// Whether there is room for a pod of the class.
@@ -69,7 +72,9 @@ impl Simulation {
     #[must_use]
     pub fn miss_in(&self, class: ClassId, obstacles: Obstacles, room: &[i64]) -> Option<Miss> {
         let Obstacles { before_room, after_room } = obstacles;
-        let too_small = (!self.fits(class, room)).then_some(Rule::NodeResourcesFit);
+        let too_small = self.short(class, room).next().map(|_| Rule::NodeResourcesFit);
+        let slots = self.short_of_slots(class, room).map(|refusal| refusal.rule());
+        let after_room = after_room.into_iter().chain(slots).min();
         let rule = before_room.or(too_small).or(after_room)?;
         let short = self.short(class, room).map(|(_, share)| share);
         Some(Miss::new(before_room.is_some() || after_room.is_some(), short, rule))

@@ -27,14 +27,14 @@ pub enum Seat {
 }
 
 impl Simulation {
-    /// Number and amount of each resource that a pod of the class requests; amounts in the units of
-    /// [`Resources::amount`](crate::model::Resources::amount).
+    /// Number and amount of each resource that a pod of the class requests, in the units of
+    /// [`Resources::amount`](crate::model::Resources::amount), and of slots for volumes.
     #[must_use]
     pub fn requests(&self, class: ClassId) -> &[(usize, i64)] {
         &self.classes.class(class).requests
     }
 
-    /// Names of all resources, by number.
+    /// Names of all resources, by number; those of slots for volumes come after these.
     #[must_use]
     pub fn resources(&self) -> &[String] {
         &self.classes.resources
@@ -97,7 +97,7 @@ impl Simulation {
         asked.rules.anti_affinity.iter().copied().filter(is_meant)
     }
 
-    /// What is left of each resource on a node, by number of the resource.
+    /// What is left of each resource on a node, and of slots for volumes, by number.
     #[must_use]
     pub fn room(&self, node: NodeId) -> &[i64] {
         self.free_of(node)

@@ -7,14 +7,15 @@ use super::affinity::{AffinityCounts, AntiCounts};
 use super::class::{Class, ClassId, Classes, SeenBy, node_requirements};
 use super::domains::Domains;
 use super::mounts::Mounts;
-use super::numbering::signed;
 use super::shape::{Attention, ShapeVerdicts, Shapes};
 use super::spread::{Eligibility, SpreadCounts, SpreadDomains};
 use super::stock::RackedVolumes;
 use super::taints::Taints;
 use super::target::{AFFINITY, TAINTS, Target};
 use super::volumes::VolumeSpace;
-use crate::model::{HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, Taint, key};
+use crate::model::{
+    AttachCounts, HostPort, Labels, Node, NodeSelectorTerm, ObjectName, Pod, PodName, Resources, Taint, key,
+};
 use crate::snapshot::Snapshot;
 use crate::units::FastMap;
 
@@ -33,7 +34,12 @@ pub struct NewNode {
     pub taints: Arc<[Taint]>,
     /// What pods, daemon pods included, may request of it.
     pub allocatable: Arc<Resources>,
+    /// How many volumes of each CSI driver it can attach.
+    pub attach_limits: Arc<AttachCounts>,
 }
+
+/// Of a node that is there the rule counts what is attached, and not its room.
+static NO_LIMITS: AttachCounts = AttachCounts::new();
 
 /// The nodes of a cluster with the pods on them, and nodes that could join.
 ///
@@ -55,7 +61,7 @@ pub struct Simulation {
     pub(super) shapes: Shapes,
     pub(super) verdicts: ShapeVerdicts,
     pub(super) domains: Domains,
-    /// What is left of each resource, by node and resource.
+    /// What is left of each resource, and of slots for volumes, by node and number.
     free: Vec<i64>,
     ports: Vec<Vec<HostPort>>,
     /// Classes for which a node that could join holds room, by node: those of its daemon pods.
@@ -90,9 +96,9 @@ pub(super) struct Storage {
     pub(super) claims: Vec<ObjectName>,
     pub(super) drivers: Vec<String>,
     /// By node, how many volumes of each driver it can attach; none for no limit.
-    limits: Vec<Vec<Option<u32>>>,
+    pub(super) limits: Vec<Vec<Option<u32>>>,
     /// By node of the cluster, whether it has a limit for some driver, be it one that no pod asks for.
-    limited: Vec<bool>,
+    pub(super) limited: Vec<bool>,
 }
 
 /// A node, existing or new.
@@ -181,8 +187,14 @@ impl Simulation {
 
     /// One more node that could join. It counts for nothing before [`Simulation::join`] or
     /// [`Simulation::expect_new_nodes`].
+    ///
+    /// It may stand for nodes that can attach other numbers of volumes ([`Guise`](super::Guise)): these are a matter of room.
     pub fn add_new_node(&mut self, new: NewNode) -> NodeId {
+        let attach_limits = Arc::new(self.told_apart(&new.attach_limits).clone());
         self.add(Site::New(new));
+        if let Some(Site::New(new)) = self.nodes.last_mut() {
+            new.attach_limits = attach_limits;
+        }
         NodeId(self.nodes.len() - 1)
     }
 
@@ -195,7 +207,10 @@ impl Simulation {
     }
 
     fn add_room(&mut self, site: &Site) {
-        let amounts = self.amounts(site.allocatable());
+        let amounts = match site {
+            Site::Existing(node) => self.amounts(&node.allocatable, &NO_LIMITS),
+            Site::New(new) => self.amounts(&new.allocatable, &new.attach_limits),
+        };
         self.free.extend(amounts);
         self.ports.push(Vec::new());
         self.held.push(Vec::new());
@@ -269,14 +284,8 @@ impl Simulation {
         self.classes.of_pod.get(self.pods.len() + position).copied().flatten()
     }
 
-    /// How much a node that offers so much has of each resource, by number.
-    #[must_use]
-    pub fn amounts(&self, allocatable: &Resources) -> Vec<i64> {
-        self.classes.resources.iter().map(|resource| signed(allocatable.amount(resource))).collect()
-    }
-
     pub(super) fn free_of(&self, node: NodeId) -> &[i64] {
-        let count = self.classes.resources.len();
+        let count = self.dimensions();
         &self.free[node.0 * count..(node.0 + 1) * count]
     }
 
@@ -458,16 +467,6 @@ impl Simulation {
         self.verdicts.reaches(terms, asked, shape, |node| self.nodes[node].target())
     }
 
-    /// How many volumes of a driver the node can attach; none for no limit.
-    pub(super) fn attach_limit(&self, node: NodeId, driver: usize) -> Option<u32> {
-        self.storage.limits.get(node.0)?.get(driver).copied().flatten()
-    }
-
-    /// Whether the node can attach a limited count of volumes of any driver.
-    pub(super) fn has_attach_limits(&self, node: NodeId) -> bool {
-        self.storage.limited.get(node.0).copied().unwrap_or(false)
-    }
-
     /// A pod of the class comes to the node, whether it may or not.
     pub fn place(&mut self, class: ClassId, node: NodeId) {
         self.settle_pod(class, node, true);
@@ -480,9 +479,9 @@ impl Simulation {
     }
 
     fn take_room(&mut self, class: ClassId, node: NodeId) {
+        let first = node.0 * self.dimensions();
         let Self { classes, free, ports, .. } = self;
         let Class { requests, ports: taken, .. } = classes.class(class);
-        let first = node.0 * classes.resources.len();
         for (resource, amount) in requests {
             let left = &mut free[first + resource];
             *left = left.saturating_sub(*amount);
@@ -498,9 +497,9 @@ impl Simulation {
     /// A pod of the class leaves the node.
     pub fn take(&mut self, class: ClassId, node: NodeId) {
         self.unmount(class, node);
+        let first = node.0 * self.dimensions();
         let Self { classes, free, ports, .. } = self;
         let Class { requests, ports: taken, .. } = classes.class(class);
-        let first = node.0 * classes.resources.len();
         for (resource, amount) in requests {
             let left = &mut free[first + resource];
             *left = left.saturating_add(*amount);

@@ -122,8 +122,8 @@ impl Simulation {
     /// Resources of which there is too little room for a pod of the class, each with the share of the request that is missing, in
     /// millionths.
     pub(super) fn short(&self, class: ClassId, free: &[i64]) -> impl Iterator<Item = (usize, u64)> {
-        let requests = self.classes.class(class).requests.iter().filter(|(resource, amount)| *amount > free[*resource]);
-        requests.map(|(resource, amount)| {
+        let requests = self.classes.class(class).requests.iter().filter(|(number, _)| !self.is_of_slots(*number));
+        requests.filter(|(resource, amount)| *amount > free[*resource]).map(|(resource, amount)| {
             let missing = u128::try_from(amount - free[*resource].clamp(0, *amount)).unwrap_or(0);
             let share = missing * 1_000_000 / u128::try_from(*amount).unwrap_or(1).max(1);
             (*resource, u64::try_from(share).unwrap_or(u64::MAX))
@@ -167,7 +167,8 @@ impl Simulation {
     pub fn takes_daemon(&self, class: ClassId, node: NodeId) -> bool {
         let allocatable = self.nodes[node.0].allocatable();
         let has_some = |(resource, _): &(usize, i64)| allocatable.has_some(&self.resources()[*resource]);
-        self.admits(class, node) && self.classes.class(class).requests.iter().all(has_some)
+        let mut requests = self.classes.class(class).requests.iter().filter(|(number, _)| !self.is_of_slots(*number));
+        self.admits(class, node) && requests.all(has_some)
     }
 
     /// Whether the rules that look at a node by itself, and the ports that are taken there, admit the class.
@@ -252,7 +253,8 @@ impl Simulation {
     }
 
     fn explain_room(&self, class: ClassId, InGuise { room: free, .. }: InGuise<'_>, refusals: &mut Vec<Refusal>) {
-        let short = self.classes.class(class).requests.iter().filter(|(resource, amount)| *amount > free[*resource]);
+        let requests = self.classes.class(class).requests.iter().filter(|(number, _)| !self.is_of_slots(*number));
+        let short = requests.filter(|(resource, amount)| *amount > free[*resource]);
         let unsigned = |amount: i64| u64::try_from(amount).unwrap_or(0);
         let short: Vec<Shortfall> = short
             .map(|(resource, amount)| Shortfall {

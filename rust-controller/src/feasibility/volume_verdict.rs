@@ -30,7 +30,7 @@ impl Simulation {
     pub(super) fn explain_volumes(
         &self,
         class: ClassId,
-        InGuise { node, target, .. }: InGuise<'_>,
+        InGuise { node, target, room }: InGuise<'_>,
         refusals: &mut Vec<Refusal>,
     ) {
         let needs = &self.classes.volumes[self.classes.class(class).volumes];
@@ -49,7 +49,7 @@ impl Simulation {
         refusals.extend(claim.map(|claim| Refusal::ClaimInUse(self.storage.claims[claim].clone())));
         refusals.extend(unusable(Rule::NodeVolumeLimits));
         refusals.extend(self.not_its_claim(class, node));
-        refusals.extend(self.too_many_volumes(class, node));
+        refusals.extend(self.too_many_volumes(class, node).or_else(|| self.short_of_slots(class, room)));
         refusals.extend(unusable(Rule::VolumeBinding));
         refusals.extend(
             needs

@@ -148,6 +148,11 @@ impl<'a> VolumeSpace<'a> {
                     let name = ObjectName { namespace: pod.name.namespace.clone(), name: name.clone() };
                     match self.resolve(pod, &name, *ephemeral) {
                         Resolved::Unread => {}
+                        Resolved::Unusable(ClaimProblem::OfAnotherPod) if stands_for_daemons(pod) => {
+                            let claim = self.extras.claims.as_ref().and_then(|claims| claims.get(&name));
+                            let attached = claim.and_then(|claim| self.attachment(&anew(claim), &mut needs));
+                            needs.coming_attachments.extend(attached);
+                        }
                         Resolved::Unusable(problem) => {
                             if problem == ClaimProblem::OfAnotherPod {
                                 needs.of_others.push(self.claims.number(name.clone()));
@@ -273,27 +278,15 @@ impl<'a> VolumeSpace<'a> {
     }
 
     fn storage_class(&self, claim: &Claim) -> Option<&'a StorageClass> {
-        let name = claim.storage_class.as_deref().filter(|name| !name.is_empty())?;
-        self.extras.storage_classes.as_ref()?.get(name).map(|class| &**class)
+        storage_class(claim, self.extras)
     }
 
     /// Driver and volume that a claim takes one of the node's attachments for, where nodes have a limit of them.
     fn attachment(&mut self, claim: &Claim, needs: &mut VolumeNeeds) -> Option<(usize, usize)> {
-        let (driver, handle) = self.driver(claim)?;
+        let (driver, handle) = driver(claim, self.extras)?;
         needs.attaches = !self.limited_drivers.is_empty();
         let limited = self.limited_drivers.contains(driver);
         limited.then(|| (self.drivers.number(driver), self.handles.number(handle)))
-    }
-
-    /// Driver of a claim, and what tells its volume from others.
-    fn driver(&self, claim: &Claim) -> Option<(&'a str, String)> {
-        let volume = claim.volume.as_ref().and_then(|name| self.extras.volumes.as_ref()?.get(name));
-        if let Some(volume) = volume {
-            let (driver, handle) = volume.csi.as_ref()?;
-            return Some((driver, format!("{driver}/{handle}")));
-        }
-        let driver = &self.storage_class(claim)?.provisioner;
-        (!driver.is_empty()).then(|| (driver.as_str(), format!("{driver} for {}", claim.name)))
     }
 
     /// Where a claim that gets its volume with the pod can get it.
@@ -324,6 +317,35 @@ impl<'a> VolumeSpace<'a> {
     }
 }
 
+fn storage_class<'a>(claim: &Claim, extras: &'a Extras) -> Option<&'a StorageClass> {
+    let name = claim.storage_class.as_deref().filter(|name| !name.is_empty())?;
+    extras.storage_classes.as_ref()?.get(name).map(|class| &**class)
+}
+
+/// Driver of a claim, and what tells its volume from others.
+fn driver<'a>(claim: &Claim, extras: &'a Extras) -> Option<(&'a str, String)> {
+    let volume = claim.volume.as_ref().and_then(|name| extras.volumes.as_ref()?.get(name));
+    if let Some(volume) = volume {
+        let (driver, handle) = volume.csi.as_ref()?;
+        return Some((driver, format!("{driver}/{handle}")));
+    }
+    let driver = &storage_class(claim, extras)?.provisioner;
+    (!driver.is_empty()).then(|| (driver.as_str(), format!("{driver} for {}", claim.name)))
+}
+
+/// The volumes that a pod has attached, by driver and what tells them from others, whether or not any node has a limit. Plugins
+/// that stand in the tree attach none.
+pub fn attached_volumes<'a>(pod: &Pod, extras: &'a Extras) -> impl Iterator<Item = (&'a str, String)> {
+    let claims = pod.volumes.iter().filter_map(|volume| match volume {
+        PodVolume::Claim { name, .. } => {
+            let name = ObjectName { namespace: pod.name.namespace.clone(), name: name.clone() };
+            extras.claims.as_ref()?.get(&name)
+        }
+        PodVolume::Disk(_) => None,
+    });
+    claims.filter_map(|claim| driver(claim, extras)).filter(|(driver, _)| !driver.starts_with("kubernetes.io/"))
+}
+
 enum Binding<'a> {
     Refused(ClaimProblem),
     Bound(&'a Volume),
@@ -351,6 +373,11 @@ fn shared_claims(pods: &[&Pod]) -> BTreeSet<ObjectName> {
         }
     }
     shared
+}
+
+/// Whether a pod is none that there is, but stands for those that a `DaemonSet` makes on new nodes, with claims of their own.
+fn stands_for_daemons(pod: &Pod) -> bool {
+    pod.is_daemon() && pod.occupied_node().is_none()
 }
 
 /// The claim that is made in place of one that goes with its pod. Volumes that are kept for that one are not for it.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::catalog::{self, SeenAllocatable, seen_allocatable, with_seen};
+use crate::catalog::{self, SeenAllocatable, seen_allocatable, seen_attach_limits, with_attach_limits, with_seen};
 use crate::check::{Violation, check_consolidation, check_lower_bound, check_plan, check_replacement};
 use crate::consolidate::{self, Before, Consolidation, consolidate_after, lower_bound, replace};
 use crate::document::PlanMetrics;
@@ -40,7 +40,7 @@ pub enum CatalogChoice {
 /// A catalog as it holds for one cluster.
 #[derive(Clone, Debug)]
 pub struct ResolvedCatalog<'a> {
-    /// In the cluster's zones, with what live nodes report.
+    /// In the cluster's zones, with what live nodes report of their allocatable, and of what they can attach.
     pub catalog: Cow<'a, Catalog>,
     /// Types of which live nodes report something else than the catalog said.
     pub allocatable_seen: Vec<SeenAllocatable>,
@@ -53,11 +53,14 @@ impl CatalogChoice {
     #[must_use]
     pub fn resolve(&self, snapshot: &Snapshot) -> ResolvedCatalog<'_> {
         let catalog = self.placed(snapshot);
-        let allocatable_seen = seen_allocatable(&catalog, snapshot.nodes().iter().map(|node| &**node));
-        let catalog = if allocatable_seen.is_empty() {
+        let nodes = || snapshot.nodes().iter().map(|node| &**node);
+        let allocatable_seen = seen_allocatable(&catalog, nodes());
+        let limits = snapshot.extras().attach_limits.as_ref();
+        let attachable = limits.map(|limits| seen_attach_limits(&catalog, nodes(), limits)).unwrap_or_default();
+        let catalog = if allocatable_seen.is_empty() && attachable.is_empty() {
             catalog
         } else {
-            Cow::Owned(with_seen(catalog.into_owned(), &allocatable_seen))
+            Cow::Owned(with_attach_limits(with_seen(catalog.into_owned(), &allocatable_seen), attachable))
         };
         ResolvedCatalog { catalog, allocatable_seen }
     }

@@ -3,7 +3,7 @@
 //! Source of the rules: the scheduler plugin `VolumeBinding` and `k8s.io/component-helpers/storage/volume`, Kubernetes
 //! 1.36.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1 as raw;
 use k8s_openapi::api::storage::v1 as raw_storage;
@@ -107,11 +107,14 @@ pub fn lower_storage_class(raw: &raw_storage::StorageClass) -> Result<StorageCla
 /// # Errors
 /// Where the name is missing.
 pub fn lower_attach_limits(raw: &raw_storage::CSINode) -> Result<AttachLimits, LowerError> {
-    let limit = |driver: &raw_storage::CSINodeDriver| {
-        let count = driver.allocatable.as_ref()?.count?;
-        Some((driver.name.clone(), u32::try_from(count).unwrap_or(0)))
-    };
-    Ok(AttachLimits { node: name_of(&raw.metadata)?, volumes: raw.spec.drivers.iter().filter_map(limit).collect() })
+    let (mut volumes, mut unlimited) = (BTreeMap::new(), BTreeSet::new());
+    for driver in &raw.spec.drivers {
+        match driver.allocatable.as_ref().and_then(|allocatable| allocatable.count) {
+            Some(count) => drop(volumes.insert(driver.name.clone(), u32::try_from(count).unwrap_or(0))),
+            None => drop(unlimited.insert(driver.name.clone())),
+        }
+    }
+    Ok(AttachLimits { node: name_of(&raw.metadata)?, volumes, unlimited })
 }
 
 fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
@@ -303,5 +306,6 @@ mod tests {
         let limits = lower_attach_limits(&raw(node)).unwrap();
         assert_eq!(limits.node, "n");
         assert!(limits.volumes.into_iter().eq([("a".to_owned(), 25)]));
+        assert!(limits.unlimited.into_iter().eq(["b", "c"]));
     }
 }

@@ -24,6 +24,6 @@ pub use pod::{Owner, Phase, Pod, PodName, SchedulingState};
 pub use preferences::{Preferences, Weighted};
 pub use resources::{Resources, Shortfall, in_units, printed_alike, printed_amount};
 pub use selector::{LabelSelector, Operator, Requirement};
-pub use storage::{AttachLimits, Budget, Claim, Disk, DiskKind, PodVolume, StorageClass, Volume};
+pub use storage::{AttachCounts, AttachLimits, Budget, Claim, Disk, DiskKind, PodVolume, StorageClass, Volume};
 pub use topology::{AffinityTerm, HostPort, Neighbours, SpreadConstraint};
 pub use usage::Usage;

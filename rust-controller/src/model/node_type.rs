@@ -1,8 +1,10 @@
 //! Node types that could be bought, and the catalogs that list them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Labels, Resources, key};
+use crate::model::{AttachCounts, Labels, Resources, key};
 use crate::units::Money;
 
 /// The node types of one provider with their prices.
@@ -42,6 +44,8 @@ pub struct NodeType {
     /// Labels that such a node joins with, except those of an offering (zone, capacity type), its type's name and its
     /// host name.
     pub labels: Labels,
+    /// How many volumes of each CSI driver it can attach, as live nodes of the type say; no catalog does.
+    pub attach_limits: Arc<AttachCounts>,
     /// Where and how it can be had. Sorted by zone, then capacity type.
     pub offerings: Vec<Offering>,
 }

@@ -128,7 +128,13 @@ pub struct AttachLimits {
     pub node: String,
     /// By driver; a driver without an entry has no limit.
     pub volumes: BTreeMap<String, u32>,
+    /// Drivers that are there, and have none.
+    pub unlimited: BTreeSet<String>,
 }
+
+/// How many volumes of each CSI driver a node can attach, as far as that is known: `None` for any number. Of a driver without
+/// an entry nobody knows.
+pub type AttachCounts = BTreeMap<String, Option<u32>>;
 
 /// A `PodDisruptionBudget`.
 #[derive(Clone, Debug, PartialEq, Eq)]

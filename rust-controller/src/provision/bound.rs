@@ -187,7 +187,10 @@ fn large(
     for (class, pods) in held {
         let amount = amount_of(*class, resource, simulation);
         if amount > 1 && !pods.is_empty() {
-            let alike = Large { pods: pods.len() as u64, at_least: simulation.requests(*class).to_vec() };
+            // Slots for volumes carry no price.
+            let requests =
+                simulation.requests(*class).iter().filter(|(number, _)| *number < simulation.resources().len());
+            let alike = Large { pods: pods.len() as u64, at_least: requests.copied().collect() };
             let so_far = of_size.remove(&amount);
             of_size.insert(amount, Large::both(so_far, alike));
         }

@@ -128,7 +128,7 @@ impl Bundles {
 impl Bundle {
     /// The same with a pod of the class beside the others.
     fn with(mut self, class: ClassId, market: &Market<'_>, simulation: &Simulation) -> Self {
-        self.requests.resize(simulation.resources().len(), 0);
+        self.requests.resize(simulation.dimensions(), 0);
         for (resource, amount) in simulation.requests(class) {
             self.requests[*resource] += amount;
         }

@@ -51,7 +51,7 @@ struct Offered<'a> {
     number_of_type: usize,
     labels: Arc<Labels>,
     allocatable: Arc<Resources>,
-    /// The same, by number of the resource.
+    /// The same, and slots for volumes, by number.
     amounts: Vec<i64>,
     /// Resources of which something may be wasted, with how much of each there is, and the number; none for one that no pod
     /// requests.
@@ -93,7 +93,7 @@ impl<'a> Launches<'a> {
             let number_of_type =
                 offered.last().map_or(0, |last| last.number_of_type + usize::from(last.kind.name != kind.name));
             let allocatable = Arc::new(options.usable(&kind.allocatable));
-            let amounts = simulation.amounts(&allocatable);
+            let amounts = simulation.amounts(&allocatable, &kind.attach_limits);
             let labels = Arc::new(kind.labels_as(offering));
             let wasted = wasted(kind, simulation);
             offered.push(Offered { kind, offering, number_of_type, labels, allocatable, amounts, wasted });
@@ -328,6 +328,7 @@ impl Offered<'_> {
             template_labels: Arc::clone(template_labels),
             taints: Arc::clone(taints),
             allocatable: Arc::clone(&self.allocatable),
+            attach_limits: Arc::clone(&self.kind.attach_limits),
         }
     }
 }
@@ -428,7 +429,7 @@ mod tests {
         let architectures = 2;
         assert_eq!(launches.nodes().count(), (WORKLOADS + 1) * zones.len() * architectures);
         assert!(launches.all().count() > 50 * launches.nodes().count(), "hundreds of types in each zone");
-        let room = |launch: Launch<'_>| simulation.amounts(&launch.kind.allocatable);
+        let room = |launch: Launch<'_>| simulation.amounts(&launch.kind.allocatable, &launch.kind.attach_limits);
         assert!(launches.all().all(|launch| launch.room() == room(launch)), "each has its own room");
     }
 }

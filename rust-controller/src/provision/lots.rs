@@ -75,7 +75,7 @@ impl Lots {
             let own = || vec![market.needs(class).unwrap_or(usize::MAX)];
             let needs = bundle.map_or_else(own, |bundle| bundle.needs.clone());
             let taken = seats.of(&simulation.seats(class));
-            let alone = || dense(simulation.requests(class), simulation.resources().len());
+            let alone = || dense(simulation.requests(class), simulation.dimensions());
             let requests = bundle.map_or_else(alone, |bundle| bundle.requests.clone());
             *numbers.entry((requests.clone(), needs.clone(), taken.clone(), area)).or_insert_with(|| {
                 lots.push(Lot { requests, needs, seats: taken, area, pods: Vec::new() });

@@ -255,7 +255,7 @@ impl<'a> Market<'a> {
     /// The cheapest launch of a node's area that is cheaper than the node, and holds its pods.
     pub(super) fn cheaper(&self, bin: &Bin<'a>, pods: &[Waiting<'_>], simulation: &Simulation) -> Option<Launch<'a>> {
         let area = self.area_of[bin.launch.series.number];
-        let mut requests = vec![0; simulation.resources().len()];
+        let mut requests = vec![0; simulation.dimensions()];
         for pod in &bin.pods {
             for (resource, amount) in simulation.requests(pods[*pod].class) {
                 requests[*resource] += amount;
@@ -268,7 +268,9 @@ impl<'a> Market<'a> {
         };
         let alike = |offer: &&Offer<'a>| {
             let (one, other) = (bin.launch.node(), offer.launch.node());
-            simulation.eligible_alike(one, other) && simulation.hold_alike(one, other)
+            simulation.eligible_alike(one, other)
+                && simulation.hold_alike(one, other)
+                && simulation.can_attach_all(&offer.launch.kind.attach_limits, bin.node)
         };
         let holds = |offer: &&Offer<'a>| requests.iter().zip(&offer.room).all(|(asked, room)| asked <= room);
         let part = self.parts.of_labels[self.launches.number_of_labels(bin.launch.series)]?;

@@ -9,6 +9,7 @@
 mod alone;
 mod apart;
 mod areas;
+mod attachable;
 mod attempt;
 mod bins;
 mod bound;
@@ -48,6 +49,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use alone::alone;
+pub use attachable::{UnknownAttachLimit, unknown_attach_limits};
 pub use bound::{Certificate, LowerBound, Surcharge};
 pub use daemons::daemon_pods;
 pub use existing::{
@@ -90,6 +92,8 @@ pub struct Plan {
     pub bound: Option<LowerBound>,
     /// Soft rules that are not met, of pods that get a node, once all of them are there.
     pub unmet: Unmet,
+    /// Types of planned nodes that are to attach volumes, and of which nobody knows how many they can.
+    pub unknown_attach_limits: Vec<UnknownAttachLimit>,
     /// The budget was spent before every way to a cheaper plan had been tried.
     pub cut_short: bool,
 }
@@ -322,6 +326,9 @@ fn written(best: Attempt<'_>, (snapshot, catalog, options): (&Snapshot, &Catalog
     let (pools, pool_of) =
         pool::pools(&packed.bins, &packed.unbeaten, fewest_hosts, (snapshot, catalog, options.pool_prefix));
     let nodes = nodes(&packed.bins, pool_of, &rest, launches);
+    let pods_of = |bin: &Bin<'_>| bin.pods.iter().map(|pod| &**rest[*pod].pod).collect();
+    let with_pods = nodes.iter().zip(&packed.bins).map(|(node, bin)| (node.instance_type.as_str(), pods_of(bin)));
+    let unknown_attach_limits = unknown_attach_limits(with_pods, catalog, snapshot.extras());
 
     let on_planned = packed.order.iter().map(|pod| rest[*pod].position);
     let order: Vec<usize> = fitting.iter().map(|(waiting, _)| waiting.position).chain(on_planned).collect();
@@ -338,7 +345,16 @@ fn written(best: Attempt<'_>, (snapshot, catalog, options): (&Snapshot, &Catalog
     }
     let (pods, place_of) = drafts.finish(snapshot);
     let placements = order.into_iter().filter_map(|position| place_of[position]).collect();
-    Plan { pods, nodes, pools, placements, unmet, bound: packed.bound, cut_short: effort.was_cut_short() }
+    Plan {
+        pods,
+        nodes,
+        pools,
+        placements,
+        bound: packed.bound,
+        unmet,
+        unknown_attach_limits,
+        cut_short: effort.was_cut_short(),
+    }
 }
 
 /// The planned nodes with their names, of these kinds.

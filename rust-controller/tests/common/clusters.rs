@@ -148,7 +148,8 @@ fn node_type(random: &mut Random, number: usize) -> NodeType {
             }
         }
     }
-    NodeType { name: format!("t{number}"), allocatable, labels: type_labels, offerings }
+    let attach_limits = Arc::default();
+    NodeType { name: format!("t{number}"), allocatable, labels: type_labels, attach_limits, offerings }
 }
 
 fn node(random: &mut Random, number: usize) -> Node {

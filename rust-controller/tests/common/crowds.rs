@@ -151,6 +151,16 @@ pub(crate) fn catalog() -> Catalog {
     }
 }
 
+/// The same, with what nodes of the scene can attach: the next one with a limit tells it of the next type.
+pub(crate) fn catalog_for(scene: &Scene) -> Catalog {
+    let mut catalog = catalog();
+    for (node_type, limits) in catalog.types.iter_mut().zip(scene.attach_limits.values()) {
+        let of_type = limits.volumes.iter().map(|(driver, count)| (driver.clone(), Some(*count)));
+        node_type.attach_limits = Arc::new(of_type.collect());
+    }
+    catalog
+}
+
 fn node_type(name: &str, cores: u64, pods: u64) -> NodeType {
     let labels = [(key::ARCH, "amd64"), (key::OS, "linux"), (key::REGION, "r")];
     let offering = |zone: &str| Offering {
@@ -160,6 +170,7 @@ fn node_type(name: &str, cores: u64, pods: u64) -> NodeType {
     };
     NodeType {
         name: name.to_owned(),
+        attach_limits: Arc::default(),
         allocatable: Resources {
             cpu: Cpu::millicores(cores * 1000),
             memory: Memory::bytes(cores << 31),

@@ -50,7 +50,7 @@ pub(super) fn furnish(random: &mut Random, scene: &mut Scene) {
         if random.chance(60) {
             let some = DRIVERS.into_iter().filter(|_| random.chance(70)).collect::<Vec<_>>();
             let volumes = some.into_iter().map(|driver| (driver.to_owned(), *random.pick(&[0, 1, 1, 2, 3]))).collect();
-            let limits = AttachLimits { node: node.name.clone(), volumes };
+            let limits = AttachLimits { node: node.name.clone(), volumes, unlimited: BTreeSet::new() };
             scene.attach_limits.insert(node.name.clone(), Arc::new(limits));
         }
     }

@@ -14,8 +14,8 @@ use super::super::{NodePlan, displaced};
 use super::choice::{Choice, Trial};
 use super::{Inputs, Replacement};
 use crate::feasibility::{ClassId, Simulation};
-use crate::model::{Node, Offering, PodName, Resources, key};
-use crate::provision::{Plan, PlannedNode, daemon_pods};
+use crate::model::{AttachLimits, Node, Offering, Pod, PodName, Resources, key};
+use crate::provision::{Plan, PlannedNode, daemon_pods, unknown_attach_limits};
 use crate::snapshot::Snapshot;
 
 /// The replacement in its order.
@@ -87,7 +87,17 @@ fn joined(Inputs { snapshot, catalog, provisioning, .. }: &Inputs<'_>, plan: &Pl
             do_not_disrupt: None,
         }))
     };
-    snapshot.with_more_nodes(plan.nodes.iter().filter_map(node))
+    let attachable = |planned: &PlannedNode| {
+        let limits = &catalog.node_type(&planned.instance_type)?.attach_limits;
+        let counted = limits.iter().filter_map(|(driver, count)| Some((driver.clone(), (*count)?)));
+        Some(AttachLimits { node: planned.name.clone(), volumes: counted.collect(), unlimited: BTreeSet::new() })
+    };
+    let mut extras = snapshot.extras().clone();
+    if let Some(limits) = &mut extras.attach_limits {
+        let of_new = plan.nodes.iter().filter_map(attachable);
+        limits.extend(of_new.map(|of_node| (of_node.node.clone(), Arc::new(of_node))));
+    }
+    snapshot.with_more_nodes(plan.nodes.iter().filter_map(node)).with_extras(extras)
 }
 
 /// All pods where they are; those that wait and fit existing nodes, and the daemon pods of the new nodes, have come.
@@ -126,21 +136,24 @@ fn replacement(
     removals: Vec<NodePlan>,
     gone: &BTreeSet<&str>,
 ) -> Option<Replacement> {
-    let mut pods_on: BTreeMap<&str, Vec<PodName>> = BTreeMap::new();
+    let mut pods_on: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
     for each in removals.iter().flat_map(|plan| &plan.moves) {
-        pods_on.entry(&each.destination).or_default().push(each.pod.name.clone());
+        pods_on.entry(&each.destination).or_default().push(&each.pod);
     }
     let Trial { plan, replaced, further_savings, .. } = trial;
     let mut nodes = plan.nodes.clone();
     for node in &mut nodes {
-        node.pods = pods_on.remove(node.name.as_str())?;
+        node.pods = pods_on.get(node.name.as_str())?.iter().map(|pod| pod.name.clone()).collect();
         node.pods.sort();
     }
+    let with_pods = nodes.iter().filter_map(|node| Some((&*node.instance_type, pods_on.remove(node.name.as_str())?)));
+    let unknown_attach_limits = unknown_attach_limits(with_pods, inputs.catalog, inputs.snapshot.extras());
     let stays = |name: &&String| !gone.contains(name.as_str());
     let staying = inputs.consolidation.removals.iter().filter(stays).cloned().collect();
     Some(Replacement {
         nodes,
         pools: plan.pools.clone(),
+        unknown_attach_limits,
         removals,
         staying,
         replaced_per_hour: *replaced,

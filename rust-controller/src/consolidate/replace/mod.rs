@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BlockReason, Consolidation, Keep, Millionths, NodePlan, Objective, Options, Verdict};
 use crate::model::{Catalog, Resources, in_units};
-use crate::provision::{self, PlannedNode, Pool};
+use crate::provision::{self, PlannedNode, Pool, UnknownAttachLimit};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
 use choice::Choice;
@@ -26,6 +26,8 @@ pub struct Replacement {
     pub nodes: Vec<PlannedNode>,
     /// The kinds of those nodes, by name.
     pub pools: BTreeMap<String, Pool>,
+    /// Types of those nodes that are to attach volumes, and of which nobody knows how many they can.
+    pub unknown_attach_limits: Vec<UnknownAttachLimit>,
     /// Nodes that go then, in this order, each with where its pods move.
     pub removals: Vec<NodePlan>,
     /// Nodes that the removals alone would take, and that stay here, by name.
