@@ -302,6 +302,60 @@ fn free_room_that_costs_nothing_counts_where_some_pod_may_take_it() {
     assert_eq!(bound_of(&(one + &undisturbed(""))), (0.0, 0));
 }
 
+/// Three keep apart, and one of two nodes that cost nothing has room for one: two more are needed for them, and none for what they
+/// request.
+#[test]
+fn what_keeps_pods_apart_is_counted_where_it_has_its_price() {
+    let free = |name: &str, memory: &str| {
+        let labels = "node.kubernetes.io/instance-type: own";
+        let undisturbed = ", annotations: {karpenter.sh/do-not-disrupt: 'true'}";
+        node_with(name, &format!("cpu: 8, memory: {memory}, pods: 20"), labels, undisturbed, "")
+    };
+    let on_each = |number: u32| {
+        let (name, node) = (format!("web-{number}"), format!("n{number}"));
+        large(&node) + &pod(&name, &node, "memory: 6Gi", APART)
+    };
+    let (least, nodes) =
+        bound_of(&((0..3).map(on_each).collect::<String>() + &free("u0", "17Gi") + &free("u1", "1Gi")));
+    assert!(is_near(least, 0.82) && nodes == 0, "{least} for {nodes} nodes");
+}
+
+/// Nobody knows the namespaces that the terms speak of, so that the pods may keep nobody apart.
+#[test]
+fn pods_that_may_keep_apart_count_only_where_their_namespaces_are_known() {
+    let text = PODS.replace("{topologyKey:", "{namespaceSelector: {matchLabels: {env: p}}, topologyKey:");
+    let namespace = |labels: &str| {
+        format!("---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: default, labels: {{{labels}}}}}\n")
+    };
+    for (more, fewest) in [(String::new(), 1), (namespace("env: p"), 4), (namespace("env: q"), 1)] {
+        let (snapshot, options) = (manifests::snapshot(&(text.clone() + &more)), Options::default());
+        let plan = plan(&snapshot, &priced(), &options);
+        let wrong = check_plan(&snapshot, &priced(), &options, &plan);
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        assert_eq!(plan.bound.as_ref().unwrap().certificate.fewest_nodes, fewest, "{more}");
+    }
+}
+
+#[test]
+fn a_node_without_a_price_that_awaits_pods_may_go_only_by_size() {
+    let sized = |name: &str, kind: &str, cpu: u32| {
+        let labels =
+            format!("kubernetes.io/arch: amd64, kubernetes.io/os: linux, node.kubernetes.io/instance-type: {kind}");
+        node_with(name, &format!("cpu: {cpu}, memory: 8Gi, pods: 20"), &labels, "", "")
+    };
+    let pending = |(number, cpu): (usize, &str)| {
+        let pod = pod(&format!("web-{number}"), "", &format!("cpu: {cpu}"), "");
+        pod.replace("nodeName: , ", "").replace("Running", "Pending")
+    };
+    let pods: String = ["1100m", "300m", "1100m", "1100m"].into_iter().enumerate().map(pending).collect();
+    let text = sized("k", "small", 2) + &sized("u0", "own", 2) + &sized("u1", "own", 4) + &pods;
+    let decided = fleet(&text, &priced(), &Options::default());
+    assert_eq!(
+        (decided.objective, decided.removals.as_slice()),
+        (Objective::Size, ["k", "u0"].map(str::to_owned).as_slice())
+    );
+}
+
 #[test]
 fn where_a_price_is_unknown_nodes_count_by_their_size() {
     let unknown = |name: &str| node(name, "node.kubernetes.io/instance-type: own", "");

@@ -452,6 +452,39 @@ fn room_is_kept_for_pods_that_wait_and_fit() {
     complains(&complaints_about_removals(&text, &crowded), "default/a: on zonal: NodePorts");
 }
 
+/// Another pod keeps it off nodes if its namespace has labels that nobody could read.
+#[test]
+fn no_room_is_kept_for_a_pod_that_may_be_kept_away() {
+    let node = |name: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{kubernetes.io/hostname: {name}}}}}\nstatus: {{allocatable: \
+             {{cpu: 8, memory: 8Gi, pods: 9}}}}\n"
+        )
+    };
+    let pods = "
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: u, controller: true}]}
+spec:
+  nodeName: n2
+  containers: [{name: c}]
+  affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [
+    {topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: x}}, namespaceSelector: {matchLabels: {env: p}}}]}}
+status: {phase: Running}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: x, labels: {app: x}}
+spec: {containers: [{name: c}]}
+";
+    let text = [node("n1"), node("n2"), pods.to_owned()].concat();
+    let unread = good_consolidation(&text);
+    assert_eq!((complaints_about_removals(&text, &unread), unread.reserved.len()), (Vec::new(), 0));
+    let read = text + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n";
+    complains(&complaints_about_removals(&read, &unread), "default/x: is left without a place");
+}
+
 /// `p` has an ephemeral volume on `first`, which does not go with it.
 const EPHEMERAL: &str = "
 apiVersion: v1

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mini_karpenter::check::check_plan;
 use mini_karpenter::model::Catalog;
-use mini_karpenter::provision::{Options, Plan, Unplaceable, Verdict, plan, plan_within_budget};
+use mini_karpenter::provision::{Options, Plan, TypeFilter, Unplaceable, Verdict, plan, plan_within_budget};
 use mini_karpenter::{catalog, lower};
 
 const TYPES: &str = "
@@ -84,15 +84,19 @@ fn types() -> Catalog {
 
 /// Plans that the judge has nothing against, with and without time to look for better ones, whatever the order of the pods.
 fn plans(manifest: &str) -> Vec<Plan> {
+    plans_from(&types(), &Options::default(), manifest)
+}
+
+/// The same, from other types.
+fn plans_from(types: &Catalog, options: &Options, manifest: &str) -> Vec<Plan> {
     let mut backwards: Vec<&str> = manifest.split("---\n").collect();
     backwards.reverse();
-    let (types, options) = (types(), Options::default());
-    let hasty = Options { budget: Duration::ZERO, ..Options::default() };
+    let hasty = Options { budget: Duration::ZERO, ..options.clone() };
     let mut plans = Vec::new();
     for text in [manifest, &backwards.join("---\n")] {
         let snapshot = lower::parse_manifest(text).unwrap().into_snapshot();
-        for plan in [plan(&snapshot, &types, &options), plan_within_budget(&snapshot, &types, &hasty)] {
-            let wrong = check_plan(&snapshot, &types, &options, &plan);
+        for plan in [plan(&snapshot, types, options), plan_within_budget(&snapshot, types, &hasty)] {
+            let wrong = check_plan(&snapshot, types, options, &plan);
             assert_eq!(wrong.iter().map(ToString::to_string).collect::<Vec<String>>(), Vec::<String>::new());
             plans.push(plan);
         }
@@ -358,5 +362,80 @@ fn daemon_pods_that_a_spread_counts_leave_a_pod_its_first_zone_and_its_first_hos
     let beside = pod("beside", "b", "7950m", &near(ZONE, "shop"));
     for plan in plans(&(agents.to_owned() + &web + &beside)) {
         assert_eq!(left_out(&plan), ["beside"], "{:#?}", plan.pods);
+    }
+}
+
+/// Of types one of which has the label, whether it may be bought or not: the others come without.
+#[test]
+fn a_label_that_a_type_has_is_given_by_no_pool() {
+    let labelled = catalog::parse("test", &TYPES.replace("name: large,", "name: large, labels: {gpu: a100},")).unwrap();
+    let asking = |name: &str, gpu: &str| pod(name, name, "1", &format!("nodeSelector: {{gpu: {gpu}}},"));
+    let all = asking("a", "a100") + &asking("h", "h100") + &pod("plain", "plain", "1", "");
+    let without_large = Options { exclude_types: TypeFilter::new("large").unwrap(), ..Options::default() };
+    for (options, expected) in [(Options::default(), vec!["h"]), (without_large, vec!["a", "h"])] {
+        for plan in plans_from(&labelled, &options, &all) {
+            assert_eq!(left_out(&plan), expected);
+        }
+    }
+}
+
+/// Required node affinity with these alternatives.
+fn any_of(terms: &[&str]) -> String {
+    let terms: Vec<String> = terms.iter().map(|term| format!("{{matchExpressions: [{term}]}}")).collect();
+    format!(
+        "affinity: {{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{nodeSelectorTerms: [{}]}}}}}},",
+        terms.join(", ")
+    )
+}
+
+/// A node is what one alternative asks for, with its labels and no others.
+#[test]
+fn the_labels_of_one_alternative_come_with_no_other() {
+    let small = "{key: node.kubernetes.io/instance-type, operator: In, values: [small]}";
+    let missing = "{key: node.kubernetes.io/instance-type, operator: In, values: [none]}";
+    let team = "{key: team, operator: In, values: [y]}";
+    let spread_over_teams = |alternatives: &[&str]| pod("e", "e", "1", &(spread("team", "e") + &any_of(alternatives)));
+    for plan in plans(&spread_over_teams(&[small, &format!("{team}, {missing}")])) {
+        assert_eq!(left_out(&plan), ["e"], "no node of a team would be what it asks for");
+    }
+    all_get_nodes(&spread_over_teams(&[small, team]));
+}
+
+/// A node that is there, without a zone.
+fn node(name: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {name}, labels: {{{HOST}: {name}}}}}\nstatus: {{allocatable: {{cpu: 10, memory: \
+         32Gi, pods: 9}}}}\n"
+    )
+}
+
+/// What nobody could read may keep a pod off every node that is there: it waits for one, and the scheduler has refused them.
+#[test]
+fn a_pod_that_may_be_kept_away_waits_beside_a_node_that_looks_free() {
+    let of_namespaces =
+        apart(HOST, "x").replace("labelSelector", "namespaceSelector: {matchLabels: {env: p}}, labelSelector");
+    // The other pod waits for its node, too, or has it.
+    for of_other in ["", "nodeName: n2,"] {
+        let other = pod("other", "other", "1", &(of_namespaces.clone() + of_other));
+        let all = node("n1") + &node("n2") + &other + &pod("x", "x", "9", "");
+        for plan in plans(&all) {
+            assert!(left_out(&plan).contains(&"x"), "{:?}", left_out(&plan));
+        }
+        let namespace = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n";
+        all_get_nodes(&(all + namespace));
+    }
+}
+
+#[test]
+fn a_pod_whose_only_place_others_take_is_told_so() {
+    let all = node("n1") + &pod("a", "a", "9", "priority: 1,") + &pod("b", "b", "9", "") + &pod("c", "c", "11", "");
+    for plan in plans(&all) {
+        let why = |name: &str| match &plan.pods.iter().find(|planned| planned.pod.name.name == name).unwrap().verdict {
+            Verdict::Unplaceable(why) => Some((**why).clone()),
+            _ => None,
+        };
+        assert!(why("a").is_none());
+        assert!(matches!(why("b"), Some(Unplaceable::Outrun(_))), "{:?}", why("b"));
+        assert!(matches!(why("c"), Some(Unplaceable::NoType(_))), "{:?}", why("c"));
     }
 }

@@ -178,6 +178,17 @@ impl<'a> Affinities<'a> {
         by_labels && self.namespaces.is_none()
     }
 
+    fn has_unread(&self, pod: &Pod) -> bool {
+        let own = pod.neighbours.affinity.iter().chain(&pod.neighbours.anti_affinity);
+        own.into_iter().any(|term| self.is_unread(term))
+    }
+
+    /// Whether nobody can tell where the pod may run: that depends on labels of namespaces which could not be read, by a term of
+    /// its own or of a pod that it may meet somewhere.
+    pub(super) fn is_undecided(&self, pod: &Pod, spoken: &Spoken) -> bool {
+        !spoken.undecided.is_empty() || self.has_unread(pod)
+    }
+
     fn finds(&self, term: &AffinityTerm, namespace: &str, labels: &Labels) -> bool {
         finds(term, namespace, labels, self.namespaces)
     }
@@ -227,10 +238,9 @@ impl<'a> Affinities<'a> {
         self.check_kept_away(spoken, id, site)?;
         self.check_near(pod, own, id)?;
         self.check_apart(own, id, site)?;
-        let own = pod.neighbours.affinity.iter().chain(&pod.neighbours.anti_affinity);
         let undecided = spoken.undecided.iter().map(|position| &self.apart[*position]);
         let may_keep_away = |apart: &Apart<'_>| apart.domains[id].is_some_and(|domain| apart.holders.get(domain) > 0);
-        if own.into_iter().any(|term| self.is_unread(term)) || undecided.into_iter().any(may_keep_away) {
+        if self.has_unread(pod) || undecided.into_iter().any(may_keep_away) {
             return Err(Objection::Unread("Namespace"));
         }
         Ok(())

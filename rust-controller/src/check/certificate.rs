@@ -131,7 +131,7 @@ impl Offer {
 }
 
 /// Keys of the labels that nodes of some type have.
-pub(super) fn type_keys<'c>(catalog: &'c Catalog, options: &Options) -> BTreeSet<&'c str> {
+fn type_keys<'c>(catalog: &'c Catalog, options: &Options) -> BTreeSet<&'c str> {
     let mut types: Vec<&NodeType> = options.allowed(catalog).map(|(kind, _)| kind).collect();
     types.dedup_by_key(|kind| &kind.name);
     let of_types = types.into_iter().flat_map(|kind| kind.labels.keys()).map(String::as_str);

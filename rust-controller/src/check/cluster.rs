@@ -1,5 +1,7 @@
 //! A cluster as it is after each step of a plan.
 
+use std::sync::Arc;
+
 use super::affinity::Affinities;
 use super::kinds::{Guest, Kind, Kinds};
 use super::mounts::{ClaimUsers, check_disks, check_limits};
@@ -10,7 +12,7 @@ use super::spread::{EligibleNodes, Spreads};
 use super::storage::Storage;
 use super::topology::{Change, Topology};
 use crate::feasibility::{Rule, placement_admits, placement_refusal};
-use crate::model::HostPort;
+use crate::model::{HostPort, Phase, Pod};
 use crate::snapshot::Snapshot;
 use crate::units::FastMap;
 
@@ -62,6 +64,11 @@ impl<'a> Cluster<'a> {
             affinities.expect(pod, &sites, &mut topology);
         }
         for pod in kinds.examples_of(standing.iter().chain(coming).copied()) {
+            affinities.expect_apart(pod, &sites, &mut topology);
+        }
+        // One that is nowhere may keep others away all the same, where that depends on what nobody could read.
+        let is_nowhere = |pod: &&Arc<Pod>| pod.phase != Phase::Finished && pod.occupied_node().is_none();
+        for pod in snapshot.pods().iter().filter(is_nowhere) {
             affinities.expect_apart(pod, &sites, &mut topology);
         }
         let mut resources = ResourceNames::default();
@@ -131,6 +138,13 @@ impl<'a> Cluster<'a> {
         placement_admits(&kind.example.placement, &site.target())
             && self.room.check(&kind.requests, id, site).is_ok()
             && self.objections(arrival, id).is_empty()
+    }
+
+    /// Whether a rule for the pod looks at what nobody could read. The scheduler, which can, has found no node for such a pod; so
+    /// one that waits need not get a node that is there, though it may.
+    pub(super) fn is_undecided(&self, guest: Guest<'a>) -> bool {
+        let spoken = &self.kinds[guest.kind].counting.affinities;
+        self.affinities.is_undecided(guest.pod, spoken) || self.storage.is_undecided(guest.pod)
     }
 
     /// What each rule has against the pod on the node, as things are.

@@ -279,7 +279,8 @@ impl<'a> Replay<'a> {
             }
             found.extend(self.arrive(Arrival { guest, made_anew: false }, node, Unchecked::None));
         }
-        let left = self.waiting.iter().copied().filter(|guest| !self.arrived.contains(&guest.pod.name)).collect();
+        let is_left = |guest: &Guest<'_>| !self.arrived.contains(&guest.pod.name) && !self.cluster.is_undecided(*guest);
+        let left = self.waiting.iter().copied().filter(is_left).collect();
         found.extend(self.has_room_for(left, false));
         found
     }

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
-use super::certificate::{Held, Offer, keys, type_keys, with_defaults};
+use super::certificate::{Held, Offer, keys};
 use super::daemons::{self, daemon_pods};
+use super::pool_labels::{Alternative, alternatives, type_keys};
 use super::set_apart::SetApart;
 use crate::consolidate::{Consolidation, FleetBound, Objective};
 use crate::feasibility::{Target, placement_admits};
-use crate::model::{Catalog, Labels, Node, Operator, Placement, Pod, Requirement, Resources, Taint, in_units, key};
+use crate::model::{Catalog, Labels, Node, Placement, Pod, Resources, Taint, in_units, key};
 use crate::provision::{Options, default_requirements};
 use crate::snapshot::Snapshot;
 use crate::units::{FastMap, Money};
@@ -167,38 +168,27 @@ type Additions = (Labels, Vec<Taint>);
 fn for_sale(snapshot: &Snapshot, (catalog, options): (&Catalog, &Options), pods: &[&Pod]) -> Vec<Offer> {
     let daemons = daemon_pods(snapshot);
     let watched: BTreeSet<&str> = daemons.iter().flat_map(|daemon| keys(&daemon.placement)).collect();
-    let known = type_keys(catalog, options);
+    let type_keys = type_keys(catalog);
     let defaults = default_requirements(options, snapshot);
     let set_apart = SetApart::of(snapshot);
-    let mut asked: BTreeMap<Additions, Vec<(Labels, Placement)>> = BTreeMap::new();
-    for placement in placements(pods) {
-        let labels = pool_labels(placement, &known);
-        let mut seen = labels.clone();
+    let mut asked: BTreeMap<Additions, Vec<Alternative>> = BTreeMap::new();
+    for alternative in placements(pods).into_iter().flat_map(|each| alternatives(each, &type_keys, &defaults)) {
+        let mut seen = alternative.labels.clone();
         seen.retain(|key, _| watched.contains(key.as_str()));
-        let taints = set_apart.taints_of(&labels);
-        asked.entry((seen, taints)).or_default().push((labels, with_defaults(placement, &defaults)));
+        let taints = set_apart.taints_of(&alternative.labels);
+        asked.entry((seen, taints)).or_default().push(alternative);
     }
     let mut offers = Vec::new();
     for (kind, offering) in options.allowed(catalog).filter(|(_, offering)| offering.price_per_hour.is_some()) {
         let labels = kind.labels_as(offering);
         for ((_, taints), alike) in &asked {
             let target = |template_labels| Target { template_labels, taints, ..Target::new(&labels) };
-            let admitted = alike.iter().find(|(added, asked)| placement_admits(asked, &target(added)));
-            if let Some((added, _)) = admitted {
+            let admitted = alike.iter().find(|each| placement_admits(&each.placement, &target(&each.labels)));
+            if let Some(Alternative { labels: added, .. }) = admitted {
                 let running = daemons::running(&daemons, &target(added), &kind.allocatable);
                 offers.push(Offer::of_type((kind, offering), options, running.iter().map(|at| &daemons[*at])));
             }
         }
     }
     offers
-}
-
-/// Labels that a pool may add beyond doubt, of those that a pod asks for: on keys without a domain that no node type has.
-fn pool_labels(placement: &Placement, known: &BTreeSet<&str>) -> Labels {
-    let in_terms = placement.node_affinity.iter().flatten().flat_map(|term| &term.labels);
-    let asked = in_terms.filter(|asked| asked.operator == Operator::In);
-    let asked = asked.filter_map(|Requirement { key, values, .. }| Some((key, values.first()?)));
-    let all =
-        asked.chain(&placement.node_selector).filter(|(key, _)| !key.contains('/') && !known.contains(key.as_str()));
-    all.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

@@ -1,16 +1,16 @@
 //! Pods that get no node, though there is one for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
-use super::certificate::with_defaults;
 use super::daemons;
 use super::planned_node::LaunchId;
+use super::pool_labels::{Alternative, alternatives, type_keys};
 use super::site::Site;
 use crate::feasibility::{Target, placement_admits};
 use crate::model::{
-    AttachCounts, Catalog, HostPort, Labels, Neighbours, NodeType, Offering, Operator, Placement, Pod, Requirement,
-    Resources, key,
+    AttachCounts, Catalog, HostPort, Labels, Neighbours, NodeType, Offering, Placement, Pod, Resources, key,
 };
 use crate::provision::{Options, default_requirements};
 use crate::snapshot::Snapshot;
@@ -35,8 +35,8 @@ pub(super) struct Probe {
 #[derive(Debug)]
 pub(super) struct LeftOut<'a> {
     pub(super) pod: &'a Pod,
-    /// What it asks of a new node, with what is asked for it where it says nothing of that.
-    placement: Placement,
+    /// What it asks of a new node.
+    alternatives: Rc<[Alternative]>,
     pub(super) probes: Vec<Probe>,
 }
 
@@ -64,9 +64,10 @@ impl LeftOut<'_> {
     /// Whether the labels of a planned node are what the pod asks for, be it by default; those that a `NodePool` adds for the
     /// sake of others are not.
     pub(super) fn asks_for(&self, site: &Site<'_>, pool_labels: &Labels) -> bool {
-        let own = asked_labels(&self.pod.placement);
-        pool_labels.iter().all(|(key, value)| own.get(key) == Some(value))
-            && placement_admits(&self.placement, &site.target())
+        self.alternatives.iter().any(|Alternative { placement, labels }| {
+            pool_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+                && placement_admits(placement, &site.target())
+        })
     }
 }
 
@@ -88,7 +89,11 @@ pub(super) fn left_out<'a>(
         options.allowed(catalog).map(|(kind, offering)| Ware::of(kind, offering, options)).collect();
     let mut known: BTreeSet<Traits<'_>> = BTreeSet::new();
     let asked: Vec<&Pod> = pods.filter(|pod| known.insert(traits(pod))).take(MOST_ASKED).collect();
-    let found = probes(&asked, daemons, &defaults, &wares);
+    let type_keys = type_keys(catalog);
+    let placements: BTreeSet<&Placement> = asked.iter().map(|pod| &pod.placement).collect();
+    let of_placement = |placement| (placement, alternatives(placement, &type_keys, &defaults).into());
+    let asking: Asking<'_> = placements.into_iter().map(of_placement).collect();
+    let found = probes(&asked, &asking, daemons, &wares);
     let mut probes_before = 0;
     let of_pod = |pod: &'a Pod| {
         let mut probes = found[&(&pod.placement, &pod.requests)].clone();
@@ -97,7 +102,7 @@ pub(super) fn left_out<'a>(
             probe.launch = LaunchId::MAX - probes_before;
             probes_before += 1;
         }
-        LeftOut { pod, placement: with_defaults(&pod.placement, &defaults), probes }
+        LeftOut { pod, alternatives: Rc::clone(&asking[&pod.placement]), probes }
     };
     asked.into_iter().map(of_pod).collect()
 }
@@ -107,6 +112,9 @@ fn traits(pod: &Pod) -> Traits<'_> {
     let by_name = (!volumes.is_empty()).then_some(name.name.as_str());
     (&name.namespace, labels, requests, placement, neighbours, host_ports, by_name)
 }
+
+/// What placements ask of a new node.
+type Asking<'a> = BTreeMap<&'a Placement, Rc<[Alternative]>>;
 
 /// A node type in one of its offerings.
 struct Ware<'a> {
@@ -122,14 +130,15 @@ impl<'a> Ware<'a> {
     }
 }
 
-/// For each placement and what is requested with it, in each zone, of each capacity type, and of those that can attach as many
-/// volumes, the first node that it asks for and that has room for it beside its daemon pods.
+/// For each placement and what is requested with it, in each zone, of each capacity type, of those that can attach as many
+/// volumes, and with each set of labels that a pool may add, the first node that it asks for and that has room for it beside its
+/// daemon pods.
 ///
 /// What a placement asks for is found once, since pods of one placement may differ by the thousand in what they request.
 fn probes<'a>(
     pods: &[&'a Pod],
+    asking: &Asking<'_>,
     daemons: &[Pod],
-    defaults: &[Requirement],
     wares: &[Ware<'_>],
 ) -> BTreeMap<(&'a Placement, &'a Resources), Vec<Probe>> {
     let mut by_placement: BTreeMap<&Placement, BTreeSet<&Resources>> = BTreeMap::new();
@@ -138,7 +147,9 @@ fn probes<'a>(
     }
     let of_placement = |(placement, all_requests): (&'a Placement, BTreeSet<&'a Resources>)| {
         let large_enough = |ware: &&Ware<'_>| all_requests.iter().any(|requests| fits(requests, &ware.allocatable));
-        let suiting = suiting(placement, daemons, defaults, wares.iter().filter(large_enough));
+        let wares: Vec<&Ware<'_>> = wares.iter().filter(large_enough).collect();
+        let suiting: Vec<Suiting<'_>> =
+            asking[placement].iter().flat_map(|alternative| suiting(alternative, daemons, &wares)).collect();
         let found: Vec<Vec<Probe>> = all_requests.iter().map(|requests| first_fitting(requests, &suiting)).collect();
         all_requests.into_iter().map(move |requests| (placement, requests)).zip(found)
     };
@@ -149,7 +160,7 @@ fn probes<'a>(
 struct Suiting<'w> {
     ware: &'w Ware<'w>,
     /// Labels that its pool adds.
-    template_labels: Arc<Labels>,
+    template_labels: &'w Labels,
     /// Positions of its daemon pods.
     daemons: Vec<usize>,
     /// What these leave.
@@ -157,28 +168,21 @@ struct Suiting<'w> {
 }
 
 fn suiting<'w>(
-    placement: &Placement,
+    Alternative { placement, labels: template_labels }: &'w Alternative,
     daemons: &[Pod],
-    defaults: &[Requirement],
-    wares: impl Iterator<Item = &'w Ware<'w>>,
+    wares: &[&'w Ware<'w>],
 ) -> Vec<Suiting<'w>> {
-    let asked = Arc::new(asked_labels(placement));
-    let placement = with_defaults(placement, defaults);
-    let suiting = |ware: &'w Ware<'w>| {
+    let suiting = |ware: &&'w Ware<'w>| {
         let Ware { kind, labels, allocatable, .. } = ware;
-        let mut template_labels = Arc::clone(&asked);
-        if asked.keys().any(|key| labels.contains_key(key)) {
-            Arc::make_mut(&mut template_labels).retain(|key, _| !labels.contains_key(key));
-        }
-        let target = Target { template_labels: &template_labels, ..Target::new(labels) };
-        if !placement_admits(&placement, &target) {
+        let target = Target { template_labels, ..Target::new(labels) };
+        if !placement_admits(placement, &target) {
             return None;
         }
         let there = daemons::running(daemons, &target, &kind.allocatable);
         let taken = Resources::sum(there.iter().map(|position| &daemons[*position].requests));
         Some(Suiting { ware, daemons: there, room: allocatable.less(&taken), template_labels })
     };
-    wares.filter_map(suiting).collect()
+    wares.iter().filter_map(suiting).collect()
 }
 
 fn fits(requests: &Resources, room: &Resources) -> bool {
@@ -186,10 +190,11 @@ fn fits(requests: &Resources, room: &Resources) -> bool {
 }
 
 fn first_fitting(requests: &Resources, suiting: &[Suiting<'_>]) -> Vec<Probe> {
-    let mut found: BTreeMap<(&str, &str, &AttachCounts), Probe> = BTreeMap::new();
+    let mut found: BTreeMap<(&Labels, &str, &str, &AttachCounts), Probe> = BTreeMap::new();
     for suiting in suiting.iter().filter(|suiting| fits(requests, &suiting.room)) {
         let Offering { zone, capacity_type, .. } = suiting.ware.offering;
-        found.entry((zone, capacity_type, &*suiting.ware.kind.attach_limits)).or_insert_with(|| suiting.probe());
+        let alike = (suiting.template_labels, zone.as_str(), capacity_type.as_str(), &*suiting.ware.kind.attach_limits);
+        found.entry(alike).or_insert_with(|| suiting.probe());
     }
     found.into_values().collect()
 }
@@ -198,19 +203,9 @@ impl Suiting<'_> {
     fn probe(&self) -> Probe {
         let Ware { kind, offering, labels, allocatable } = self.ware;
         let mut labels = labels.clone();
-        labels.extend(Labels::clone(&self.template_labels));
+        labels.extend(self.template_labels.clone());
         let name = format!("a new {} in {}", kind.name, offering.zone);
         let (allocatable, daemons) = (allocatable.clone(), self.daemons.clone());
         Probe { name, labels, allocatable, attach_limits: Arc::clone(&kind.attach_limits), daemons, launch: 0 }
     }
-}
-
-/// Labels that a `NodePool` may add beyond doubt, of those that a pod asks for: on keys without a domain, with the first value
-/// that will do.
-fn asked_labels(Placement { node_selector, node_affinity, .. }: &Placement) -> Labels {
-    let in_terms = node_affinity.iter().flatten().flat_map(|term| &term.labels);
-    let asked = in_terms.filter(|asked| asked.operator == Operator::In);
-    let asked = asked.filter_map(|Requirement { key, values, .. }| Some((key, values.first()?)));
-    let all = asked.chain(node_selector).filter(|(key, _)| !key.contains('/'));
-    all.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

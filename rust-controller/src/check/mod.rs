@@ -21,6 +21,7 @@ mod mounts;
 mod objection;
 mod plan;
 mod planned_node;
+mod pool_labels;
 mod replacement;
 mod room;
 mod roster;

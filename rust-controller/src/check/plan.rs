@@ -236,12 +236,12 @@ impl<'a> Replay<'a> {
         self.planned_nodes_are_there = true;
     }
 
-    /// Existing nodes that take one of the pods that get no node.
+    /// Existing nodes that take one of the pods that get no node, beyond doubt.
     fn takers(&self) -> BTreeSet<(usize, SiteId)> {
         let is_usable = |site: &Site<'_>| !self.going.contains(site.name) && !self.unknown.contains(site.name);
         let usable = self.cluster.there().filter(|(_, site)| is_usable(site)).map(|(id, _)| id);
         let usable: Vec<SiteId> = usable.collect();
-        let left_out = self.left_out.iter().enumerate();
+        let left_out = self.left_out.iter().enumerate().filter(|(_, (_, guest))| !self.cluster.is_undecided(*guest));
         let takes = |guest: &Guest<'a>, id: SiteId| self.cluster.takes(Arrival { guest: *guest, made_anew: false }, id);
         let of_pod = |(number, (_, guest)): (usize, &(&LeftOut<'_>, Guest<'a>))| {
             let taking: Vec<SiteId> = usable.iter().copied().filter(|id| takes(guest, *id)).collect();

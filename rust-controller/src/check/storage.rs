@@ -103,6 +103,13 @@ impl<'a> Storage<'a> {
         Ok(claim)
     }
 
+    /// Whether nobody can tell where the claims of a pod may be used: not all that says so could be read.
+    pub(super) fn is_undecided(&self, pod: &Pod) -> bool {
+        let Extras { claims, volumes, storage_classes, attach_limits, .. } = self.extras;
+        let all_read = claims.is_some() && volumes.is_some() && storage_classes.is_some() && attach_limits.is_some();
+        !all_read && pod.volumes.iter().any(|volume| matches!(volume, PodVolume::Claim { .. }))
+    }
+
     fn exists(&self, claim: &ObjectName) -> bool {
         self.extras.claims.as_ref().is_some_and(|claims| claims.contains_key(claim))
     }

@@ -163,6 +163,8 @@ pub fn consolidate_after(before: &Before, snapshot: &Snapshot, catalog: &Catalog
     for plan in &mut plans {
         before.hold(plan, options);
     }
+    // Whoever awaits pods now may still go if these find other places.
+    let objective = Objective::among(&plans);
     let mut simulation = Simulation::of(snapshot);
     let on_existing = place_pending_on_existing(snapshot, &mut simulation);
     let mut awaited = Awaited::of(&on_existing, &simulation, &mut plans);
@@ -170,7 +172,6 @@ pub fn consolidate_after(before: &Before, snapshot: &Snapshot, catalog: &Catalog
     let requested_of = |node: &str| Resources::sum(pods_on(node).iter().map(|pod| &pod.requests));
     let mut fleet = Fleet::of(simulation, &plans, snapshot);
     awaited.displaced = displaced::keep_room(&mut fleet, &mut plans);
-    let objective = Objective::among(&plans);
     // Nowhere weighs nothing.
     let weights = plans.iter().map(|plan| objective.weight(plan)).chain([0]).collect();
     let mut removing = Removing { fleet, plans, weights, steps: Vec::new(), awaited };

@@ -128,7 +128,10 @@ fn fit_row(fit: &Fit, currency: &str) -> [String; 5] {
 
 fn refused_types(unplaceable: &Unplaceable) -> String {
     match unplaceable {
-        Unplaceable::NoType(miss) | Unplaceable::Hindered(miss) | Unplaceable::Crowded(miss) => {
+        Unplaceable::NoType(miss)
+        | Unplaceable::Hindered(miss)
+        | Unplaceable::Outrun(miss)
+        | Unplaceable::Crowded(miss) => {
             let nearest = format!("The nearest is {} in {}: {}\n", miss.instance_type, miss.zone, miss.refusal);
             format!("\nNODE TYPES\n{nearest}Of all node types, none fits{}\n", counts(&miss.refused_types))
         }

@@ -363,6 +363,7 @@ pub(super) fn types_of<'v>(verdict: &'v Verdict, alone: Option<&'v Choice>) -> B
         Verdict::Unplaceable(unplaceable) => match &**unplaceable {
             Unplaceable::NoType(NearestMiss { instance_type, .. })
             | Unplaceable::Hindered(NearestMiss { instance_type, .. })
+            | Unplaceable::Outrun(NearestMiss { instance_type, .. })
             | Unplaceable::Crowded(NearestMiss { instance_type, .. }) => BTreeSet::from([instance_type.as_str()]),
             Unplaceable::Shape { .. } | Unplaceable::NoTypes | Unplaceable::Devices => BTreeSet::new(),
         },
@@ -386,6 +387,10 @@ pub(super) fn reason(verdict: &Verdict) -> String {
                     refusal.rule()
                 )
             }
+            Unplaceable::Outrun(NearestMiss { instance_type, refusal, .. }) => format!(
+                "other pods that wait take the existing nodes that would do, and no node type does; the nearest, \
+                 {instance_type}: {refusal}"
+            ),
             Unplaceable::Crowded(NearestMiss { instance_type, refusal, .. }) => format!(
                 "no node has room for it beside the pods whose host it must share; of new ones, the nearest type, \
                  {instance_type}: {refusal}"
@@ -404,6 +409,7 @@ fn nearest_miss(verdict: &Verdict) -> Option<NearestMissEntry<'_>> {
     match &**unplaceable {
         Unplaceable::NoType(NearestMiss { instance_type, zone, refusal, refused_types })
         | Unplaceable::Hindered(NearestMiss { instance_type, zone, refusal, refused_types })
+        | Unplaceable::Outrun(NearestMiss { instance_type, zone, refusal, refused_types })
         | Unplaceable::Crowded(NearestMiss { instance_type, zone, refusal, refused_types }) => Some(NearestMissEntry {
             instance_type,
             zone: Some(zone),

@@ -195,9 +195,14 @@ impl Classes {
         AffinityTerm { topology_key: topology_key.to_owned(), selector, namespaces, namespace_selector }
     }
 
+    /// Whether a term speaks of namespaces whose labels nobody could read.
+    pub(super) fn is_unread(&self, who: &Who) -> bool {
+        self.unread_namespaces[who.namespaces]
+    }
+
     /// Whether a term of the class, or one that could keep it away, speaks of namespaces whose labels nobody could read.
     pub(super) fn has_unread_namespaces(&self, id: ClassId) -> bool {
-        let unread = |who: &Who| self.unread_namespaces[who.namespaces];
+        let unread = |who: &Who| self.is_unread(who);
         let class = self.class(id);
         let affinity = class.rules.affinity.iter().flat_map(|(group, _)| &self.affinity[*group].terms);
         let anti = class.rules.anti_affinity.iter().chain(&self.seen_by[class.seen_by].kept_away);

@@ -97,6 +97,13 @@ impl Simulation {
         asked.rules.anti_affinity.iter().copied().filter(is_meant)
     }
 
+    /// Whether it is known whom an anti-affinity term finds, and not only feared: labels of namespaces that it asks for could be
+    /// read.
+    #[must_use]
+    pub fn is_known(&self, anti_affinity_term: usize) -> bool {
+        !self.classes.is_unread(&self.classes.anti_affinity[anti_affinity_term].who)
+    }
+
     /// What is left of each resource on a node, and of slots for volumes, by number.
     #[must_use]
     pub fn room(&self, node: NodeId) -> &[i64] {

@@ -33,9 +33,7 @@ impl<'p> Apart<'p> {
         for class in held.keys() {
             let on_hosts = simulation.seats(*class).into_iter().map(|(seat, _)| seat);
             let in_zones = all_are_new.then(|| simulation.apart_by(*class, key::ZONE).map(Seat::Apart));
-            // Pods that spread over hosts may share one where no other host counts.
-            let seats = on_hosts.filter(|seat| !matches!(seat, Seat::Spread(_))).chain(in_zones.into_iter().flatten());
-            for seat in seats {
+            for seat in on_hosts.chain(in_zones.into_iter().flatten()).filter(|seat| is_certain(seat, simulation)) {
                 groups.entry(seat).or_default().push(*class);
             }
         }
@@ -54,6 +52,16 @@ impl<'p> Apart<'p> {
         let like = held.values().flatten().map(|waiting| &waiting.pod.name).min()?;
         let nodes = held.values().map(|pods| pods.len() as u64).sum();
         Some(Self { held, nodes, like })
+    }
+}
+
+/// Whether pods that take such a seat need a host each. Those that spread over hosts may share one where no other host counts;
+/// and where nobody could read which namespaces a term speaks of, it may keep nobody apart.
+fn is_certain(seat: &Seat, simulation: &Simulation) -> bool {
+    match seat {
+        Seat::Apart(term) => simulation.is_known(*term),
+        Seat::Spread(_) => false,
+        Seat::Port(_) => true,
     }
 }
 

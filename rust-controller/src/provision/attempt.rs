@@ -51,8 +51,15 @@ pub(super) struct Attempt<'a> {
     /// Positions of the pods that are left out and that only other pods that wait keep from their place, in the order of
     /// urgency.
     hindered: Vec<usize>,
-    /// Classes of those that a new node would take, and whether an existing one would, too.
-    on_new: BTreeMap<ClassId, bool>,
+    /// Which nodes would take those that are left out, if no other pod waited.
+    places: BTreeMap<ClassId, Places>,
+}
+
+/// Which nodes would take a pod.
+#[derive(Clone, Copy)]
+struct Places {
+    on_existing: bool,
+    on_new: bool,
 }
 
 /// How bad a plan is: the priorities of those that it leaves out, the highest first; then how many nodes have a price that
@@ -155,7 +162,7 @@ impl<'a> Attempts<'a, '_> {
             on_existing: with_fitting,
             simulation: with_all,
             hindered: Vec::new(),
-            on_new: BTreeMap::new(),
+            places: BTreeMap::new(),
         };
         attempt.hindered = self.hindered(&mut attempt, simulation);
         attempt
@@ -186,7 +193,7 @@ impl<'a> Attempts<'a, '_> {
     /// Positions of the pods that are left out and that only other pods that wait keep from their place, in the order of
     /// urgency. The simulation is that without any of them.
     fn hindered(&self, attempt: &mut Attempt<'a>, simulation: &Simulation) -> Vec<usize> {
-        let Attempt { fitting, rest, packed, on_new, .. } = attempt;
+        let Attempt { fitting, rest, packed, places, .. } = attempt;
         if packed.left_out.is_empty() {
             return Vec::new();
         }
@@ -196,18 +203,13 @@ impl<'a> Attempts<'a, '_> {
         };
         let classes: BTreeSet<ClassId> =
             fitting.iter().map(|(waiting, _)| waiting).chain(&*rest).map(|waiting| waiting.class).collect();
-        let mut of_class: BTreeMap<ClassId, bool> = BTreeMap::new();
         let mut hindered = Vec::new();
         for waiting in packed.left_out.iter().map(|pod| &rest[*pod]) {
-            let is_hindered = *of_class.entry(waiting.class).or_insert_with(|| {
-                let may_be_on_existing = may_be_on_existing(waiting.class);
-                let may_be_on_new = self.may_be_on_new(waiting, &classes, simulation);
-                if may_be_on_new {
-                    on_new.insert(waiting.class, may_be_on_existing);
-                }
-                may_be_on_new || may_be_on_existing
+            let Places { on_existing, on_new } = places.entry(waiting.class).or_insert_with(|| Places {
+                on_existing: may_be_on_existing(waiting.class),
+                on_new: self.may_be_on_new(waiting, &classes, simulation),
             });
-            if is_hindered {
+            if *on_existing || *on_new {
                 hindered.push(waiting.position);
             }
         }
@@ -263,10 +265,14 @@ impl<'a> Attempt<'a> {
         let mut of_class = self.packed.singles.why(left_out.iter().map(|pod| self.rest[*pod].class), &self.simulation);
         for (class, why) in &mut of_class {
             if let Unplaceable::NoType(miss) = &**why
-                && let Some(on_existing) = self.on_new.get(class)
+                && let Some(Places { on_existing, on_new }) = self.places.get(class)
             {
-                let is_crowded = !on_existing && self.is_crowded(*class);
-                let of_others = if is_crowded { Unplaceable::Crowded } else { Unplaceable::Hindered };
+                let of_others = match (on_existing, on_new) {
+                    (false, false) => continue,
+                    (true, false) => Unplaceable::Outrun,
+                    (false, true) if self.is_crowded(*class) => Unplaceable::Crowded,
+                    (_, true) => Unplaceable::Hindered,
+                };
                 *why = Arc::new(of_others(miss.clone()));
             }
         }

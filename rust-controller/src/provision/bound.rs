@@ -262,9 +262,10 @@ impl Counted {
 }
 
 fn certificate(rows: Vec<Row>, prices: &[f64], simulation: &Simulation) -> Certificate {
-    let counts_nodes = |row: &Row| matches!(row.what, Counted::Nodes { .. });
+    // Whatever keeps pods apart is said only where it has a price; that one node is needed follows from what is requested.
+    let is_requested = |row: &Row| matches!(row.what, Counted::Resource(_));
     let mut certificate =
-        Certificate { fewest_nodes: u64::from(rows.iter().any(counts_nodes)), ..Certificate::default() };
+        Certificate { fewest_nodes: u64::from(rows.iter().any(is_requested)), ..Certificate::default() };
     let name = |resource: usize| simulation.resources()[resource].clone();
     for (row, price) in rows.into_iter().zip(prices.iter().copied()).filter(|(_, price)| *price > 0.0) {
         match row.what {

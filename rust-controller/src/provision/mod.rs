@@ -146,6 +146,9 @@ pub enum Unplaceable {
     NoType(NearestMiss),
     /// Some node type would do, were it not for other pods that wait: what refuses on the one that comes nearest.
     Hindered(NearestMiss),
+    /// No node type would do; an existing node would, and other pods that wait take it: what refuses on the new node that comes
+    /// nearest.
+    Outrun(NearestMiss),
     /// No node with the pods whose host it must share has room for it; what refuses on the new node that comes nearest.
     Crowded(NearestMiss),
     /// The options leave no node type at all.
