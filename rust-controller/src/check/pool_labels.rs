@@ -14,7 +14,7 @@ pub(super) struct Alternative {
     pub(super) labels: Labels,
 }
 
-/// All alternatives of a placement. A pool gives none of these keys: types of the catalog have labels on them, and a node
+/// All alternatives of a placement. No pool gives a label on one of the `type_keys`: types of the catalog have it, and a node
 /// then has that of its type, or none.
 pub(super) fn alternatives(
     placement: &Placement,
