@@ -3,12 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails, fails the test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mini_karpenter::check::check_plan;
-use mini_karpenter::model::{Catalog, Resources};
-use mini_karpenter::provision::{Options, Plan, TypeFilter, UNSUITED_TYPES, Verdict, plan, plan_within_budget};
+use mini_karpenter::model::{Catalog, Resources, key};
+use mini_karpenter::provision::{Options, Plan, Pool, TypeFilter, UNSUITED_TYPES, Verdict, plan, plan_within_budget};
 use mini_karpenter::snapshot::Snapshot;
 use mini_karpenter::units::Cpu;
 use mini_karpenter::{catalog, lower};
@@ -232,4 +232,143 @@ fn types_that_share_or_throttle_their_cpu_are_left_out_and_no_others() {
             assert_eq!(allowed(name), kept.contains(&name), "{name}");
         }
     }
+}
+
+/// A small type for few pods and a large one for many, of different architectures.
+const TWO_ARCHITECTURES: &str = "
+version: 1
+nodeClassRef: {group: g.example.com, kind: Class, name: default}
+types:
+- {name: small, arch: amd64, allocatable: {cpu: 2, memory: 4Gi, pods: 3}, zones: [a, b], pricePerHour: {on-demand: 0.1}}
+- {name: large, arch: arm64, allocatable: {cpu: 10, memory: 20Gi, pods: 30}, zones: [a, b], pricePerHour: {on-demand: 0.4}}
+";
+
+/// The same, of different capacity types.
+const TWO_CAPACITY_TYPES: &str = "
+version: 1
+nodeClassRef: {group: g.example.com, kind: Class, name: default}
+types:
+- {name: small, arch: amd64, allocatable: {cpu: 2, memory: 4Gi, pods: 3}, zones: [a, b], pricePerHour: {on-demand: 0.1}}
+- {name: large, arch: amd64, allocatable: {cpu: 10, memory: 20Gi, pods: 30}, zones: [a, b], pricePerHour: {spot: 0.4}}
+";
+
+fn all_of(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// What each pool of a plan may have under a label, sorted.
+fn all_choices(plan: &Plan, key: &str) -> Vec<String> {
+    let values = |pool: &Pool| {
+        let on_key = pool.requirements.iter().filter(|requirement| requirement.key == key);
+        on_key.flat_map(|requirement| requirement.values.clone()).collect::<Vec<String>>().join(" or ")
+    };
+    let mut all: Vec<String> = plan.pools.values().map(values).collect();
+    all.sort();
+    all
+}
+
+const WEB: &str = "cpu: 700m, memory: 1500Mi";
+
+#[test]
+fn one_pool_makes_all_architectures_where_no_pod_asks_for_one() {
+    let catalog = catalog::parse("test", TWO_ARCHITECTURES).unwrap();
+    let both = Options { arch: all_of(&["amd64", "arm64"]), ..Options::default() };
+    let web = deployment("web", 15, WEB, "");
+    let (_, plan) = planned(&web, &catalog, &both);
+    assert_eq!(by_type(&plan), BTreeMap::from([("large", 1), ("small", 1)]));
+    assert_eq!(all_choices(&plan, key::ARCH), ["amd64 or arm64"]);
+    let name = plan.pools.keys().next().unwrap();
+
+    // It is called so whatever is planned.
+    let (_, few) = planned(&deployment("web", 2, WEB, ""), &catalog, &both);
+    assert_eq!(by_type(&few), BTreeMap::from([("small", 1)]));
+    assert_eq!(few.pools.keys().collect::<Vec<_>>(), [name]);
+    let asks = deployment("asks", 2, WEB, "nodeSelector: {beta.kubernetes.io/arch: amd64},");
+    let (_, mixed) = planned(&(web.clone() + &asks), &catalog, &both);
+    assert_eq!(all_choices(&mixed, key::ARCH), ["amd64", "arm64"]);
+
+    // Who asks for none runs on amd64 alone.
+    let asks = deployment("asks", 13, WEB, "nodeSelector: {kubernetes.io/arch: arm64},");
+    let (_, apart) = planned(&(web + &asks), &catalog, &Options::default());
+    assert_eq!(all_choices(&apart, key::ARCH), ["amd64", "arm64"]);
+}
+
+#[test]
+fn one_pool_makes_all_capacity_types_where_no_pod_takes_one_alone() {
+    let catalog = catalog::parse("test", TWO_CAPACITY_TYPES).unwrap();
+    let both = Options { capacity_types: all_of(&["on-demand", "spot"]), ..Options::default() };
+    let web = deployment("web", 15, WEB, "");
+    let (_, plan) = planned(&web, &catalog, &both);
+    assert_eq!(by_type(&plan), BTreeMap::from([("large", 1), ("small", 1)]));
+    assert_eq!(all_choices(&plan, key::CAPACITY_TYPE), ["on-demand or spot"]);
+    let (_, few) = planned(&deployment("web", 2, WEB, ""), &catalog, &both);
+    assert_eq!(few.pools.keys().collect::<Vec<_>>(), plan.pools.keys().collect::<Vec<_>>());
+
+    let selects = "nodeSelector: {karpenter.sh/capacity-type: on-demand},";
+    let term = "matchExpressions: [{key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}]";
+    let prefers = format!(
+        "affinity: {{nodeAffinity: {{preferredDuringSchedulingIgnoredDuringExecution: [{{weight: 1, preference: {{{term}}}}}]}}}},"
+    );
+    let takes_both = prefers.replace("[on-demand]", "[on-demand, spot]");
+    let node = "---\napiVersion: v1\nkind: Node\nmetadata: {name: n, labels: {kubernetes.io/arch: amd64, kubernetes.io/os: linux}}\n\
+                status: {allocatable: {cpu: 10m, memory: 1Mi, pods: 20}}\n";
+    let runs = |owner: &str| {
+        format!(
+            "{node}---\napiVersion: v1\nkind: Pod\nmetadata: {{name: runs, ownerReferences: [{{apiVersion: apps/v1, kind: {owner}, \
+             name: o, uid: u, controller: true}}]}}\nspec: {{nodeName: n, {selects} containers: [{{name: c}}]}}\nstatus: {{phase: Running}}\n"
+        )
+    };
+    let asks = |spec: &str| deployment("asks", 1, "cpu: 1m, memory: 1Mi", spec);
+    for (more, together) in [
+        (asks(selects), false),
+        (asks(&prefers), false),
+        (runs("ReplicaSet"), false),
+        (asks(&takes_both), true),
+        (runs("DaemonSet"), true),
+    ] {
+        let (_, plan) = planned(&(more.clone() + &web), &catalog, &both);
+        let expected: &[&str] = if together { &["on-demand or spot"] } else { &["on-demand", "spot"] };
+        assert_eq!(all_choices(&plan, key::CAPACITY_TYPE), expected, "{more}");
+    }
+}
+
+#[test]
+fn the_judge_notices_pools_that_leave_too_much_to_choose() {
+    let asks = deployment("asks", 1, WEB, "nodeSelector: {karpenter.sh/capacity-type: on-demand},");
+    let catalog = catalog::parse("test", TWO_CAPACITY_TYPES).unwrap();
+    let text = deployment("web", 13, WEB, "") + &asks;
+    let complaints = |capacity_types: &[&str], spoiled: &str, value: &str| {
+        let options = Options { capacity_types: all_of(capacity_types), ..Options::default() };
+        let (snapshot, mut plan) = planned(&text, &catalog, &options);
+        for requirement in plan.pools.values_mut().flat_map(|pool| &mut pool.requirements) {
+            if requirement.key == spoiled && !requirement.values.iter().any(|known| known == value) {
+                requirement.values.push(value.to_owned());
+            }
+        }
+        check_plan(&snapshot, &catalog, &options, &plan).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let both = ["on-demand", "spot"];
+    let wrong = complaints(&both, key::CAPACITY_TYPE, "spot");
+    assert!(wrong.contains("does not take them alike"), "{wrong}");
+    let wrong = complaints(&both[..1], key::CAPACITY_TYPE, "spot");
+    assert!(wrong.contains("makes nodes of any of [\"on-demand\", \"spot\"]"), "{wrong}");
+    let wrong = complaints(&both, key::ARCH, "arm64");
+    assert!(wrong.contains("would give pods that ask for no architecture any of"), "{wrong}");
+}
+
+#[test]
+fn a_pool_allows_for_pods_that_may_come_from_another() {
+    let catalog = catalog::parse("test", TWO_CAPACITY_TYPES).unwrap();
+    let both = Options { capacity_types: all_of(&["on-demand", "spot"]), ..Options::default() };
+    let asks = deployment("asks", 2, WEB, "nodeSelector: {karpenter.sh/capacity-type: on-demand},");
+    let (_, plan) = planned(&(deployment("web", 13, WEB, "") + &asks), &catalog, &both);
+    assert_eq!(by_type(&plan), BTreeMap::from([("large", 1), ("small", 1)]));
+    // Half as much again as is planned, in each: anybody may come to the node of those that ask.
+    assert_eq!(plan.pools.values().map(|pool| pool.most_cores).collect::<Vec<_>>(), [18, 18]);
+
+    // Those that ask for different labels never come to each other's.
+    let red = deployment("red", 2, WEB, "nodeSelector: {team: red},");
+    let blue = deployment("blue", 2, WEB, "nodeSelector: {team: blue},");
+    let (_, plan) = planned(&(red + &blue), &catalog, &both);
+    assert_eq!(plan.pools.values().map(|pool| pool.most_cores).collect::<Vec<_>>(), [3, 3]);
 }

@@ -9,6 +9,7 @@
 mod affinity;
 mod budgets;
 mod certificate;
+mod choices;
 mod cluster;
 mod consolidation;
 mod daemons;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::certificate::certificate;
+use super::choices::choices;
 use super::cluster::{Arrival, Cluster};
 use super::daemons::daemon_pods;
 use super::kinds::{Guest, Kinds};
@@ -33,6 +34,7 @@ pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, pla
     found.extend(lists(plan));
     found.extend(names(snapshot, plan));
     found.extend(certificate(snapshot, catalog, options, plan, &daemons));
+    found.extend(choices(snapshot, options, plan.pools.values()));
     found.extend(unfounded(snapshot, plan.pools.values()));
     found.extend(zones(snapshot, catalog, options, plan, &launches));
     let obtainable = launches.obtainable(&plan.nodes, &mut found);

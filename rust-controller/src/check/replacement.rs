@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Violation;
+use super::choices::choices;
 use super::consolidation::Replay;
 use super::daemons::daemon_pods;
 use super::kinds::{Guest, Kinds};
@@ -26,6 +27,7 @@ pub fn check_replacement(
     let daemons = daemon_pods(snapshot);
     let mut launches = Launches::new(catalog, provisioning, &replacement.pools, &daemons);
     let mut found = names(snapshot, replacement);
+    found.extend(choices(snapshot, provisioning, replacement.pools.values()));
     found.extend(unfounded(snapshot, replacement.pools.values()));
     found.extend(lists(replacement));
     found.extend(savings(snapshot, catalog, options, (consolidation, replacement)));

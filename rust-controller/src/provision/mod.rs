@@ -14,6 +14,7 @@ mod attempt;
 mod bins;
 mod bound;
 mod bundles;
+mod choices;
 mod daemons;
 mod demands;
 mod effort;
@@ -326,8 +327,7 @@ fn written(best: Attempt<'_>, (snapshot, catalog, options): (&Snapshot, &Catalog
     let unmet =
         preferences::on_planned(snapshot, &fitting, &rest, &mut packed, (launches, (options, effort)), &mut simulation);
     let fewest_hosts = packed.bound.as_ref().map_or(1, |bound| bound.certificate.fewest_hosts());
-    let (pools, pool_of) =
-        pool::pools(&packed.bins, &packed.unbeaten, fewest_hosts, (snapshot, catalog, options.pool_prefix));
+    let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, fewest_hosts, (snapshot, catalog, options));
     let nodes = nodes(&packed.bins, pool_of, &rest, launches);
     let pods_of = |bin: &Bin<'_>| bin.pods.iter().map(|pod| &**rest[*pod].pod).collect();
     let with_pods = nodes.iter().zip(&packed.bins).map(|(node, bin)| (node.instance_type.as_str(), pods_of(bin)));

@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Options;
 use super::bins::Bin;
+use super::choices::Choices;
 use super::launch::Launch;
 use crate::model::{Catalog, Labels, NodeClassRef, NodeType, Operator, Requirement, Taint, key};
 use crate::snapshot::Snapshot;
@@ -42,9 +44,10 @@ const FIRST_WEIGHT: u32 = 100;
 struct Kind<'a> {
     labels: &'a Labels,
     taints: &'a [Taint],
-    arch: Option<&'a str>,
+    /// Any of them, sorted, and the same for capacity types.
+    architectures: Vec<&'a str>,
+    capacity_types: Vec<&'a str>,
     os: Option<&'a str>,
-    capacity_type: &'a str,
     /// Nodes that are larger than those of a plan are on average come second.
     oversized: bool,
 }
@@ -57,27 +60,28 @@ struct Group<'a> {
     zones: BTreeSet<&'a str>,
 }
 
-/// The kinds of the planned nodes: for each set of template labels, architecture and capacity type one, and another for the
-/// types that are larger than Karpenter should choose for all pods. Beside the planned types, a kind may make those of
-/// `unbeaten` launches of its sizes. By name, and the name for each node.
-pub(super) fn pools<'a>(
-    bins: &[Bin<'a>],
-    unbeaten: &[Launch<'a>],
+/// The kinds of the planned nodes: for each set of template labels, and of architectures and capacity types that a pool may
+/// have together, one, and another for the types that are larger than Karpenter should choose for all pods. Beside the planned
+/// types, a kind may make those of `unbeaten` launches of its sizes. By name, and the name for each node.
+pub(super) fn pools(
+    bins: &[Bin<'_>],
+    unbeaten: &[Launch<'_>],
     fewest_hosts: u64,
-    (snapshot, catalog, prefix): (&Snapshot, &Catalog, &str),
+    (snapshot, catalog, options): (&Snapshot, &Catalog, &Options),
 ) -> (BTreeMap<String, Pool>, Vec<String>) {
-    let mut groups: BTreeMap<Kind<'a>, Group<'a>> = BTreeMap::new();
+    let (choices, prefix) = (Choices::of(snapshot, options), options.pool_prefix);
+    let mut groups: BTreeMap<Kind<'_>, Group<'_>> = BTreeMap::new();
     for launch in bins.iter().map(|bin| bin.launch) {
-        let group = groups.entry(Kind::of(launch, false)).or_default();
+        let group = groups.entry(Kind::of(launch, &choices)).or_default();
         group.planned.entry(&launch.kind.name).or_insert((cores(launch.kind), 0)).1 += 1;
         group.zones.insert(&launch.offering.zone);
     }
     let mut pools = BTreeMap::new();
-    let mut largest_of: BTreeMap<Kind<'a>, u64> = BTreeMap::new();
+    let mut largest_of: BTreeMap<Kind<'_>, u64> = BTreeMap::new();
     for (kind, group) in &groups {
         // What a type offers does not depend on what a pool adds.
         let (labels, taints) = (kind.labels, kind.taints);
-        let others = unbeaten.iter().filter(|launch| Kind { labels, taints, ..Kind::of(**launch, false) } == *kind);
+        let others = unbeaten.iter().filter(|launch| Kind { labels, taints, ..Kind::of(**launch, &choices) } == *kind);
         let others = others.map(|launch| (launch.kind.name.as_str(), cores(launch.kind)));
         let types: BTreeMap<&str, u64> =
             group.planned.iter().map(|(name, (cores, _))| (*name, *cores)).chain(others).collect();
@@ -104,13 +108,14 @@ pub(super) fn pools<'a>(
         }
     }
     weigh(pools.values_mut());
-    let name_of = |bin: &Bin<'a>| {
-        let kind = Kind::of(bin.launch, false);
+    allow_for_others(&mut pools, &options.arch);
+    let name_of = |bin: &Bin<'_>| {
+        let kind = Kind::of(bin.launch, &choices);
         let largest = largest_of.get(&kind).copied().unwrap_or(u64::MAX);
         Kind { oversized: cores(bin.launch.kind) > largest, ..kind }.name(&catalog.node_class, prefix)
     };
     let mut names: BTreeMap<usize, String> = BTreeMap::new();
-    let name = |bin: &Bin<'a>| names.entry(bin.launch.position).or_insert_with(|| name_of(bin)).clone();
+    let name = |bin: &Bin<'_>| names.entry(bin.launch.position).or_insert_with(|| name_of(bin)).clone();
     (pools, bins.iter().map(name).collect())
 }
 
@@ -120,12 +125,18 @@ fn cores(kind: &NodeType) -> u64 {
 }
 
 impl<'a> Kind<'a> {
-    fn of(launch: Launch<'a>, oversized: bool) -> Self {
+    /// One that is not oversized.
+    fn of(launch: Launch<'a>, choices: &'a Choices) -> Self {
         let Launch { kind, offering, .. } = launch;
         let label = |key: &str| kind.labels.get(key).map(String::as_str);
-        let capacity_type = &offering.capacity_type;
-        let (labels, taints) = (launch.template_labels(), launch.taints());
-        Self { labels, taints, arch: label(key::ARCH), os: label(key::OS), capacity_type, oversized }
+        Self {
+            labels: launch.template_labels(),
+            taints: launch.taints(),
+            architectures: label(key::ARCH).map(|own| choices.architectures(own)).unwrap_or_default(),
+            capacity_types: choices.capacity_types(&offering.capacity_type),
+            os: label(key::OS),
+            oversized: false,
+        }
     }
 
     fn pool(
@@ -160,8 +171,12 @@ impl<'a> Kind<'a> {
 
     /// What all nodes of the kind have in common, whatever their type and zone.
     fn requirements(&self) -> Vec<Requirement> {
-        let common = [(key::ARCH, self.arch), (key::OS, self.os), (key::CAPACITY_TYPE, Some(self.capacity_type))];
-        common.into_iter().filter_map(|(key, value)| Some(is_one_of(key, [value?.to_owned()]))).collect()
+        let os: Vec<&str> = self.os.into_iter().collect();
+        let common = [(key::ARCH, &self.architectures), (key::OS, &os), (key::CAPACITY_TYPE, &self.capacity_types)];
+        let common = common.into_iter().filter(|(_, values)| !values.is_empty());
+        common
+            .map(|(key, values)| is_one_of(key, values.iter().map(|each| (*each).to_owned()).collect::<Vec<_>>()))
+            .collect()
     }
 
     /// A name that is the same for the same kind of node, of whatever types and wherever its nodes are and however many, and
@@ -174,7 +189,7 @@ impl<'a> Kind<'a> {
         let identity =
             format!("{group}/{kind}/{name};{};{}{}", requirements.join(";"), labels.join(";"), taints.concat());
         let size = if self.oversized { "large-" } else { "" };
-        format!("{prefix}-{size}{}-{:08x}", self.capacity_type, stable_hash(identity.as_bytes()))
+        format!("{prefix}-{size}{}-{:08x}", self.capacity_types.join("-"), stable_hash(identity.as_bytes()))
     }
 }
 
@@ -201,6 +216,28 @@ fn weigh<'p>(pools: impl IntoIterator<Item = &'p mut Pool>) {
     for (rank, pool) in (0..).zip(pools) {
         pool.weight = FIRST_WEIGHT.saturating_sub(rank).max(1);
     }
+}
+
+/// Pods that Karpenter may place in several pools must not use up the limit of one before others come that can be nowhere
+/// else: each allows for all that is planned in those whose labels it has, and whose pods neither its taints nor its architecture
+/// keep off. One that no pod gets unasked shall not allow for those that ask for none.
+fn allow_for_others(pools: &mut BTreeMap<String, Pool>, by_default: &BTreeSet<String>) {
+    let small: Vec<Pool> = pools.values().filter(|pool| !pool.oversized).cloned().collect();
+    for pool in pools.values_mut().filter(|pool| !pool.oversized) {
+        let own = architectures(pool);
+        let may_come = |other: &&Pool| {
+            (pool.taints.is_empty() || pool.taints == other.taints)
+                && (own == architectures(other) || own.iter().all(|each| by_default.contains(*each)))
+                && other.labels.iter().all(|(key, value)| pool.labels.get(key) == Some(value))
+        };
+        let others = small.iter().filter(|other| other.name != pool.name).filter(may_come);
+        let others: u64 = others.map(|other| other.most_cores).sum();
+        pool.most_cores += others;
+    }
+}
+
+fn architectures(pool: &Pool) -> Vec<&String> {
+    pool.requirements.iter().filter(|each| each.key == key::ARCH).flat_map(|each| &each.values).collect()
 }
 
 fn is_one_of(key: &str, values: impl Into<Vec<String>>) -> Requirement {

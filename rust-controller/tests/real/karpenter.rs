@@ -55,6 +55,29 @@ fn pods_that_are_set_apart_get_nodes_from_which_others_stay_off() {
     assert_eq!((unscheduled(&pools), unscheduled(&tainted.join("---\n"))), (0, PODS - reds));
 }
 
+#[test]
+fn pods_that_ask_for_on_demand_get_it_and_make_no_others_pay_for_it() {
+    let mut case = Case::new(Kind::Generic, 4);
+    case.capacity_types = "on-demand,spot";
+    case.add_spot();
+    let anybody = case.plan("nodepools");
+    assert_eq!(anybody.matches("kind: NodePool\n").count(), 1, "{anybody}");
+    assert_eq!(case.launch(&anybody).unscheduled.len(), 0);
+
+    let mut list: Value = serde_json::from_str(&case.pods).unwrap();
+    for pod in list["items"].as_array_mut().unwrap().iter_mut().step_by(20) {
+        pod["spec"]["nodeSelector"] = json!({"karpenter.sh/capacity-type": "on-demand"});
+    }
+    case.pods = list.to_string();
+    let apart = case.plan("nodepools");
+    let together = apart.replace("        - spot\n", "        - on-demand\n");
+    let together = together.replace("        - on-demand\n", "        - on-demand\n        - spot\n");
+    let [apart, together] = [apart, together].map(|pools| case.launch(&pools));
+    assert_eq!(apart.unscheduled.iter().next(), None, "{} pods", apart.unscheduled.len());
+    println!("on-demand and spot: apart {:.2}, together {:.2}", apart.cost_per_hour, together.cost_per_hour);
+    assert!(apart.cost_per_hour < together.cost_per_hour, "{apart:?} costs no less than {together:?}");
+}
+
 fn steers(kind: Kind) {
     for seed in [1, 2] {
         let case = Case::new(kind, seed);
@@ -78,6 +101,8 @@ struct Case {
     node_types: String,
     /// The file with the node types.
     catalog: PathBuf,
+    /// Those that may be planned.
+    capacity_types: &'static str,
 }
 
 impl Case {
@@ -86,14 +111,49 @@ impl Case {
         let node_types = instance_types();
         let catalog = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("karpenter-{}-{seed}.json", kind.name()));
         fs::write(&catalog, &node_types).unwrap();
-        Self { name, nodes: String::new(), pods: pod_list(&kind.pods(PODS, seed)), node_types, catalog }
+        Self {
+            name,
+            nodes: String::new(),
+            pods: pod_list(&kind.pods(PODS, seed)),
+            node_types,
+            catalog,
+            capacity_types: "on-demand",
+        }
+    }
+
+    /// Every type can be had as spot as well, for less than half.
+    fn add_spot(&mut self) {
+        let mut types: Value = serde_json::from_str(&self.node_types).unwrap();
+        for offerings in types.as_array_mut().unwrap().iter_mut().map(|each| each["offerings"].as_array_mut().unwrap())
+        {
+            let mut spot = offerings.clone();
+            for offering in &mut spot {
+                offering["Price"] = json!(offering["Price"].as_f64().unwrap() * 0.4);
+                offering["Requirements"][0]["values"] = json!(["spot"]);
+            }
+            offerings.extend(spot);
+        }
+        self.node_types = types.to_string();
+        fs::write(&self.catalog, &self.node_types).unwrap();
     }
 
     /// The plan, as the program prints it.
     fn plan(&self, output: &str) -> String {
         let catalog = self.catalog.to_str().unwrap();
         // More than the search needs, so that the plan does not depend on the machine's speed.
-        let arguments = ["plan", "-f", "-", "--catalog", catalog, "--budget", "10s", "-o", output];
+        let arguments = [
+            "plan",
+            "-f",
+            "-",
+            "--catalog",
+            catalog,
+            "--budget",
+            "10s",
+            "-o",
+            output,
+            "--capacity-type",
+            self.capacity_types,
+        ];
         let outcome = run(&arguments, &[], &format!("{}{}", self.nodes, self.pods));
         assert_eq!(outcome.status, Some(0), "{}: {}", self.name, outcome.stderr);
         outcome.stdout

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use super::super::candidates::must_move;
 use super::Inputs;
-use crate::model::{Node, Operator, Phase, Pod, PodName, Requirement, SchedulingState, key};
+use crate::model::{
+    Node, NodeSelectorTerm, Operator, Phase, Pod, PodName, Preferences, Requirement, SchedulingState, Weighted, key,
+    normalized_key,
+};
 use crate::provision::{self, Plan, default_requirements, plan_like};
 use crate::units::{Cpu, FastMap};
 
@@ -72,12 +75,22 @@ impl<'a> Hypothesis<'a> {
         }
         if must_move(pod) {
             // Soft rules cost nothing and save nothing, but take time.
+            let preferences = pod.preferences.as_deref().and_then(about_choices).map(Arc::new);
             let (phase, scheduling) = (Phase::Pending, SchedulingState::Unschedulable);
-            return Some(Arc::new(Pod { preferences: None, phase, scheduling, ..Pod::clone(pod) }));
+            return Some(Arc::new(Pod { preferences, phase, scheduling, ..Pod::clone(pod) }));
         }
         // Pods of DaemonSets are on no node then; they tell what a new node needs for its own.
         pod.is_daemon().then(|| Arc::clone(pod))
     }
+}
+
+/// Wishes that decide which architectures and capacity types a pool may have together.
+fn about_choices(soft: &Preferences) -> Option<Preferences> {
+    let is_about_it = |wish: &&Weighted<NodeSelectorTerm>| {
+        wish.term.labels.iter().any(|asked| matches!(normalized_key(&asked.key), key::ARCH | key::CAPACITY_TYPE))
+    };
+    let node_affinity: Vec<_> = soft.node_affinity.iter().filter(is_about_it).cloned().collect();
+    (!node_affinity.is_empty()).then(|| Preferences { node_affinity, ..Preferences::default() })
 }
 
 fn bound_to(node: &str, pod: &Pod) -> Arc<Pod> {
