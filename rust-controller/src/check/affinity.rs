@@ -178,7 +178,8 @@ impl<'a> Affinities<'a> {
         by_labels && self.namespaces.is_none()
     }
 
-    fn has_unread(&self, pod: &Pod) -> bool {
+    /// Whether a term of the pod speaks of namespaces whose labels nobody could read.
+    pub(super) fn has_unread(&self, pod: &Pod) -> bool {
         let own = pod.neighbours.affinity.iter().chain(&pod.neighbours.anti_affinity);
         own.into_iter().any(|term| self.is_unread(term))
     }

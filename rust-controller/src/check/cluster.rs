@@ -69,7 +69,9 @@ impl<'a> Cluster<'a> {
         // One that is nowhere may keep others away all the same, where that depends on what nobody could read.
         let is_nowhere = |pod: &&Arc<Pod>| pod.phase != Phase::Finished && pod.occupied_node().is_none();
         for pod in snapshot.pods().iter().filter(is_nowhere) {
-            affinities.expect_apart(pod, &sites, &mut topology);
+            if affinities.has_unread(pod) {
+                affinities.expect_apart(pod, &sites, &mut topology);
+            }
         }
         let mut resources = ResourceNames::default();
         let kinds = kinds.describe(&spreads, &affinities, &mut resources);
