@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::NodePlan;
+use super::admitted::Admitted;
 use super::candidates::{larger_first, must_move};
 use super::first_fit::{CLOSED, FirstFit, NOTHING, Room, plus};
 use crate::feasibility::{ClassId, NodeId, Simulation};
@@ -48,6 +49,7 @@ pub(super) struct Fleet<'a> {
     /// By node, its place in that order.
     place_of: Vec<usize>,
     fit: FirstFit,
+    admitted: Admitted,
     /// Pods that need a place before anything goes and have none, as long as it is decided where they go: they are
     /// [`nowhere`](Self::nowhere).
     pub(super) awaited: Vec<Passenger<'a>>,
@@ -106,6 +108,7 @@ impl<'a> Fleet<'a> {
             order: Vec::new(),
             place_of: Vec::new(),
             fit,
+            admitted: Admitted::default(),
             awaited: Vec::new(),
             needs_untainted,
             asked: 0,
@@ -140,6 +143,7 @@ impl<'a> Fleet<'a> {
         }
         self.fit = FirstFit::new(&order.iter().map(|node| self.open_room(*node)).collect::<Vec<_>>());
         self.order = order;
+        self.admitted.reorder();
     }
 
     /// What a node could take, if it takes anything.
@@ -241,8 +245,13 @@ impl<'a> Fleet<'a> {
     /// Sends a pod to the first node that may run it.
     pub(super) fn place(&mut self, class: ClassId) -> Option<usize> {
         let asked = self.requests(class);
+        let Self { admitted, simulation, stops, place_of, .. } = self;
+        let admitted = admitted.places(class, simulation, stops, place_of);
         let mut from = 0;
         loop {
+            if let Some(places) = &admitted {
+                from = *places.get(places.partition_point(|place| *place < from))?;
+            }
             let place = self.fit.first(from, asked)?;
             let node = self.order[place];
             if self.place_on(class, node) {

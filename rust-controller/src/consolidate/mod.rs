@@ -5,6 +5,7 @@
 //! once, so later nodes see it. A node that has received pods stays. The removals are therefore feasible in their order,
 //! and no pod moves twice.
 
+mod admitted;
 mod awaited;
 mod before;
 mod bound;

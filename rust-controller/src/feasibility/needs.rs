@@ -40,6 +40,18 @@ impl Simulation {
         &self.classes.resources
     }
 
+    /// Number of what the class asks of a node by itself, ports, room and volumes aside: the same nodes admit classes of one number.
+    #[must_use]
+    pub fn admission(&self, class: ClassId) -> usize {
+        self.classes.class(class).placement
+    }
+
+    /// Whether the rules that look at a node by itself admit the class, whatever is there.
+    #[must_use]
+    pub fn admits_by_itself(&self, class: ClassId, node: NodeId) -> bool {
+        self.refusing_rules(self.admission(class), node) == 0
+    }
+
     /// What a class asks of a node beside room.
     #[must_use]
     pub fn node_needs(&self, class: ClassId) -> NodeNeeds {
