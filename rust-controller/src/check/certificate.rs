@@ -6,14 +6,15 @@ use super::Violation;
 use super::affinity::{Namespaces, finds};
 use super::cluster::meet;
 use super::daemons;
+use super::roster::Roster;
 use crate::feasibility::{Target, placement_admits};
 use crate::model::{
     Catalog, Labels, Node, NodeSelectorTerm, NodeType, Offering, Operator, Placement, Pod, PodName, Requirement,
     Resources, Taint, in_units, key, normalized_key,
 };
-use crate::provision::{Certificate, LowerBound, Options, Plan, Surcharge, Verdict, default_requirements};
+use crate::provision::{Certificate, LowerBound, Options, Plan, PodPlan, Surcharge, Verdict, default_requirements};
 use crate::snapshot::Snapshot;
-use crate::units::{FastMap, Money};
+use crate::units::{FastMap, FastSet, Money};
 
 /// Pods that need a place, as the snapshot has them.
 pub(super) struct Held<'a> {
@@ -39,11 +40,11 @@ pub(super) fn certificate(
     snapshot: &Snapshot,
     catalog: &Catalog,
     options: &Options,
-    plan: &Plan,
+    (roster, plan): (&Roster<'_>, &Plan),
     daemons: &[Pod],
 ) -> Vec<Violation> {
     let Some(LowerBound { per_hour, certificate }) = &plan.bound else { return Vec::new() };
-    let held = Held::planned(snapshot, plan);
+    let held = Held::planned(snapshot, roster, plan);
     let defaults = default_requirements(options, snapshot);
     let offers = offers(catalog, options, plan, daemons, (&held, &defaults));
     let mut problems = held.problems(*per_hour, certificate, &offers, &[]);
@@ -156,7 +157,9 @@ fn asked<'p>(
 ) -> BTreeMap<Additions<'p>, BTreeSet<Placement>> {
     let type_keys = type_keys(catalog, options);
     let is_own = |key: &str| !type_keys.contains(key);
-    let own: BTreeSet<&Placement> = held.pods.iter().map(|pod| &pod.placement).collect();
+    // Thousands of pods have a few placements: these are put in order once each.
+    let own: FastSet<&Placement> = held.pods.iter().map(|pod| &pod.placement).collect();
+    let own: BTreeSet<&Placement> = own.into_iter().collect();
     let mut placements = Placements::new();
     for own in own {
         let label = own.node_selector.iter().find(|(key, _)| is_own(key));
@@ -210,16 +213,11 @@ pub(super) fn with_defaults(own: &Placement, defaults: &[Requirement]) -> Placem
 
 impl<'a> Held<'a> {
     /// The pods that a plan puts on new nodes.
-    fn planned(snapshot: &'a Snapshot, plan: &Plan) -> Self {
-        let planned: BTreeSet<&PodName> = plan
-            .pods
-            .iter()
-            .filter(|planned| matches!(planned.verdict, Verdict::Planned { .. }))
-            .map(|planned| &planned.pod.name)
-            .collect();
-        let pods = snapshot.pods().iter().map(|pod| &**pod).filter(|pod| planned.contains(&pod.name)).collect();
+    fn planned(snapshot: &'a Snapshot, roster: &Roster<'a>, plan: &Plan) -> Self {
+        let planned = |(_, planned): &(usize, &PodPlan)| matches!(planned.verdict, Verdict::Planned { .. });
+        let planned = plan.pods.iter().enumerate().filter(planned);
         Self {
-            pods,
+            pods: planned.filter_map(|(position, _)| roster.pod(position)).collect(),
             namespaces: snapshot.extras().namespaces.as_ref(),
             elsewhere: Vec::new(),
             hosts: FastMap::default(),
@@ -369,7 +367,8 @@ mod tests {
         let (catalog, options) = (catalog::builtin("generic").unwrap(), Options::default());
         let plan = provision::plan(&snapshot, &catalog, &options);
         assert_eq!(plan.pools.len(), 20);
-        let (held, defaults) = (Held::planned(&snapshot, &plan), default_requirements(&options, &snapshot));
+        let roster = Roster::new(snapshot.pods(), &plan.pods);
+        let (held, defaults) = (Held::planned(&snapshot, &roster, &plan), default_requirements(&options, &snapshot));
         let asked = asked(&catalog, &options, &plan, &[], (&held, &defaults));
         assert_eq!(
             asked.into_iter().map(|((labels, _), all)| (labels, all.len())).collect::<Vec<_>>(),

@@ -33,7 +33,7 @@ pub fn check_plan(snapshot: &Snapshot, catalog: &Catalog, options: &Options, pla
     found.extend(placements(plan));
     found.extend(lists(plan));
     found.extend(names(snapshot, plan));
-    found.extend(certificate(snapshot, catalog, options, plan, &daemons));
+    found.extend(certificate(snapshot, catalog, options, (&roster, plan), &daemons));
     found.extend(choices(snapshot, options, plan.pools.values()));
     found.extend(unfounded(snapshot, plan.pools.values()));
     found.extend(zones(snapshot, catalog, options, plan, &launches));
