@@ -23,7 +23,11 @@ pub fn unknown_attach_limits<'p>(
     extras: &Extras,
 ) -> Vec<UnknownAttachLimit> {
     let mut unknown: BTreeMap<&str, BTreeMap<String, usize>> = BTreeMap::new();
-    for (instance_type, pods) in nodes {
+    for (instance_type, mut pods) in nodes {
+        pods.retain(|pod| !pod.volumes.is_empty());
+        if pods.is_empty() {
+            continue;
+        }
         let known = catalog.node_type(instance_type).map(|kind| &*kind.attach_limits);
         let mut attached: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for (driver, volume) in pods.into_iter().flat_map(|pod| attached_volumes(pod, extras)) {
