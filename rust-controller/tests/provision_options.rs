@@ -372,3 +372,30 @@ fn a_pool_allows_for_pods_that_may_come_from_another() {
     let (_, plan) = planned(&(red + &blue), &catalog, &both);
     assert_eq!(plan.pools.values().map(|pool| pool.most_cores).collect::<Vec<_>>(), [3, 3]);
 }
+
+/// Karpenter counts a new node as the largest that it may become, until it is there.
+#[test]
+fn a_pool_allows_for_each_of_the_nodes_that_pods_need_which_keep_apart() {
+    let apart = "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: \
+                 kubernetes.io/hostname, labelSelector: {matchLabels: {app: web}}}]}},";
+    let spread = "topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: \
+                  DoNotSchedule, labelSelector: {matchLabels: {app: web}}}],";
+    let bulk = deployment("bulk", 1, "cpu: 7500m, memory: 1Gi", "");
+    let most_cores = |pods: &str| {
+        let (_, plan) = planned(pods, &types(), &Options::default());
+        let of_type = |name: &str| plan.nodes.iter().filter(|node| node.instance_type == name).count();
+        (of_type("small"), of_type("large"), plan.pools.values().map(|pool| pool.most_cores).collect::<Vec<_>>())
+    };
+    for keeps_apart in [apart, spread, "hostNetwork: true,"] {
+        let ports = if keeps_apart.starts_with("host") { ", ports: [{containerPort: 80}]" } else { "" };
+        let web = deployment("web", 10, "cpu: 600m, memory: 1Gi", keeps_apart);
+        let web = web.replace("name: c,", &format!("name: c{ports},"));
+        // Half as much again as ten nodes that may each become a large one, though 28 cores are planned.
+        let expected = (10, 1, vec![120]);
+        assert_eq!(most_cores(&(web + &bulk)), expected, "{keeps_apart}");
+    }
+    // One in each zone.
+    let in_zones = spread.replace("kubernetes.io/hostname", key::ZONE);
+    let web = deployment("web", 3, "cpu: 600m, memory: 1Gi", &in_zones);
+    assert_eq!(most_cores(&(web + &bulk)), (3, 1, vec![36]));
+}

@@ -51,13 +51,6 @@ pub struct Certificate {
     pub surcharges: Vec<Surcharge>,
 }
 
-impl Certificate {
-    /// How many nodes pods need that keep off each other's host; 1 where none do.
-    pub(super) fn fewest_hosts(&self) -> u64 {
-        if self.apart_like.is_some() { self.fewest_nodes } else { 1 }
-    }
-}
-
 /// Pods of which a node holds few.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Surcharge {

@@ -5,6 +5,7 @@
 //! planned nodes and leave pods out, since they come in another order; so what steers it is the list of types: none that
 //! another beats, and none that is larger than nodes should be on average.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Options;
@@ -30,7 +31,8 @@ pub struct Pool {
     pub labels: Labels,
     /// Taints that come with these labels on nodes that are there, sorted: they keep others off.
     pub taints: Vec<Taint>,
-    /// The most cores that all its nodes together may have, those that it has made already included.
+    /// The most cores that all its nodes together may have, those that it has made already included; a new one counts as the
+    /// largest that it may become, until it is there.
     pub most_cores: u64,
     /// Which of a plan's kinds Karpenter shall try first: the one with the highest.
     pub weight: u32,
@@ -55,60 +57,80 @@ struct Kind<'a> {
 /// Planned nodes of one kind, but for their size.
 #[derive(Default)]
 struct Group<'a> {
-    /// Cores of each planned type, and how many nodes.
-    planned: BTreeMap<&'a str, (u64, u64)>,
+    planned: BTreeMap<&'a str, OfType>,
     zones: BTreeSet<&'a str>,
+}
+
+/// Planned nodes of one type.
+#[derive(Default)]
+struct OfType {
+    /// Of each.
+    cores: u64,
+    nodes: u64,
+    /// Positions of their pods.
+    pods: Vec<usize>,
+}
+
+/// What a pool must have room for, in nodes that it has not made yet.
+#[derive(Clone, Copy, Debug)]
+struct Demand {
+    /// Of the planned nodes.
+    cores: u64,
+    /// As many nodes are needed, whatever their size.
+    hosts: u64,
+    /// Cores of the largest node that it may make.
+    largest: u64,
 }
 
 /// The kinds of the planned nodes: for each set of template labels, and of architectures and capacity types that a pool may
 /// have together, one, and another for the types that are larger than Karpenter should choose for all pods. Beside the planned
-/// types, a kind may make those of `unbeaten` launches of its sizes. By name, and the name for each node.
+/// types, a kind may make those of `unbeaten` launches of its sizes. `hosts` says how many nodes pods need in any
+/// case. By name, and the name for each node.
 pub(super) fn pools(
     bins: &[Bin<'_>],
     unbeaten: &[Launch<'_>],
-    fewest_hosts: u64,
+    hosts: impl Fn(&[usize]) -> u64,
     (snapshot, catalog, options): (&Snapshot, &Catalog, &Options),
 ) -> (BTreeMap<String, Pool>, Vec<String>) {
     let (choices, prefix) = (Choices::of(snapshot, options), options.pool_prefix);
     let mut groups: BTreeMap<Kind<'_>, Group<'_>> = BTreeMap::new();
-    for launch in bins.iter().map(|bin| bin.launch) {
-        let group = groups.entry(Kind::of(launch, &choices)).or_default();
-        group.planned.entry(&launch.kind.name).or_insert((cores(launch.kind), 0)).1 += 1;
+    // By labels and taints.
+    let mut alike: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for Bin { launch, pods, .. } in bins {
+        let group = groups.entry(Kind::of(*launch, &choices)).or_default();
+        let of_type = group.planned.entry(&launch.kind.name).or_default();
+        of_type.cores = cores(launch.kind);
+        of_type.nodes += 1;
+        of_type.pods.extend(pods);
         group.zones.insert(&launch.offering.zone);
+        alike.entry((launch.template_labels(), launch.taints())).or_default().extend(pods);
     }
-    let mut pools = BTreeMap::new();
+    let mut pools: BTreeMap<Kind<'_>, (Pool, Demand)> = BTreeMap::new();
     let mut largest_of: BTreeMap<Kind<'_>, u64> = BTreeMap::new();
     for (kind, group) in &groups {
         // What a type offers does not depend on what a pool adds.
         let (labels, taints) = (kind.labels, kind.taints);
         let others = unbeaten.iter().filter(|launch| Kind { labels, taints, ..Kind::of(**launch, &choices) } == *kind);
         let others = others.map(|launch| (launch.kind.name.as_str(), cores(launch.kind)));
-        let types: BTreeMap<&str, u64> =
-            group.planned.iter().map(|(name, (cores, _))| (*name, *cores)).chain(others).collect();
-        let largest = group.largest(&types, fewest_hosts);
+        let planned = group.planned.iter().map(|(name, of_type)| (*name, of_type.cores));
+        let types: BTreeMap<&str, u64> = planned.chain(others).collect();
+        let largest = group.largest(&types, alike.get(&(labels, taints)).map_or(0, |pods| hosts(pods)));
         largest_of.insert(kind.clone(), largest);
-        for oversized in [false, true] {
-            let of_size = |cores: u64| (cores > largest) == oversized;
-            let planned: u64 =
-                group.planned.values().filter(|(cores, _)| of_size(*cores)).map(|(cores, nodes)| cores * nodes).sum();
-            let may_be = |name: &&str, cores: u64| of_size(cores) && (!oversized || group.planned.contains_key(*name));
-            let types: Vec<String> = types
-                .iter()
-                .filter(|(name, cores)| may_be(name, **cores))
-                .map(|(name, _)| (*name).to_owned())
-                .collect();
-            if types.is_empty() || (oversized && planned == 0) {
-                continue;
-            }
+        let (small, mut large): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            types.into_iter().partition(|(_, cores)| *cores <= largest);
+        large.retain(|name, _| group.planned.contains_key(name));
+        for (oversized, types) in [(false, small), (true, large)] {
+            let Some(largest) = types.values().copied().max() else { continue };
+            // Pods on larger nodes of the plan may come to the small ones.
+            let planned = group.planned.iter().filter(|(name, _)| !oversized || types.contains_key(*name));
+            let demand = Demand::of(planned.map(|(_, of_type)| of_type), largest, &hosts);
             let kind = Kind { oversized, ..kind.clone() };
-            // Pods on larger nodes of the plan may come here.
-            let cores = if oversized { planned } else { group.cores() };
             let name = kind.name(&catalog.node_class, prefix);
-            pools.insert(name.clone(), kind.pool(name, types, &group.zones, cores, (snapshot, catalog)));
+            let pool = kind.pool(name, types.into_keys(), &group.zones, (snapshot, catalog));
+            pools.insert(kind, (pool, demand));
         }
     }
-    weigh(pools.values_mut());
-    allow_for_others(&mut pools, &options.arch);
+    let pools = limited(pools, &options.arch);
     let name_of = |bin: &Bin<'_>| {
         let kind = Kind::of(bin.launch, &choices);
         let largest = largest_of.get(&kind).copied().unwrap_or(u64::MAX);
@@ -142,15 +164,14 @@ impl<'a> Kind<'a> {
     fn pool(
         &self,
         name: String,
-        types: Vec<String>,
+        types: impl Iterator<Item = &'a str>,
         zones: &BTreeSet<&str>,
-        cores: u64,
         (snapshot, catalog): (&Snapshot, &Catalog),
     ) -> Pool {
         let made = snapshot.nodes().iter().filter(|node| node.labels.get(key::NODE_POOL) == Some(&name));
         let made: u64 = made.map(|node| node.allocatable.cpu.get().div_ceil(1000)).sum();
         let mut requirements = self.requirements();
-        requirements.push(is_one_of(key::INSTANCE_TYPE, types));
+        requirements.push(is_one_of(key::INSTANCE_TYPE, types.map(str::to_owned).collect::<Vec<_>>()));
         let named: Vec<String> = zones.iter().filter(|zone| !zone.is_empty()).map(|zone| (*zone).to_owned()).collect();
         if !named.is_empty() {
             requirements.push(is_one_of(key::ZONE, named));
@@ -163,8 +184,7 @@ impl<'a> Kind<'a> {
             requirements,
             labels: self.labels.clone(),
             taints: self.taints.to_vec(),
-            // Half as much again as is planned: it packs less tightly, and pods must not wait for that.
-            most_cores: made + (cores * 3).div_ceil(2),
+            most_cores: made,
             weight: FIRST_WEIGHT,
         }
     }
@@ -177,6 +197,19 @@ impl<'a> Kind<'a> {
         common
             .map(|(key, values)| is_one_of(key, values.iter().map(|each| (*each).to_owned()).collect::<Vec<_>>()))
             .collect()
+    }
+
+    /// Whether Karpenter may place pods here that are planned for another kind: then they must not use up the limit before
+    /// others come that can be nowhere else. They ask for no label that this one lacks, and neither its taints nor its
+    /// architectures keep them off. One that no pod gets unasked shall not allow for those that ask for none. What is said of
+    /// small nodes of a kind counts the large ones of the plan already.
+    fn may_take_from(&self, other: &Self, by_default: &BTreeSet<String>) -> bool {
+        !other.oversized
+            && Kind { oversized: false, ..self.clone() } != *other
+            && (self.taints.is_empty() || self.taints == other.taints)
+            && (self.architectures == other.architectures
+                || self.architectures.iter().all(|each| by_default.contains(*each)))
+            && other.labels.iter().all(|(key, value)| self.labels.get(key) == Some(value))
     }
 
     /// A name that is the same for the same kind of node, of whatever types and wherever its nodes are and however many, and
@@ -194,50 +227,62 @@ impl<'a> Kind<'a> {
 }
 
 impl Group<'_> {
-    /// Cores of all planned nodes.
-    fn cores(&self) -> u64 {
-        self.planned.values().map(|(cores, nodes)| cores * nodes).sum()
-    }
-
-    /// The most cores that a type should have: that of the largest planned one; but where so many nodes are needed in any
-    /// case, as much as each of them has on average, since Karpenter would fill a few large ones first and then launch as many
-    /// again for pods that keep apart.
-    fn largest(&self, types: &BTreeMap<&str, u64>, fewest_hosts: u64) -> u64 {
-        let largest = self.planned.values().map(|(cores, _)| *cores).max().unwrap_or(0);
-        let on_average = self.cores().div_ceil(fewest_hosts.max(1));
+    /// The most cores that a type should have: that of the largest planned one; but where pods need so many hosts in any case,
+    /// as much as each of them has on average, since Karpenter would fill a few large ones first and then launch as many again
+    /// for pods that keep apart. Of these hosts those of other architectures and capacity types may be some: pods that take
+    /// several are on all of them.
+    fn largest(&self, types: &BTreeMap<&str, u64>, hosts: u64) -> u64 {
+        let largest = self.planned.values().map(|of_type| of_type.cores).max().unwrap_or(0);
+        let cores: u64 = self.planned.values().map(OfType::all_cores).sum();
+        let on_average = cores.div_ceil(hosts.max(1));
         types.values().copied().filter(|cores| *cores >= on_average).min().map_or(largest, |least| least.min(largest))
     }
 }
 
-/// Gives the kinds of a plan their order: without labels first, those for whom more is planned, and large ones last.
-fn weigh<'p>(pools: impl IntoIterator<Item = &'p mut Pool>) {
-    let mut pools: Vec<&mut Pool> = pools.into_iter().collect();
-    pools.sort_by_key(|pool| (pool.oversized, pool.labels.len(), u64::MAX - pool.most_cores, pool.name.clone()));
-    for (rank, pool) in (0..).zip(pools) {
+impl OfType {
+    fn all_cores(&self) -> u64 {
+        self.cores * self.nodes
+    }
+}
+
+impl Demand {
+    fn of<'p>(planned: impl Iterator<Item = &'p OfType>, largest: u64, hosts: impl Fn(&[usize]) -> u64) -> Self {
+        let (mut cores, mut pods) = (0, Vec::new());
+        for of_type in planned {
+            cores += of_type.all_cores();
+            pods.extend(&of_type.pods);
+        }
+        Self { cores, hosts: hosts(&pods), largest }
+    }
+
+    /// The most cores for it: half as much again as is planned, since Karpenter packs less tightly, and pods must not wait for
+    /// that. Where pods keep apart, each of the nodes that they need counts as the largest until it is there.
+    fn most_cores(self) -> u64 {
+        (self.cores.max(self.hosts * self.largest) * 3).div_ceil(2)
+    }
+}
+
+/// The pools with their order and limits, by name.
+fn limited(pools: BTreeMap<Kind<'_>, (Pool, Demand)>, by_default: &BTreeSet<String>) -> BTreeMap<String, Pool> {
+    let mut pools: Vec<(Kind<'_>, (Pool, Demand))> = pools.into_iter().collect();
+    // Those for pods that ask for no label first, those for whom more is planned, and large ones last.
+    pools.sort_by_key(|(kind, (pool, demand))| {
+        (kind.oversized, kind.labels.len(), Reverse(demand.cores), pool.name.clone())
+    });
+    for (rank, (_, (pool, _))) in (0..).zip(&mut pools) {
         pool.weight = FIRST_WEIGHT.saturating_sub(rank).max(1);
     }
-}
-
-/// Pods that Karpenter may place in several pools must not use up the limit of one before others come that can be nowhere
-/// else: each allows for all that is planned in those whose labels it has, and whose pods neither its taints nor its architecture
-/// keep off. One that no pod gets unasked shall not allow for those that ask for none.
-fn allow_for_others(pools: &mut BTreeMap<String, Pool>, by_default: &BTreeSet<String>) {
-    let small: Vec<Pool> = pools.values().filter(|pool| !pool.oversized).cloned().collect();
-    for pool in pools.values_mut().filter(|pool| !pool.oversized) {
-        let own = architectures(pool);
-        let may_come = |other: &&Pool| {
-            (pool.taints.is_empty() || pool.taints == other.taints)
-                && (own == architectures(other) || own.iter().all(|each| by_default.contains(*each)))
-                && other.labels.iter().all(|(key, value)| pool.labels.get(key) == Some(value))
-        };
-        let others = small.iter().filter(|other| other.name != pool.name).filter(may_come);
-        let others: u64 = others.map(|other| other.most_cores).sum();
-        pool.most_cores += others;
-    }
-}
-
-fn architectures(pool: &Pool) -> Vec<&String> {
-    pool.requirements.iter().filter(|each| each.key == key::ARCH).flat_map(|each| &each.values).collect()
+    let limit = |(kind, (pool, own)): &(Kind<'_>, (Pool, Demand))| {
+        let others = pools.iter().filter(|(other, _)| kind.may_take_from(other, by_default));
+        let all = others.fold(*own, |all, (_, (other, demand))| Demand {
+            cores: all.cores + demand.cores,
+            // Those for whom another comes first open no node here: they fill those that are open.
+            hosts: all.hosts + if other.weight < pool.weight { demand.hosts } else { 0 },
+            ..all
+        });
+        (pool.name.clone(), Pool { most_cores: pool.most_cores + all.most_cores(), ..pool.clone() })
+    };
+    pools.iter().map(limit).collect()
 }
 
 fn is_one_of(key: &str, values: impl Into<Vec<String>>) -> Requirement {

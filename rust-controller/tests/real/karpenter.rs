@@ -78,6 +78,27 @@ fn pods_that_ask_for_on_demand_get_it_and_make_no_others_pay_for_it() {
     assert!(apart.cost_per_hour < together.cost_per_hour, "{apart:?} costs no less than {together:?}");
 }
 
+#[test]
+fn pods_that_keep_apart_are_not_left_out_by_a_limit() {
+    let host = "kubernetes.io/hostname";
+    let selector = json!({"matchLabels": {"keeps": "apart"}});
+    let term = json!({"labelSelector": selector, "topologyKey": host});
+    let keep_off = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}});
+    let spread =
+        json!([{"labelSelector": selector, "topologyKey": host, "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}]);
+    for (seed, rule, value) in [(5, "affinity", keep_off), (6, "topologySpreadConstraints", spread)] {
+        let mut case = Case::new(Kind::Generic, seed);
+        let mut list: Value = serde_json::from_str(&case.pods).unwrap();
+        for pod in list["items"].as_array_mut().unwrap().iter_mut().step_by(8) {
+            pod["metadata"]["labels"]["keeps"] = json!("apart");
+            pod["spec"][rule] = value.clone();
+        }
+        case.pods = list.to_string();
+        let launch = case.launch(&case.plan("nodepools"));
+        assert_eq!(launch.unscheduled.iter().next(), None, "{rule}: {} pods", launch.unscheduled.len());
+    }
+}
+
 fn steers(kind: Kind) {
     for seed in [1, 2] {
         let case = Case::new(kind, seed);
