@@ -373,6 +373,20 @@ fn a_pool_allows_for_pods_that_may_come_from_another() {
     assert_eq!(plan.pools.values().map(|pool| pool.most_cores).collect::<Vec<_>>(), [3, 3]);
 }
 
+#[test]
+fn a_pool_allows_for_pods_that_take_its_architecture_as_well_as_that_of_their_nodes() {
+    let catalog = catalog::parse("test", TWO_ARCHITECTURES).unwrap();
+    let takes_both = "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: \
+                      [{matchExpressions: [{key: kubernetes.io/arch, operator: In, values: [amd64, arm64]}]}]}}},";
+    let web = deployment("web", 13, WEB, takes_both) + &deployment("others", 2, WEB, "");
+    let (_, plan) = planned(&web, &catalog, &Options::default());
+    assert_eq!(by_type(&plan), BTreeMap::from([("large", 1), ("small", 1)]));
+    let mut limits: Vec<u64> = plan.pools.values().map(|pool| pool.most_cores).collect();
+    limits.sort_unstable();
+    // Half as much again as 10 cores of arm64, where the others do not run, and as these with 2 of amd64.
+    assert_eq!(limits, [15, 18]);
+}
+
 /// Karpenter counts a new node as the largest that it may become, until it is there.
 #[test]
 fn a_pool_allows_for_each_of_the_nodes_that_pods_need_which_keep_apart() {
@@ -398,4 +412,8 @@ fn a_pool_allows_for_each_of_the_nodes_that_pods_need_which_keep_apart() {
     let in_zones = spread.replace("kubernetes.io/hostname", key::ZONE);
     let web = deployment("web", 3, "cpu: 600m, memory: 1Gi", &in_zones);
     assert_eq!(most_cores(&(web + &bulk)), (3, 1, vec![36]));
+    // Those of one zone keep apart by themselves, and no host of theirs is one for those of another.
+    let pinned = |zone: &str| format!("nodeSelector: {{topology.kubernetes.io/zone: {zone}}}, {apart}");
+    let of_zone = |zone: &str| deployment("web", 5, "cpu: 600m, memory: 1Gi", &pinned(zone)).replace("web", zone);
+    assert_eq!(most_cores(&(of_zone("a") + &of_zone("b") + &bulk)), (10, 1, vec![120]));
 }

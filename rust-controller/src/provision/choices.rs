@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::Options;
 use crate::feasibility::requirement_matches;
-use crate::model::{Phase, Pod, Requirement, key, normalized_key};
+use crate::model::{NodeSelectorTerm, Phase, Placement, Pod, Requirement, key, normalized_key};
 use crate::snapshot::Snapshot;
 
 /// Values of a label, each in one set: those that a pool may have together.
@@ -80,4 +80,18 @@ fn asked_by(Pod { placement, preferences, .. }: &Pod, key: &str) -> impl Iterato
     let terms = placement.node_affinity.iter().flatten().chain(preferred);
     let in_terms = terms.flat_map(|term| &term.labels).filter(move |asked| normalized_key(&asked.key) == key);
     selected.chain(in_terms.cloned())
+}
+
+/// Whether a pod runs on this architecture: as it asks, or on one of the default ones where it says nothing.
+pub(super) fn takes_architecture(pod: &Pod, architecture: &str, by_default: &BTreeSet<String>) -> bool {
+    let Placement { node_selector, node_affinity, .. } = &pod.placement;
+    let mut selected = node_selector.iter().filter(|(asked, _)| normalized_key(asked) == key::ARCH).peekable();
+    let selects = selected.peek().is_some();
+    let default = selects || by_default.contains(architecture);
+    let takes = |term: &NodeSelectorTerm| {
+        let mut asked = term.labels.iter().filter(|asked| normalized_key(&asked.key) == key::ARCH).peekable();
+        (default || asked.peek().is_some()) && asked.all(|asked| requirement_matches(asked, Some(architecture)))
+    };
+    selected.all(|(_, value)| value == architecture)
+        && node_affinity.as_ref().map_or(default, |terms| terms.iter().any(takes))
 }

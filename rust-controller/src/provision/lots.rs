@@ -103,53 +103,29 @@ impl Seats {
     /// The seats that matter for what a node can hold. Those that are wanted on few of the nodes that are needed anyway are
     /// left out: whoever wants one finds a node where it is free.
     fn wanted(units: &[Unit<'_>], simulation: &Simulation) -> Self {
-        let mut wanted = Wanted::of(units.iter().map(|unit| unit.class), simulation);
-        let needed = wanted.values().map(Wanted::hosts).max().unwrap_or(0);
+        let mut pods_of: BTreeMap<ClassId, u32> = BTreeMap::new();
+        for unit in units {
+            *pods_of.entry(unit.class).or_default() += 1;
+        }
+        let mut wanted: BTreeMap<Seat, (u32, u32)> = BTreeMap::new();
+        for (class, count) in pods_of {
+            for (seat, limit) in simulation.seats(class) {
+                let (pods, least) = wanted.entry(seat).or_insert((0, u32::MAX));
+                *pods += count;
+                *least = limit.min(*least);
+            }
+        }
+        let nodes = |(pods, limit): &(u32, u32)| pods.div_ceil((*limit).max(1));
+        let needed = wanted.values().map(nodes).max().unwrap_or(0);
         // One node has seats enough for those that need but one.
-        wanted.retain(|_, seat| seat.hosts() > (needed / FEW_NODES).max(1));
-        let limits = wanted.values().map(|seat| seat.limit).collect();
+        wanted.retain(|_, seats| nodes(seats) > (needed / FEW_NODES).max(1));
+        let limits = wanted.values().map(|(_, limit)| *limit).collect();
         Self { numbers: wanted.into_keys().enumerate().map(|(number, seat)| (seat, number)).collect(), limits }
     }
 
     fn of(&self, seats: &[(Seat, u32)]) -> Vec<usize> {
         seats.iter().filter_map(|(seat, _)| self.numbers.get(seat)).copied().collect()
     }
-}
-
-/// A seat that pods want.
-struct Wanted {
-    pods: u32,
-    /// How many of them a host has it for.
-    limit: u32,
-}
-
-impl Wanted {
-    /// Every seat that pods of these classes want.
-    fn of(classes: impl Iterator<Item = ClassId>, simulation: &Simulation) -> BTreeMap<Seat, Self> {
-        let mut pods_of: BTreeMap<ClassId, u32> = BTreeMap::new();
-        for class in classes {
-            *pods_of.entry(class).or_default() += 1;
-        }
-        let mut wanted: BTreeMap<Seat, Self> = BTreeMap::new();
-        for (class, count) in pods_of {
-            for (seat, limit) in simulation.seats(class) {
-                let seat = wanted.entry(seat).or_insert(Self { pods: 0, limit });
-                seat.pods += count;
-                seat.limit = limit.min(seat.limit);
-            }
-        }
-        wanted
-    }
-
-    fn hosts(&self) -> u32 {
-        self.pods.div_ceil(self.limit.max(1))
-    }
-}
-
-/// How many hosts pods of these classes need that keep apart or spread over hosts, where each host that could join counts; 0
-/// where there are none.
-pub(super) fn fewest_hosts(classes: impl Iterator<Item = ClassId>, simulation: &Simulation) -> u32 {
-    Wanted::of(classes, simulation).values().map(Wanted::hosts).max().unwrap_or(0)
 }
 
 fn dense(requests: &[(usize, i64)], resources: usize) -> Vec<i64> {

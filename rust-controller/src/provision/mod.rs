@@ -35,6 +35,7 @@ mod pack;
 mod parts;
 mod pending;
 mod pool;
+mod pool_demand;
 mod preferences;
 mod prices;
 mod relaunch;
@@ -66,7 +67,7 @@ pub use prices::dual_prices;
 pub use shape::{Shape, ShapeError};
 
 use crate::feasibility::{ClassId, Rule, Simulation, Unmet};
-use crate::model::{Catalog, Node, Pod, PodName, Resources, Taint, key};
+use crate::model::{Catalog, Node, Pod, PodName, Resources, Taint};
 use crate::snapshot::Snapshot;
 use crate::units::Money;
 use attempt::{Attempt, Attempts};
@@ -75,6 +76,7 @@ use effort::Effort;
 use launch::{Launch, Launches};
 use pack::Company;
 use pending::{Need, need};
+use pool_demand::Asking;
 use shape::Shaper;
 
 /// What to add to the cluster.
@@ -326,8 +328,8 @@ fn written(best: Attempt<'_>, (snapshot, catalog, options): (&Snapshot, &Catalog
     let mut drafts = Drafts::of(snapshot, &rest, &on_existing);
     let unmet =
         preferences::on_planned(snapshot, &fitting, &rest, &mut packed, (launches, (options, effort)), &mut simulation);
-    let hosts = |pods: &[usize]| fewest_hosts(pods.iter().map(|pod| &rest[*pod]), &packed.bins, &simulation);
-    let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, hosts, (snapshot, catalog, options));
+    let asking = Asking::new(&packed.bins, (&rest, &simulation), (snapshot, options));
+    let (pools, pool_of) = pool::pools(&packed.bins, &packed.unbeaten, asking, (snapshot, catalog, options));
     let nodes = nodes(&packed.bins, pool_of, &rest, launches);
     let pods_of = |bin: &Bin<'_>| bin.pods.iter().map(|pod| &**rest[*pod].pod).collect();
     let with_pods = nodes.iter().zip(&packed.bins).map(|(node, bin)| (node.instance_type.as_str(), pods_of(bin)));
@@ -358,20 +360,6 @@ fn written(best: Attempt<'_>, (snapshot, catalog, options): (&Snapshot, &Catalog
         unknown_attach_limits,
         cut_short: effort.was_cut_short(),
     }
-}
-
-/// How many nodes some of the planned pods need in any case: those that keep apart one each, those that spread over zones one in
-/// each.
-fn fewest_hosts<'p>(
-    pods: impl Iterator<Item = &'p Waiting<'p>> + Clone,
-    bins: &[Bin<'_>],
-    simulation: &Simulation,
-) -> u64 {
-    let in_zones =
-        |waiting: &Waiting<'_>| waiting.pod.neighbours.spread.iter().any(|rule| rule.topology_key == key::ZONE);
-    let zones = || bins.iter().map(|bin| &bin.launch.offering.zone).collect::<BTreeSet<_>>().len() as u64;
-    let for_zones = if pods.clone().any(in_zones) { zones() } else { 0 };
-    for_zones.max(lots::fewest_hosts(pods.map(|waiting| waiting.class), simulation).into())
 }
 
 /// The planned nodes with their names, of these kinds.

@@ -12,6 +12,7 @@ use super::Options;
 use super::bins::Bin;
 use super::choices::Choices;
 use super::launch::Launch;
+use super::pool_demand::{Asking, Demand};
 use crate::model::{Catalog, Labels, NodeClassRef, NodeType, Operator, Requirement, Taint, key};
 use crate::snapshot::Snapshot;
 use crate::units::stable_hash;
@@ -57,64 +58,61 @@ struct Kind<'a> {
 /// Planned nodes of one kind, but for their size.
 #[derive(Default)]
 struct Group<'a> {
-    planned: BTreeMap<&'a str, OfType>,
+    planned: BTreeMap<&'a str, OfType<'a>>,
     zones: BTreeSet<&'a str>,
 }
 
 /// Planned nodes of one type.
 #[derive(Default)]
-struct OfType {
+struct OfType<'a> {
     /// Of each.
     cores: u64,
-    nodes: u64,
-    /// Positions of their pods.
-    pods: Vec<usize>,
+    demand: Demand<'a>,
 }
 
-/// What a pool must have room for, in nodes that it has not made yet.
-#[derive(Clone, Copy, Debug)]
-struct Demand {
-    /// Of the planned nodes.
-    cores: u64,
-    /// As many nodes are needed, whatever their size.
-    hosts: u64,
+/// A pool without its place among the others.
+struct Draft<'a> {
+    pool: Pool,
+    /// What it must have room for, in nodes that it has not made yet.
+    demand: Demand<'a>,
     /// Cores of the largest node that it may make.
     largest: u64,
 }
 
 /// The kinds of the planned nodes: for each set of template labels, and of architectures and capacity types that a pool may
 /// have together, one, and another for the types that are larger than Karpenter should choose for all pods. Beside the planned
-/// types, a kind may make those of `unbeaten` launches of its sizes. `hosts` says how many nodes pods need in any
-/// case. By name, and the name for each node.
-pub(super) fn pools(
-    bins: &[Bin<'_>],
+/// types, a kind may make those of `unbeaten` launches of its sizes. By name, and the name for each node.
+pub(super) fn pools<'a>(
+    bins: &[Bin<'a>],
     unbeaten: &[Launch<'_>],
-    hosts: impl Fn(&[usize]) -> u64,
+    mut asking: Asking<'a, '_>,
     (snapshot, catalog, options): (&Snapshot, &Catalog, &Options),
 ) -> (BTreeMap<String, Pool>, Vec<String>) {
     let (choices, prefix) = (Choices::of(snapshot, options), options.pool_prefix);
     let mut groups: BTreeMap<Kind<'_>, Group<'_>> = BTreeMap::new();
     // By labels and taints.
-    let mut alike: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-    for Bin { launch, pods, .. } in bins {
-        let group = groups.entry(Kind::of(*launch, &choices)).or_default();
+    let mut alike: BTreeMap<_, Demand<'_>> = BTreeMap::new();
+    for bin in bins {
+        let launch = bin.launch;
+        let demand = asking.demand(bin, cores(launch.kind));
+        alike.entry((launch.template_labels(), launch.taints())).or_default().add(&demand);
+        let group = groups.entry(Kind::of(launch, &choices)).or_default();
         let of_type = group.planned.entry(&launch.kind.name).or_default();
         of_type.cores = cores(launch.kind);
-        of_type.nodes += 1;
-        of_type.pods.extend(pods);
+        of_type.demand.add(&demand);
         group.zones.insert(&launch.offering.zone);
-        alike.entry((launch.template_labels(), launch.taints())).or_default().extend(pods);
     }
-    let mut pools: BTreeMap<Kind<'_>, (Pool, Demand)> = BTreeMap::new();
+    let unbeaten: Vec<(Kind<'_>, &NodeType)> =
+        unbeaten.iter().map(|launch| (Kind::of(*launch, &choices), launch.kind)).collect();
+    let mut drafts: BTreeMap<Kind<'_>, Draft<'_>> = BTreeMap::new();
     let mut largest_of: BTreeMap<Kind<'_>, u64> = BTreeMap::new();
     for (kind, group) in &groups {
         // What a type offers does not depend on what a pool adds.
-        let (labels, taints) = (kind.labels, kind.taints);
-        let others = unbeaten.iter().filter(|launch| Kind { labels, taints, ..Kind::of(**launch, &choices) } == *kind);
-        let others = others.map(|launch| (launch.kind.name.as_str(), cores(launch.kind)));
+        let others = unbeaten.iter().filter(|(other, _)| other.offer() == kind.offer());
+        let others = others.map(|(_, other)| (other.name.as_str(), cores(other)));
         let planned = group.planned.iter().map(|(name, of_type)| (*name, of_type.cores));
         let types: BTreeMap<&str, u64> = planned.chain(others).collect();
-        let largest = group.largest(&types, alike.get(&(labels, taints)).map_or(0, |pods| hosts(pods)));
+        let largest = group.largest(&types, alike.get(&(kind.labels, kind.taints)).map_or(0, Demand::hosts));
         largest_of.insert(kind.clone(), largest);
         let (small, mut large): (BTreeMap<_, _>, BTreeMap<_, _>) =
             types.into_iter().partition(|(_, cores)| *cores <= largest);
@@ -123,14 +121,14 @@ pub(super) fn pools(
             let Some(largest) = types.values().copied().max() else { continue };
             // Pods on larger nodes of the plan may come to the small ones.
             let planned = group.planned.iter().filter(|(name, _)| !oversized || types.contains_key(*name));
-            let demand = Demand::of(planned.map(|(_, of_type)| of_type), largest, &hosts);
+            let demand = Demand::sum(planned.map(|(_, of_type)| &of_type.demand));
             let kind = Kind { oversized, ..kind.clone() };
             let name = kind.name(&catalog.node_class, prefix);
             let pool = kind.pool(name, types.into_keys(), &group.zones, (snapshot, catalog));
-            pools.insert(kind, (pool, demand));
+            drafts.insert(kind, Draft { pool, demand, largest });
         }
     }
-    let pools = limited(pools, &options.arch);
+    let pools = limited(drafts);
     let name_of = |bin: &Bin<'_>| {
         let kind = Kind::of(bin.launch, &choices);
         let largest = largest_of.get(&kind).copied().unwrap_or(u64::MAX);
@@ -199,17 +197,22 @@ impl<'a> Kind<'a> {
             .collect()
     }
 
+    /// What its nodes are, whatever a pool adds to them and whatever their size.
+    fn offer(&self) -> (&[&'a str], &[&'a str], Option<&'a str>) {
+        (&self.architectures, &self.capacity_types, self.os)
+    }
+
     /// Whether Karpenter may place pods here that are planned for another kind: then they must not use up the limit before
     /// others come that can be nowhere else. They ask for no label that this one lacks, and neither its taints nor its
-    /// architectures keep them off. One that no pod gets unasked shall not allow for those that ask for none. What is said of
-    /// small nodes of a kind counts the large ones of the plan already.
-    fn may_take_from(&self, other: &Self, by_default: &BTreeSet<String>) -> bool {
+    /// architectures keep them all off. What is said of small nodes of a kind counts the large ones of the plan already.
+    fn may_take_from(&self, other: &Self, demand: &Demand<'_>) -> bool {
+        let is_same = || (self.labels, self.taints, self.offer()) == (other.labels, other.taints, other.offer());
+        let takes_some = || self.architectures.iter().any(|own| demand.architectures.contains(own));
         !other.oversized
-            && Kind { oversized: false, ..self.clone() } != *other
-            && (self.taints.is_empty() || self.taints == other.taints)
-            && (self.architectures == other.architectures
-                || self.architectures.iter().all(|each| by_default.contains(*each)))
             && other.labels.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+            && (self.taints.is_empty() || self.taints == other.taints)
+            && (self.architectures.is_empty() || takes_some())
+            && !is_same()
     }
 
     /// A name that is the same for the same kind of node, of whatever types and wherever its nodes are and however many, and
@@ -233,56 +236,36 @@ impl Group<'_> {
     /// several are on all of them.
     fn largest(&self, types: &BTreeMap<&str, u64>, hosts: u64) -> u64 {
         let largest = self.planned.values().map(|of_type| of_type.cores).max().unwrap_or(0);
-        let cores: u64 = self.planned.values().map(OfType::all_cores).sum();
+        let cores: u64 = self.planned.values().map(|of_type| of_type.demand.cores).sum();
         let on_average = cores.div_ceil(hosts.max(1));
         types.values().copied().filter(|cores| *cores >= on_average).min().map_or(largest, |least| least.min(largest))
     }
 }
 
-impl OfType {
-    fn all_cores(&self) -> u64 {
-        self.cores * self.nodes
-    }
-}
-
-impl Demand {
-    fn of<'p>(planned: impl Iterator<Item = &'p OfType>, largest: u64, hosts: impl Fn(&[usize]) -> u64) -> Self {
-        let (mut cores, mut pods) = (0, Vec::new());
-        for of_type in planned {
-            cores += of_type.all_cores();
-            pods.extend(&of_type.pods);
-        }
-        Self { cores, hosts: hosts(&pods), largest }
-    }
-
-    /// The most cores for it: half as much again as is planned, since Karpenter packs less tightly, and pods must not wait for
-    /// that. Where pods keep apart, each of the nodes that they need counts as the largest until it is there.
-    fn most_cores(self) -> u64 {
-        (self.cores.max(self.hosts * self.largest) * 3).div_ceil(2)
-    }
-}
-
-/// The pools with their order and limits, by name.
-fn limited(pools: BTreeMap<Kind<'_>, (Pool, Demand)>, by_default: &BTreeSet<String>) -> BTreeMap<String, Pool> {
-    let mut pools: Vec<(Kind<'_>, (Pool, Demand))> = pools.into_iter().collect();
+/// The pools with their order and limits, by name. O(pools²).
+///
+/// A limit is half as much again as is planned, since Karpenter packs less tightly, and pods must not wait for that. Where
+/// pods keep apart, each of the nodes that they need counts as the largest until it is there.
+fn limited(drafts: BTreeMap<Kind<'_>, Draft<'_>>) -> BTreeMap<String, Pool> {
+    let mut drafts: Vec<(Kind<'_>, Draft<'_>)> = drafts.into_iter().collect();
     // Those for pods that ask for no label first, those for whom more is planned, and large ones last.
-    pools.sort_by_key(|(kind, (pool, demand))| {
+    drafts.sort_by_key(|(kind, Draft { pool, demand, .. })| {
         (kind.oversized, kind.labels.len(), Reverse(demand.cores), pool.name.clone())
     });
-    for (rank, (_, (pool, _))) in (0..).zip(&mut pools) {
-        pool.weight = FIRST_WEIGHT.saturating_sub(rank).max(1);
+    for (rank, (_, draft)) in (0..).zip(&mut drafts) {
+        draft.pool.weight = FIRST_WEIGHT.saturating_sub(rank).max(1);
     }
-    let limit = |(kind, (pool, own)): &(Kind<'_>, (Pool, Demand))| {
-        let others = pools.iter().filter(|(other, _)| kind.may_take_from(other, by_default));
-        let all = others.fold(*own, |all, (_, (other, demand))| Demand {
-            cores: all.cores + demand.cores,
+    let limit = |(kind, Draft { pool, demand, largest }): &(Kind<'_>, Draft<'_>)| {
+        let (mut cores, mut hosts) = (demand.cores, demand.hosts());
+        for (_, other) in drafts.iter().filter(|(other, draft)| kind.may_take_from(other, &draft.demand)) {
+            cores += other.demand.cores;
             // Those for whom another comes first open no node here: they fill those that are open.
-            hosts: all.hosts + if other.weight < pool.weight { demand.hosts } else { 0 },
-            ..all
-        });
-        (pool.name.clone(), Pool { most_cores: pool.most_cores + all.most_cores(), ..pool.clone() })
+            hosts += if other.pool.weight <= pool.weight { other.demand.hosts() } else { 0 };
+        }
+        let most_cores = pool.most_cores + (cores.max(hosts * largest) * 3).div_ceil(2);
+        (pool.name.clone(), Pool { most_cores, ..pool.clone() })
     };
-    pools.iter().map(limit).collect()
+    drafts.iter().map(limit).collect()
 }
 
 fn is_one_of(key: &str, values: impl Into<Vec<String>>) -> Requirement {
