@@ -1,10 +1,11 @@
 //! What pools leave to Karpenter to choose.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Violation;
 use crate::feasibility::requirement_matches;
-use crate::model::{Phase, Pod, key, normalized_key};
+use crate::model::{Phase, Pod, PodName, Requirement, key, normalized_key};
 use crate::provision::{Options, Pool, default_requirements};
 use crate::snapshot::Snapshot;
 
@@ -17,6 +18,7 @@ pub(super) fn choices<'p>(
     let by_default = default_requirements(options, snapshot);
     let by_default = by_default.iter().filter(|each| each.key == key::ARCH);
     let by_default: BTreeSet<&String> = by_default.flat_map(|each| &each.values).collect();
+    let asking = Asking::of(snapshot);
     let mut found = Vec::new();
     for pool in pools {
         let (architectures, capacity_types) = (values(pool, key::ARCH), values(pool, key::CAPACITY_TYPE));
@@ -28,9 +30,8 @@ pub(super) fn choices<'p>(
             complain(format!("makes nodes of any of {capacity_types:?}"));
         }
         for (key, together) in [(key::ARCH, architectures), (key::CAPACITY_TYPE, capacity_types)] {
-            let mut pods = snapshot.pods().iter().filter(|_| together.len() > 1);
-            if let Some(pod) = pods.find(|pod| tells_apart(pod, key, &together)) {
-                complain(format!("makes nodes of any of {together:?}, and {} does not take them alike", pod.name));
+            if let Some(pod) = asking.one_that_tells_apart(key, &together) {
+                complain(format!("makes nodes of any of {together:?}, and {pod} does not take them alike"));
             }
         }
     }
@@ -42,20 +43,45 @@ fn values<'p>(pool: &'p Pool, key: &str) -> Vec<&'p String> {
     pool.requirements.iter().filter(|each| each.key == key).flat_map(|each| &each.values).collect()
 }
 
-/// Whether a pod that may come to a new node some day asks for one of these values and not for another.
-fn tells_apart(pod: &Pod, key: &str, together: &[&String]) -> bool {
-    let Pod { placement, preferences, .. } = pod;
-    let differs = |met: &dyn Fn(&str) -> bool| {
-        (1..together.len()).contains(&together.iter().filter(|each| met(each.as_str())).count())
-    };
-    let preferred = preferences.iter().flat_map(|soft| &soft.node_affinity).map(|weighted| &weighted.term);
-    let required = placement.node_affinity.iter().flatten();
-    let asked = required.chain(preferred).flat_map(|term| &term.labels);
-    let mut asked = asked.filter(|asked| normalized_key(&asked.key) == key);
-    let mut selected = placement.node_selector.iter().filter(|(asked, _)| normalized_key(asked) == key);
-    pod.phase != Phase::Finished
-        && !pod.deleting
-        && !pod.ends_with_its_node()
-        && (selected.any(|(_, selected)| differs(&|value| value == selected))
-            || asked.any(|asked| differs(&|value| requirement_matches(asked, Some(value)))))
+/// What pods that may come to a new node some day ask of a label: its key, and the requirement or the selected value. With one
+/// of the pods.
+struct Asking<'a>(BTreeMap<(&'a str, Asked<'a>), &'a PodName>);
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Asked<'a> {
+    Selected(&'a str),
+    Required(&'a Requirement),
+}
+
+impl<'a> Asking<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
+        let lasting = |pod: &&Arc<Pod>| pod.phase != Phase::Finished && !pod.deleting && !pod.ends_with_its_node();
+        let mut all = BTreeMap::new();
+        for pod in snapshot.pods().iter().filter(lasting) {
+            let Pod { placement, preferences, .. } = &**pod;
+            let preferred = preferences.iter().flat_map(|soft| &soft.node_affinity).map(|weighted| &weighted.term);
+            let terms = placement.node_affinity.iter().flatten().chain(preferred);
+            let required = terms.flat_map(|term| &term.labels).map(|asked| (&asked.key, Asked::Required(asked)));
+            let selected = placement.node_selector.iter().map(|(key, value)| (key, Asked::Selected(value)));
+            for (key, asked) in required.chain(selected) {
+                let key = normalized_key(key);
+                if [key::ARCH, key::CAPACITY_TYPE].contains(&key) {
+                    all.entry((key, asked)).or_insert(&pod.name);
+                }
+            }
+        }
+        Self(all)
+    }
+
+    /// A pod that takes one of these values of the label and not another.
+    fn one_that_tells_apart(&self, key: &str, together: &[&String]) -> Option<&PodName> {
+        let meets = |asked: &Asked<'_>, value: &str| match asked {
+            Asked::Selected(selected) => value == *selected,
+            Asked::Required(asked) => requirement_matches(asked, Some(value)),
+        };
+        let differs = |asked: &Asked<'_>| {
+            (1..together.len()).contains(&together.iter().filter(|value| meets(asked, value)).count())
+        };
+        self.0.iter().find(|((of, asked), _)| *of == key && differs(asked)).map(|(_, pod)| *pod)
+    }
 }
