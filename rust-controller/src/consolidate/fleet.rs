@@ -249,10 +249,13 @@ impl<'a> Fleet<'a> {
         let admitted = admitted.places(class, simulation, stops, place_of);
         let mut from = 0;
         loop {
-            if let Some(places) = &admitted {
-                from = *places.get(places.partition_point(|place| *place < from))?;
-            }
             let place = self.fit.first(from, asked)?;
+            if let Some(places) = &admitted
+                && let Err(next) = places.binary_search(&place)
+            {
+                from = *places.get(next)?;
+                continue;
+            }
             let node = self.order[place];
             if self.place_on(class, node) {
                 return Some(node);
