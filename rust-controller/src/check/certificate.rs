@@ -132,7 +132,7 @@ impl Offer {
 }
 
 /// Keys of the labels that nodes of some type have.
-fn type_keys<'c>(catalog: &'c Catalog, options: &Options) -> BTreeSet<&'c str> {
+fn node_keys<'c>(catalog: &'c Catalog, options: &Options) -> BTreeSet<&'c str> {
     let mut types: Vec<&NodeType> = options.allowed(catalog).map(|(kind, _)| kind).collect();
     types.dedup_by_key(|kind| &kind.name);
     let of_types = types.into_iter().flat_map(|kind| kind.labels.keys()).map(String::as_str);
@@ -155,8 +155,8 @@ fn asked<'p>(
     daemons: &[Pod],
     (held, defaults): (&Held<'_>, &[Requirement]),
 ) -> BTreeMap<Additions<'p>, BTreeSet<Placement>> {
-    let type_keys = type_keys(catalog, options);
-    let is_own = |key: &str| !type_keys.contains(key);
+    let node_keys = node_keys(catalog, options);
+    let is_own = |key: &str| !node_keys.contains(key);
     // Thousands of pods have a few placements: these are put in order once each.
     let own: FastSet<&Placement> = held.pods.iter().map(|pod| &pod.placement).collect();
     let own: BTreeSet<&Placement> = own.into_iter().collect();
