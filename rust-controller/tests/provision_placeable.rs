@@ -439,3 +439,25 @@ fn a_pod_whose_only_place_others_take_is_told_so() {
         assert!(matches!(why("c"), Some(Unplaceable::NoType(_))), "{:?}", why("c"));
     }
 }
+
+/// The daemon pod of the first new node would not keep the volume from a pod for which there is no room there.
+#[test]
+fn a_pod_gets_a_node_though_a_daemon_pod_shares_the_volume_that_is_made_for_it() {
+    let volume = "volumes: [{name: v, persistentVolumeClaim: {claimName: s}}],";
+    let all = "
+---
+{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: fast}, provisioner: disk.csi, volumeBindingMode: WaitForFirstConsumer}
+---
+{apiVersion: v1, kind: PersistentVolumeList, items: []}
+---
+{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: s},
+ spec: {storageClassName: fast, accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}}
+---
+{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: d},
+ spec: {selector: {matchLabels: {a: d}}, template: {metadata: {labels: {a: d}}, spec: {VOLUME containers: [{name: c}]}}}}
+"
+    .replace("VOLUME", volume);
+    let small = TYPES.lines().filter(|line| !line.contains("large")).collect::<Vec<_>>().join("\n");
+    let plan = plan_with(&small, &(all + &pod("large", "l", "1900m", "") + &pod("web", "w", "1", volume)));
+    assert_eq!(left_out(&plan), Vec::<&str>::new(), "{:#?}", plan.nodes);
+}

@@ -305,7 +305,7 @@ impl Simulation {
         self.count_node(node, true);
         let held = self.held[like.0].clone();
         for class in &held {
-            self.mount(*class, node, true);
+            self.mount_held(*class, node);
             self.take_room(*class, node);
         }
         self.asleep[node.0] = held.iter().any(|class| self.is_counted(*class));

@@ -175,6 +175,18 @@ impl Simulation {
             return;
         }
         let bound = if comes { self.bind(class, node).unwrap_or_default() } else { Vec::new() };
+        self.mount_bound(class, node, comes, bound);
+    }
+
+    /// A daemon pod comes with a new node. Nothing is promised to it: what it shares with pods of other nodes is made for one of
+    /// these, or not at all.
+    pub(super) fn mount_held(&mut self, class: ClassId, node: NodeId) {
+        if self.classes.has_volumes(class) {
+            self.mount_bound(class, node, true, Vec::new());
+        }
+    }
+
+    fn mount_bound(&mut self, class: ClassId, node: NodeId, comes: bool, bound: Vec<Option<usize>>) {
         let needs = &self.classes.volumes[self.classes.class(class).volumes];
         // A pod that names a claim twice has a volume kept for each: nobody knows which of them it will be bound to.
         let first = |claim: &UnboundClaim| claim.shared.is_none_or(|claim| self.mounts.shared(claim).is_none());
